@@ -1,0 +1,86 @@
+"""The engine's port: length-prefixed msgpack over a Unix socket, and the quoter's client for it.
+
+The engine owns keys and orders; a quoter sends Plans and receives OrderUpdates. Closing the connection is the
+dead-man switch: the engine then cancels everything this quoter has open.
+"""
+
+import asyncio
+import struct
+from collections import deque
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from clawswarm.model.errors import WireFault
+from clawswarm.model.messages import EngineReply, EngineRequest, Hello
+
+T = TypeVar("T")
+_LENGTH = struct.Struct("<I")
+MAX_FRAME = 1 << 20
+_encode = msgspec.msgpack.Encoder().encode
+_decode_reply = msgspec.msgpack.Decoder(EngineReply).decode
+
+
+def send_frame(writer: asyncio.StreamWriter, message: msgspec.Struct) -> None:
+    """Queue one message for sending."""
+    body = _encode(message)
+    writer.write(_LENGTH.pack(len(body)) + body)
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """Next frame, None when the peer has closed. Raises WireFault on an absurd length."""
+    try:
+        length = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0]
+        if length > MAX_FRAME:
+            raise WireFault(f"a frame of {length} bytes on the engine's port")
+        return await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+class EngineClient:
+    """A quoter's connection. `wake` is set when replies wait or the connection is gone."""
+
+    def __init__(self, path: Path, name: str, wake: asyncio.Event) -> None:
+        self._path, self._name, self._wake = path, name, wake
+        self._replies: deque[EngineReply] = deque()
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether plans can be sent."""
+        return self._writer is not None
+
+    async def try_connect(self) -> bool:
+        """Connect and say who is calling; False when the engine is not there (yet)."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._path))
+        except OSError:
+            return False
+        send_frame(writer, Hello(name=self._name))
+        self._writer = writer
+        self._reading = asyncio.create_task(self._read(reader))
+        return True
+
+    def send(self, request: EngineRequest) -> None:
+        """Send a plan. Raises WireFault when not connected."""
+        if self._writer is None:
+            raise WireFault("the engine is not connected")
+        send_frame(self._writer, request)
+
+    def take(self) -> list[EngineReply]:
+        """Replies since the last call, in order."""
+        replies = list(self._replies)
+        self._replies.clear()
+        return replies
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while (frame := await read_frame(reader)) is not None:
+            self._replies.append(_decode_reply(frame))
+            self._wake.set()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        self._wake.set()

@@ -1,0 +1,125 @@
+"""The shell around every child process: signals, the supervisor's lifeline, readiness and watchdog.
+
+Exit codes: 0 stopped as asked, EXIT_BAD_INPUT the user must mend something (never restarted), else a crash.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvloop
+
+from clawswarm.kernel.clock import Clock, SystemClock
+from clawswarm.kernel.notify import Notifier
+from clawswarm.model.errors import ClawFault, UserFault
+
+EXIT_BAD_INPUT = 78
+LIFELINE_VARIABLE = "CLAW_LIFELINE_FD"
+TICK_S = 0.1
+
+log = structlog.get_logger()
+
+
+class Process:
+    """A child process as it knows itself. `wake` is what its work loop waits for."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.pid = os.getpid()
+        self.clock = clock
+        self.wake = asyncio.Event()
+        self.is_stopping = False
+        self.is_orphaned = False
+        self._stopped = asyncio.Event()
+        self._notifier = Notifier()
+
+    def ready(self) -> None:
+        """Tell the supervisor that start-up is complete."""
+        self._notifier.ready()
+
+    def explain(self, sentence: str) -> None:
+        """Give the supervisor one sentence for a person."""
+        self._notifier.status(sentence)
+
+    def request_stop(self, cause: str) -> None:
+        """Ask this process to end in order."""
+        if not self.is_stopping:
+            log.info("process.stopping", name=self.name, cause=cause)
+            self.is_stopping = True
+            self._notifier.stopping()
+            self._stopped.set()
+            self.wake.set()
+
+    async def tick(self) -> bool:
+        """Wait for `wake` or one tick and tell the watchdog the loop lives; False once it should end.
+
+        Call it from the work loop after its own checks, never from a timer: a hang must show.
+        """
+        if not self.wake.is_set():
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self.wake.wait()
+            except TimeoutError:
+                pass
+        self.wake.clear()
+        self._notifier.alive()
+        return not self.is_stopping
+
+    async def stopped(self) -> None:
+        """Return once a stop was requested."""
+        await self._stopped.wait()
+
+
+def run_process(name: str, main: Callable[[Process], Awaitable[None]]) -> None:
+    """Run `main` as this operating-system process and exit with its code; never returns."""
+    _log_to_stderr()
+    sys.exit(uvloop.run(_supervised(name, main)))
+
+
+async def _supervised(name: str, main: Callable[[Process], Awaitable[None]]) -> int:
+    process = Process(name, SystemClock())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.request_stop, signal.Signals(number).name)
+    _hold_lifeline(process, loop)
+    try:
+        await main(process)
+    except UserFault as fault:
+        process.explain(str(fault))
+        log.error("process.bad_input", name=name, reason=str(fault))
+        return EXIT_BAD_INPUT
+    except ClawFault as fault:
+        process.explain(f"{name}: {fault}")
+        log.exception("process.failed", name=name, fate=type(fault).__name__)
+        return 1
+    return 0
+
+
+def _hold_lifeline(process: Process, loop: asyncio.AbstractEventLoop) -> None:
+    """Stop when the supervisor dies: it alone holds the other end of this pipe and never writes."""
+    text = os.environ.get(LIFELINE_VARIABLE)
+    if text is None:
+        return
+    descriptor = int(text)
+
+    def cut() -> None:
+        loop.remove_reader(descriptor)
+        process.is_orphaned = True
+        process.request_stop("the supervisor is gone")
+
+    loop.add_reader(descriptor, cut)
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

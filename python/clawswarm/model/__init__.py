@@ -1,0 +1,1 @@
+"""The nouns every room shares; this room imports no other."""

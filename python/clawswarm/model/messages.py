@@ -1,0 +1,267 @@
+"""Every message that crosses a room or a process, as frozen, versioned structs (design.md §4).
+
+Times: `_ns` is CLOCK_BOOTTIME of this host (comparable between its processes, not between hosts),
+`_ms` is the venue's wall clock. Units are those of model/units.py.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from clawswarm.model.instruments import Market, Side
+
+WIRE_VERSION = 1
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Base of all messages: the tag is the class name, `v` the version of the wire."""
+
+    v: int = WIRE_VERSION
+
+
+# --- sentinel -----------------------------------------------------------------------------------
+
+
+class BookState(Message, frozen=True):
+    """Top of one market's book in the YES frame, as one sentinel sees it (channel: Latest).
+
+    `sequence` counts this sentinel's states of this market; `epoch` changes with the tick size and with
+    every new snapshot; a side that is empty is None. `is_valid` False means: do not quote, `reason` why.
+    """
+
+    market: str
+    source: str
+    sequence: int
+    epoch: int
+    received_ns: int
+    server_ms: int
+    tick_e4: int
+    bid_e4: int | None
+    bid_size_e6: int | None
+    ask_e4: int | None
+    ask_size_e6: int | None
+    microprice: float | None
+    imbalance: float | None
+    is_valid: bool
+    reason: str | None
+
+
+class ReferencePrice(Message, frozen=True):
+    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it."""
+
+    underlying: str
+    source: str
+    value_e6: int
+    source_ms: int
+    received_ns: int
+    is_synthetic: bool
+
+
+class FeedHealth(Message, frozen=True):
+    """Pulse of one sentinel's connection (channel: Latest), sent even when every market is quiet."""
+
+    source: str
+    sent_ns: int
+    is_live: bool
+    last_frame_ns: int
+    markets: int
+    reason: str | None
+
+
+# --- orchestrator -------------------------------------------------------------------------------
+
+
+class Mandate(Message, frozen=True):
+    """Permission of one quoter to trade one market, until `sent_ns + life_ns` of the allocation."""
+
+    market: Market
+    quoter: str
+    epoch: int
+    capital_e6: int
+    max_position_e6: int
+    order_size_e6: int
+
+
+class Allocation(Message, frozen=True):
+    """The whole mandate table of one orchestrator term (channel: Ordered); absent markets are withdrawn."""
+
+    term: int
+    sent_ns: int
+    life_ns: int
+    mandates: tuple[Mandate, ...]
+
+
+# --- quoter and engine (Unix socket, never the bus) ---------------------------------------------
+
+
+class Hello(Message, frozen=True):
+    """First message of a quoter on its engine connection."""
+
+    name: str
+
+
+class Place(Message, frozen=True):
+    """One new post-only order, in the YES frame. `ref` is unique within the quoter's connection."""
+
+    ref: int
+    side: Side
+    price_e4: int
+    size_e6: int
+
+
+class Plan(Message, frozen=True):
+    """What a quoter wants changed in one market: cancels first, then places."""
+
+    market: str
+    term: int
+    epoch: int
+    cancels: tuple[str, ...]
+    places: tuple[Place, ...]
+    value: float
+    book_sequence: int
+    book_received_ns: int
+    decided_ns: int
+
+
+class OrderState(StrEnum):
+    """Where an order stands; UNKNOWN counts as exposure until the venue has answered."""
+
+    LIVE = "live"
+    CANCELLED = "cancelled"
+    FILLED = "filled"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class OrderUpdate(Message, frozen=True):
+    """What became of one order of the receiving quoter."""
+
+    market: str
+    ref: int
+    order_id: str
+    state: OrderState
+    side: Side
+    price_e4: int
+    remaining_e6: int
+    reason: str | None
+
+
+class PlanDone(Message, frozen=True):
+    """Every cancel and place of a plan has its outcome; `refused` names the limit if the gate said no."""
+
+    market: str
+    decided_ns: int
+    refused: str | None
+
+
+class Inventory(Message, frozen=True):
+    """What the account holds in one market, free of reservations; to its quoter and on the bus (Latest)."""
+
+    market: str
+    yes_e6: int
+    no_e6: int
+
+    @property
+    def net_e6(self) -> int:
+        """Shares of YES net of NO: the directional position."""
+        return self.yes_e6 - self.no_e6
+
+
+class Fill(Message, frozen=True):
+    """One of our orders traded (channel: Ordered). Price and side in the YES frame.
+
+    `fair_e4` is the microprice when the fill was seen, None when no valid book was at hand.
+    """
+
+    trade_id: str
+    order_id: str
+    market: str
+    underlying: str
+    owner: str
+    side: Side
+    price_e4: int
+    size_e6: int
+    fee_e6: int
+    fair_e4: float | None
+    yes_e6: int
+    no_e6: int
+    seen_ns: int
+
+
+# --- risk ---------------------------------------------------------------------------------------
+
+
+class Exposure(Message, frozen=True):
+    """Net position of one underlying (channel: Latest).
+
+    `delta_usd_e6` is what the position gains between certainty of NO and certainty of YES, `ratio` its size over
+    the swarm's capital, `band` the share that is tolerated.
+    """
+
+    underlying: str
+    owner: str
+    net_shares_e6: int
+    delta_usd_e6: int
+    ratio: float
+    band: float
+    computed_ns: int
+
+
+# --- all ----------------------------------------------------------------------------------------
+
+
+class HaltSwarm(Message, frozen=True):
+    """Cancel everything and place nothing until `ResumeSwarm`; anyone may send it, until it is acknowledged."""
+
+    cause: str
+    origin: str
+    sent_ns: int
+
+
+class ResumeSwarm(Message, frozen=True):
+    """The operator lifts a halt."""
+
+    origin: str
+    sent_ns: int
+
+
+class DeadmanFired(Message, frozen=True):
+    """The engine withdrew a quoter's orders without being asked (channel: Ordered)."""
+
+    cause: str
+    victim: str
+    cancelled: int
+    elapsed_ms: float
+    fired_ns: int
+
+
+class Beat(Message, frozen=True):
+    """Pulse and counters of one process (channel: Latest).
+
+    `counters` are running totals, `histograms` map a latency name to {bucket: count} of kernel/histogram.py.
+    """
+
+    name: str
+    kind: str
+    pid: int
+    state: str
+    sent_ns: int
+    counters: dict[str, float] = {}
+    histograms: dict[str, dict[int, int]] = {}
+
+
+BusMessage = (
+    BookState
+    | ReferencePrice
+    | FeedHealth
+    | Allocation
+    | Inventory
+    | Fill
+    | Exposure
+    | HaltSwarm
+    | ResumeSwarm
+    | DeadmanFired
+    | Beat
+)
+EngineRequest = Hello | Plan
+EngineReply = OrderUpdate | PlanDone | Inventory
