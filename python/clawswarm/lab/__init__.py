@@ -1,0 +1,1 @@
+"""Work on recorded and simulated markets, away from any venue."""
