@@ -1,0 +1,1 @@
+"""Orchestrator: selects markets and hands out mandates."""

@@ -1,0 +1,39 @@
+"""What the orchestrator must not forget: its term and who owns which market. One small file, replaced whole."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from clawswarm.agents.orchestrator.allocator import Assignment
+from clawswarm.model.errors import UserFault
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Contents of the file."""
+
+    term: int = 0
+    assignments: dict[str, Assignment] = {}
+
+
+def load(path: Path) -> Record:
+    """Read the record, an empty one on the first start. Raises UserFault when it is damaged."""
+    if not path.exists():
+        return Record()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except msgspec.MsgspecError as fault:
+        raise UserFault(
+            f"{path} is damaged ({fault}); stop the swarm, delete the file and start again"
+        ) from fault
+
+
+def save(path: Path, record: Record) -> None:
+    """Replace the file; it is on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.encode(record))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

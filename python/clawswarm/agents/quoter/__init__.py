@@ -1,0 +1,1 @@
+"""Market quoter: prices, skews against inventory, keeps two-sided quotes."""

@@ -1,0 +1,90 @@
+"""The quoter's shell: books and mandates from the bus, plans to the engine, replies back."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from clawswarm.agents.quoter.desk import QuoterDesk
+from clawswarm.agents.quoter.pricing import QuoterSettings
+from clawswarm.kernel.bus import Bus, Latest
+from clawswarm.kernel.clock import ns
+from clawswarm.kernel.engine_port import EngineClient
+from clawswarm.kernel.histogram import Histogram
+from clawswarm.kernel.process import Process
+from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth
+
+BEAT_INTERVAL_S = 0.5
+log = structlog.get_logger()
+
+
+class Quoter:
+    """One quoter process."""
+
+    def __init__(self, process: Process, bus: Bus, settings: QuoterSettings, port: Path) -> None:
+        self._process, self._clock, self._bus = process, process.clock, bus
+        self._desk = QuoterDesk(process.name, settings)
+        self._engine = EngineClient(port, process.name, process.wake)
+        self._feed_to_quoter_us = Histogram()
+        self._plans = 0
+        self._books: dict[str, Latest[BookState]] = {}
+        self._allocations = bus.latest("allocation", Allocation)
+        self._health = bus.latest("feed/*", FeedHealth)
+        self._beats = bus.latest("beat", Beat)
+
+    async def run(self) -> None:
+        """Quote until asked to stop."""
+        self._allocations.listen(self._process.wake)
+        self._health.listen(asyncio.Event())
+        self._process.ready()
+        was_connected, next_beat_ns = False, 0
+        while await self._process.tick():
+            if not self._engine.is_connected:
+                if was_connected:
+                    log.warning("quoter.engine.lost")
+                    self._desk.engine_lost()
+                was_connected = await self._engine.try_connect()
+            now = self._clock.now_ns()
+            self._take(now)
+            if self._engine.is_connected:
+                for plan in self._desk.plans(now):
+                    self._plans += 1
+                    self._engine.send(plan)
+            if now >= next_beat_ns:
+                next_beat_ns = now + ns(BEAT_INTERVAL_S)
+                self._publish_beat(now)
+
+    def _take(self, now: int) -> None:
+        for allocation in self._allocations.take():
+            self._desk.take_allocation(allocation)
+            self._watch(self._desk.markets)
+        for health in self._health.take():
+            self._desk.take_health(health)
+        for channel in self._books.values():
+            for book in channel.take():
+                self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
+                self._desk.take_book(book)
+        for reply in self._engine.take():
+            self._desk.take_reply(reply, now)
+
+    def _watch(self, markets: set[str]) -> None:
+        for market in markets - self._books.keys():
+            channel = self._bus.latest(f"book/{market}/*", BookState)
+            channel.listen(self._process.wake)
+            self._books[market] = channel
+        for market in self._books.keys() - markets:
+            self._books.pop(market).close()
+
+    def _publish_beat(self, now: int) -> None:
+        self._beats.publish(
+            Beat(
+                name=self._process.name,
+                kind="quoter",
+                pid=self._process.pid,
+                state="quoting" if self._engine.is_connected and self._desk.markets else "idle",
+                sent_ns=now,
+                counters={"plans": float(self._plans), "markets": float(len(self._desk.markets))},
+                histograms={"feed_to_quoter_us": self._feed_to_quoter_us.counts},
+            ),
+            self._process.name,
+        )

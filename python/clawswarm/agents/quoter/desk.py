@@ -1,0 +1,137 @@
+"""The quoter's state machine: messages and the time in, Plans out. Pure.
+
+One plan a market is under way at a time; while the engine works on it the newest book simply waits.
+"""
+
+from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
+from clawswarm.agents.quoter.pricing import QuoterSettings, target_quotes
+from clawswarm.agents.quoter.sources import BookSources
+from clawswarm.kernel.clock import NS_PER_S
+from clawswarm.model.messages import (
+    Allocation,
+    BookState,
+    EngineReply,
+    FeedHealth,
+    Inventory,
+    Mandate,
+    OrderState,
+    OrderUpdate,
+    Place,
+    Plan,
+    PlanDone,
+)
+from clawswarm.model.units import notional_e6
+
+# After a refusal the same plan would be refused again; a short pause keeps the loop cool.
+REFUSED_PAUSE_NS = NS_PER_S // 4
+
+
+class QuoterDesk:
+    """Every market of one quoter."""
+
+    def __init__(self, name: str, settings: QuoterSettings) -> None:
+        self._name, self._settings = name, settings
+        self._sources = BookSources(settings.feed_timeout_s)
+        self._term = 0
+        self._sent_ns = 0
+        self._expires_ns = 0
+        self._mandates: dict[str, Mandate] = {}
+        self._inventory: dict[str, Inventory] = {}
+        self._open: dict[str, dict[int, OpenQuote]] = {}
+        self._under_way: set[str] = set()
+        self._paused_until_ns: dict[str, int] = {}
+        self._next_ref = 1
+        self.quoted_books = 0
+
+    @property
+    def markets(self) -> set[str]:
+        """Markets this quoter holds a mandate for."""
+        return set(self._mandates)
+
+    def take_allocation(self, allocation: Allocation) -> None:
+        """A mandate table; an older one changes nothing."""
+        if (allocation.term, allocation.sent_ns) <= (self._term, self._sent_ns):
+            return
+        self._term, self._sent_ns = allocation.term, allocation.sent_ns
+        self._expires_ns = allocation.sent_ns + allocation.life_ns
+        self._mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
+
+    def take_health(self, health: FeedHealth) -> None:
+        """A pulse of one sentinel."""
+        self._sources.take_health(health)
+
+    def take_book(self, book: BookState) -> None:
+        """A state of one market."""
+        self._sources.take_book(book)
+
+    def take_reply(self, reply: EngineReply, now_ns: int) -> None:
+        """What the engine says."""
+        if isinstance(reply, Inventory):
+            self._inventory[reply.market] = reply
+        elif isinstance(reply, PlanDone):
+            self._under_way.discard(reply.market)
+            if reply.refused is not None:
+                self._paused_until_ns[reply.market] = now_ns + REFUSED_PAUSE_NS
+        else:
+            self._take_update(reply, now_ns)
+
+    def _take_update(self, update: OrderUpdate, now_ns: int) -> None:
+        quotes = self._open.setdefault(update.market, {})
+        if update.state in (OrderState.LIVE, OrderState.UNKNOWN):
+            quotes[update.ref] = OpenQuote(
+                update.ref, update.order_id, update.side, update.price_e4, update.remaining_e6
+            )
+            return
+        quotes.pop(update.ref, None)
+        if update.state is OrderState.REJECTED:
+            self._paused_until_ns[update.market] = now_ns + REFUSED_PAUSE_NS
+
+    def engine_lost(self) -> None:
+        """The connection closed: the engine cancels everything of ours, and says nothing any more."""
+        self._open.clear()
+        self._under_way.clear()
+        self._inventory.clear()
+
+    def plans(self, now_ns: int) -> list[Plan]:
+        """What to send to the engine now."""
+        if now_ns >= self._expires_ns:
+            self._mandates = {}
+        plans = []
+        for market in sorted(self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}):
+            if market not in self._under_way and (plan := self._plan(market, now_ns)) is not None:
+                self._under_way.add(market)
+                plans.append(plan)
+        return plans
+
+    def _plan(self, market: str, now_ns: int) -> Plan | None:
+        mandate = self._mandates.get(market)
+        quotes = [quote for quote in self._open.get(market, {}).values() if quote.order_id]
+        book = self._sources.best(market, now_ns)
+        inventory = self._inventory.get(market)
+        targets = []
+        if mandate is not None and book is not None and inventory is not None:
+            targets = target_quotes(book, mandate, inventory, self._settings)
+        tick_e4 = book.tick_e4 if book is not None else 1
+        changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
+        if now_ns < self._paused_until_ns.get(market, 0) and not changes.cancels:
+            return None
+        if not changes.cancels and not changes.places:
+            return None
+        places = []
+        for target in changes.places:
+            places.append(
+                Place(ref=self._next_ref, side=target.side, price_e4=target.price_e4, size_e6=target.size_e6)
+            )
+            self._next_ref += 1
+        self.quoted_books += 1
+        return Plan(
+            market=market,
+            term=self._term,
+            epoch=mandate.epoch if mandate is not None else 0,
+            cancels=tuple(quote.order_id for quote in changes.cancels),
+            places=tuple(places),
+            value=float(sum(notional_e6(place.price_e4, place.size_e6) for place in places)),
+            book_sequence=book.sequence if book is not None else 0,
+            book_received_ns=book.received_ns if book is not None else now_ns,
+            decided_ns=now_ns,
+        )

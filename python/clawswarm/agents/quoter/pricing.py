@@ -1,0 +1,66 @@
+"""Target quotes of one market. Pure; the mathematics is `_core.quote` (quadratic spread function).
+
+    x = logit(microprice),  r = x − skew·q,  d = base + a·|q| + b·q²,  quotes S(r ± d)
+
+with q = net inventory / largest position. Sizes taper towards the largest position on the side that adds to it.
+"""
+
+import msgspec
+
+from clawswarm._core import quote
+from clawswarm.model.instruments import Side
+from clawswarm.model.messages import BookState, Inventory, Mandate
+
+SIZE_STEP_E6 = 10_000
+
+
+class QuoterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The strategy's parameters; half-spreads and skew are in logits."""
+
+    half_spread_logits: float
+    inventory_skew_logits: float
+    widen_linear: float
+    widen_quadratic: float
+    requote_ticks: int
+    feed_timeout_s: float
+
+
+class TargetQuote(msgspec.Struct, frozen=True):
+    """One order that should rest."""
+
+    side: Side
+    price_e4: int
+    size_e6: int
+
+
+def target_quotes(
+    book: BookState, mandate: Mandate, inventory: Inventory, settings: QuoterSettings
+) -> list[TargetQuote]:
+    """The quotes this book calls for, best effort on each side; none without a two-sided book."""
+    if book.microprice is None:
+        return []
+    ratio = max(-1.0, min(1.0, inventory.net_e6 / mandate.max_position_e6))
+    priced = quote(
+        book.microprice,
+        settings.half_spread_logits,
+        ratio,
+        settings.inventory_skew_logits,
+        settings.widen_linear,
+        settings.widen_quadratic,
+        book.tick_e4,
+        book.bid_e4,
+        book.ask_e4,
+    )
+    targets = []
+    for side, price_e4 in ((Side.BUY, priced.bid_e4), (Side.SELL, priced.ask_e4)):
+        size_e6 = _size_e6(side, mandate, inventory)
+        if price_e4 is not None and size_e6 >= mandate.market.min_size_e6:
+            targets.append(TargetQuote(side, price_e4, size_e6))
+    return targets
+
+
+def _size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:
+    """Order size, cut so that a fill keeps the position within its limit."""
+    room_e6 = mandate.max_position_e6 - side.sign * inventory.net_e6
+    size_e6 = min(mandate.order_size_e6, room_e6)
+    return max(size_e6 - size_e6 % SIZE_STEP_E6, 0)

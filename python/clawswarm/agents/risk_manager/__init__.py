@@ -1,0 +1,1 @@
+"""Risk manager: net exposure per underlying, inside the band."""

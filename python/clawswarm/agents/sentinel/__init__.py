@@ -1,0 +1,1 @@
+"""Data sentinel: keeps the venue's market data and streams it to the quoters."""

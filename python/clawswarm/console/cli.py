@@ -1,0 +1,166 @@
+"""The command `claw`. A failure is one sentence on stderr and a non-zero exit code, never a traceback."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from clawswarm.console.view import live_view, progress_line, report_table
+from clawswarm.kernel.clock import NS_PER_S, SystemClock, ns
+from clawswarm.model.errors import ClawFault
+from clawswarm.runtime.configuration import load_configuration
+from clawswarm.runtime.control import SwarmStatus, ask
+from clawswarm.runtime.report import write_report
+from clawswarm.runtime.state_dir import StateDir
+from clawswarm.runtime.summary import build_report
+from clawswarm.runtime.supervisor import Supervisor
+
+DEFAULT_CONFIG = Path("config/sandbox.toml")
+SCREENS_PER_S = 4
+LINE_INTERVAL_S = 5.0
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="OpenClaw Swarm: eleven agents make markets on a simulated Polymarket.",
+)
+ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")]
+
+
+@app.command()
+def up(
+    mode: Annotated[str | None, typer.Option(help="Only `sandbox` so far; must agree with the file.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=1.0, help="Stop this many seconds after all agents are up.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report here as JSON.")] = None,
+) -> None:
+    """Start the swarm and run it until Ctrl-C, --for, or the end of the recordings."""
+    configuration = load_configuration(config)
+    if mode is not None and mode != configuration.mode:
+        raise typer.BadParameter(f"{config} is for mode {configuration.mode}, not {mode}")
+    state = StateDir(Path(configuration.state_dir))
+    try:
+        supervisor = Supervisor(configuration, config, state, SystemClock())
+        uvloop.run(_run(supervisor, for_s))
+        written = build_report(supervisor, (SystemClock().now_ns() - supervisor.started_ns) / NS_PER_S)
+    finally:
+        state.release()
+    if report is not None:
+        write_report(written, report)
+    console = Console()
+    console.print(report_table(written))
+    if report is not None:
+        console.print(f"report written to {report}; journals and logs are in {supervisor.run_dir}")
+    if supervisor.failure is not None:
+        _say(supervisor.failure)
+        raise typer.Exit(EXIT_FAILED)
+
+
+async def _run(supervisor: Supervisor, for_s: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, supervisor.request_stop)
+    console, clock = Console(), SystemClock()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, screen=False) as live:
+            await supervisor.run(
+                for_s,
+                _every(
+                    1 / SCREENS_PER_S,
+                    lambda: live.update(live_view(supervisor, clock.now_ns()), refresh=True),
+                ),
+            )
+    else:
+        await supervisor.run(
+            for_s,
+            _every(LINE_INTERVAL_S, lambda: print(progress_line(supervisor, clock.now_ns()), flush=True)),
+        )
+
+
+@app.command()
+def status(
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the state of the running swarm and of each agent."""
+    _show(_ask(config, "status"), as_json)
+
+
+@app.command()
+def halt(
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Cancel every order and place none; returns when the venue has confirmed."""
+    _show(_ask(config, "halt"), as_json)
+
+
+@app.command()
+def resume(
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Lift a halt."""
+    _show(_ask(config, "resume"), as_json)
+
+
+def _ask(config: Path, command: str) -> SwarmStatus:
+    configuration = load_configuration(config)
+    return asyncio.run(ask(Path(configuration.state_dir), command))
+
+
+def _show(swarm: SwarmStatus, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(swarm).decode())
+        return
+    table = Table(title=f"swarm: {swarm.state}", title_justify="left", box=None)
+    for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
+        table.add_column(heading)
+    for agent in swarm.agents:
+        pid = "–" if agent.pid is None else str(agent.pid)
+        age = "–" if agent.age_s is None else f"{agent.age_s:g}"
+        table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
+    Console().print(table)
+
+
+class _every:  # noqa: N801 - reads as a word where it is used
+    """Call `action` at most once an interval."""
+
+    def __init__(self, interval_s: float, action: Callable[[], None]) -> None:
+        self._interval_ns, self._action, self._next_ns = ns(interval_s), action, 0
+
+    def __call__(self) -> None:
+        now = SystemClock().now_ns()
+        if now >= self._next_ns:
+            self._next_ns = now + self._interval_ns
+            self._action()
+
+
+def _say(sentence: str) -> None:
+    print(f"claw: {sentence}", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point of the command `claw`."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        app()
+    except ClawFault as fault:
+        _say(str(fault))
+        sys.exit(EXIT_BAD_INPUT)

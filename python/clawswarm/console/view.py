@@ -1,0 +1,163 @@
+"""The live terminal view and the printed report: pictures of state, no state of their own."""
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from clawswarm.kernel.clock import NS_PER_S
+from clawswarm.model.messages import Mandate
+from clawswarm.model.units import MICRO
+from clawswarm.runtime.report import Percentiles, Report
+from clawswarm.runtime.roster import ENGINE
+from clawswarm.runtime.supervisor import Supervisor
+
+STATE_STYLES = {"running": "green", "halted": "bold red", "starting": "yellow", "stopping": "yellow"}
+GOOD_STATES = {"quoting", "live", "allocating", "watching"}
+
+
+def live_view(supervisor: Supervisor, now_ns: int) -> RenderableType:
+    """The whole screen."""
+    state = supervisor.state.value
+    elapsed_s = (now_ns - supervisor.started_ns) / NS_PER_S
+    title = Text.assemble(
+        ("OpenClaw Swarm", "bold"),
+        "  ",
+        (state, STATE_STYLES[state]),
+        f"  {elapsed_s:5.1f} s  ",
+        _counts(supervisor),
+    )
+    body = Table.grid(padding=(0, 2))
+    body.add_row(_agents(supervisor), _markets(supervisor))
+    return Panel(Group(body, _footer(supervisor)), title=title, border_style="dim")
+
+
+def progress_line(supervisor: Supervisor, now_ns: int) -> str:
+    """One line for outputs that are no terminal."""
+    elapsed_s = (now_ns - supervisor.started_ns) / NS_PER_S
+    up = sum(agent.pid is not None for agent in supervisor.status().agents)
+    return f"{elapsed_s:6.1f} s  {supervisor.state.value:<9} {up}/11 agents  {_counts(supervisor)}"
+
+
+def _counts(supervisor: Supervisor) -> str:
+    engine = supervisor.observer.newest_beat.get(ENGINE)
+    if engine is None:
+        return "no orders yet"
+    counts = engine.counters
+    return (
+        f"orders: {counts['placed']:.0f} placed, {counts['cancelled']:.0f} cancelled, "
+        f"{counts['open']:.0f} open, {counts['filled']:.0f} fills, {counts['rejected']:.0f} rejected"
+    )
+
+
+def _agents(supervisor: Supervisor) -> Table:
+    table = Table(title="agents", title_justify="left", box=None, padding=(0, 1))
+    for heading in ("name", "pid", "state", "age", "restarts"):
+        table.add_column(heading, justify="left" if heading in ("name", "state") else "right")
+    for agent in supervisor.status().agents:
+        style = "green" if agent.state in GOOD_STATES else "yellow"
+        table.add_row(
+            agent.name,
+            "–" if agent.pid is None else str(agent.pid),
+            Text(agent.state, style=style),
+            "–" if agent.age_s is None else f"{agent.age_s:.0f} s",
+            Text(str(agent.restarts), style="red" if agent.restarts else "dim"),
+        )
+    return table
+
+
+def _markets(supervisor: Supervisor) -> Table:
+    table = Table(title="markets (YES frame)", title_justify="left", box=None, padding=(0, 1))
+    for heading in ("market", "quoter", "bid", "ask", "position", "reference"):
+        table.add_column(heading, justify="left" if heading in ("market", "quoter") else "right")
+    allocation = supervisor.observer.allocation
+    for mandate in sorted(allocation.mandates if allocation else (), key=lambda m: m.market.slug):
+        table.add_row(*_market_row(supervisor, mandate))
+    return table
+
+
+def _market_row(supervisor: Supervisor, mandate: Mandate) -> tuple[RenderableType, ...]:
+    observer, market = supervisor.observer, mandate.market
+    book = observer.books.get(market.condition_id)
+    held = observer.inventories.get(market.condition_id)
+    reference = observer.references.get(market.underlying)
+    is_good = book is not None and book.is_valid
+    bid = f"{book.bid_e4 / 10_000:.3f}" if book is not None and book.bid_e4 is not None else "–"
+    ask = f"{book.ask_e4 / 10_000:.3f}" if book is not None and book.ask_e4 is not None else "–"
+    net = 0.0 if held is None else held.net_e6 / MICRO
+    return (
+        market.slug.partition("-updown")[0] + market.slug.partition("-updown")[2].rpartition("-")[0],
+        mandate.quoter,
+        Text(bid, style="" if is_good else "dim"),
+        Text(ask, style="" if is_good else "dim"),
+        Text(f"{net:+.1f}", style="green" if net > 0 else "red" if net < 0 else "dim"),
+        "–" if reference is None else f"{reference.value_e6 / MICRO:,.1f}",
+    )
+
+
+def _footer(supervisor: Supervisor) -> Text:
+    observer = supervisor.observer
+    largest = max((exposure.ratio for exposure in observer.exposures.values()), default=None)
+    band = supervisor.configuration.risk.band
+    exposure = (
+        "no exposure yet"
+        if largest is None
+        else f"largest net delta {largest:.2%} of capital (band {band:.0%})"
+    )
+    first = (
+        "" if supervisor.first_order_s is None else f"  ·  first order after {supervisor.first_order_s:.1f} s"
+    )
+    events = f"  ·  {len(observer.deadman)} withdrawals" if observer.deadman else ""
+    return Text(
+        f"{exposure}{first}{events}\nreference prices and takers are synthetic; Ctrl-C stops in order",
+        style="dim",
+    )
+
+
+def report_table(report: Report) -> Table:
+    """The report as a person reads it."""
+    orders, pnl, risk, governor = report.orders, report.pnl_usd, report.risk, report.governor
+    rows = {
+        "mode, duration": f"{report.mode}, {report.duration_s:g} s",
+        "agents": ", ".join(f"{count} {kind}" for kind, count in report.agents.items()),
+        "markets": str(report.markets),
+        "orders placed / cancelled": f"{_number(orders.placed)} / {_number(orders.cancelled)}",
+        "orders filled / rejected": f"{_number(orders.filled)} / {_number(orders.rejected)}",
+        "open at end": _number(orders.open_at_end),
+        "feed → quoter": _latency(report.latency.feed_to_quoter_us, "µs"),
+        "tick → wire": _latency(report.latency.tick_to_wire_us, "µs"),
+        "cancel/replace cycle": _latency(report.latency.cycle_ms, "ms"),
+        "order requests, most in 10 s": f"{_number(governor.max_10s)} of {governor.limit_10s}",
+        "order requests, most in 600 s": f"{_number(governor.max_600s)} of {governor.limit_600s}",
+        "largest net delta": f"{_number(risk.max_abs_ratio)} of capital (band {risk.band:g})",
+        "time outside the band": f"{_number(risk.time_outside_s)} s",
+        "PnL, marked to the last book": f"{_number(pnl.total)} USD = spread {_number(pnl.spread)} + inventory "
+        f"{_number(pnl.inventory)} + fees {_number(pnl.fees)}",
+        "two-sided quoting": "not measured"
+        if report.quoting_uptime is None
+        else f"{report.quoting_uptime:.1%}",
+        "processes lost": _listed(
+            [f"{f.cause}, back after {_number(f.resumed_ms)} ms" for f in report.failovers]
+        ),
+        "orders withdrawn": _listed([f"{d.cause}: {d.cancelled} in {d.ms:g} ms" for d in report.deadman]),
+    }
+    table = Table(title="Report", title_justify="left", box=None, show_header=False, padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="dim"), value)
+    for warning in report.warnings:
+        table.add_row(Text("note", style="yellow"), warning)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:g}"
+
+
+def _latency(latency: Percentiles, unit: str) -> str:
+    if latency.p50 is None or latency.p99 is None:
+        return "not measured"
+    return f"p50 {latency.p50:g} {unit}, p99 {latency.p99:g} {unit} (n = {latency.n})"
+
+
+def _listed(items: list[str]) -> str:
+    return "none" if not items else "\n".join(items)

@@ -1,0 +1,1 @@
+"""Running the swarm: configuration, wiring, supervisor, report."""

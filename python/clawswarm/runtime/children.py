@@ -1,0 +1,129 @@
+"""One child process: spawned in its own session, watched through sd_notify, killed when it hangs."""
+
+import asyncio
+import os
+import socket
+import sys
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from clawswarm.kernel.clock import NS_PER_S, Clock
+from clawswarm.kernel.process import EXIT_BAD_INPUT, LIFELINE_VARIABLE
+
+log = structlog.get_logger()
+
+
+class ChildState(StrEnum):
+    """Where a child stands."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+class Child:
+    """A child process and what it has said about itself."""
+
+    def __init__(self, name: str, place_file: Path, socket_dir: Path, log_dir: Path, clock: Clock) -> None:
+        self.name = name
+        self._place_file, self._log_path, self._clock = place_file, log_dir / f"{name}.log", clock
+        self._address = socket_dir / f"{name}.notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(self._address))
+        asyncio.get_running_loop().add_reader(self._socket, self._notified)
+        self._process: asyncio.subprocess.Process | None = None
+        self.state = ChildState.STOPPED
+        self.status: str | None = None
+        self.restarts = 0
+        self.starts_ns: list[int] = []
+        self.heard_ns = 0
+        self.ready = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it lives."""
+        alive = self._process is not None and self._process.returncode is None
+        return self._process.pid if alive and self._process is not None else None
+
+    def age_s(self, now_ns: int) -> float | None:
+        """Seconds since the present process was started."""
+        return (now_ns - self.starts_ns[-1]) / NS_PER_S if self.starts_ns and self.pid else None
+
+    async def spawn(self, lifeline: int) -> None:
+        """Start the process; `lifeline` is the read end of the pipe whose other end only we hold."""
+        self.ready.clear()
+        self.status = None
+        environment = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(self._address),
+            LIFELINE_VARIABLE: str(lifeline),
+        }
+        with self._log_path.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "clawswarm.runtime.wiring",
+                self.name,
+                str(self._place_file),
+                env=environment,
+                pass_fds=(lifeline,),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # Ctrl-C belongs to the supervisor alone: it stops the others in order.
+                start_new_session=True,
+            )
+        now = self._clock.now_ns()
+        self.state = ChildState.STARTING
+        self.starts_ns.append(now)
+        self.heard_ns = now
+
+    async def wait(self) -> int:
+        """Exit code of the present process (negative: the signal that ended it)."""
+        return await self._process.wait() if self._process is not None else 0
+
+    def terminate(self) -> None:
+        """Ask it to end in order."""
+        if self._process is not None and self.pid is not None:
+            self.state = ChildState.STOPPING
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self.pid is not None:
+            self._process.kill()
+
+    def explain(self, code: int) -> str:
+        """One sentence on why it ended."""
+        if self.status is not None:
+            return self.status
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.name} {how}; its log is {self._log_path}"
+
+    def is_bad_input(self, code: int) -> bool:
+        """Whether only the user can mend it."""
+        return code == EXIT_BAD_INPUT
+
+    def close(self) -> None:
+        """Give up the notify socket."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _notified(self) -> None:
+        while True:
+            try:
+                text = self._socket.recv(4096).decode(errors="replace")
+            except BlockingIOError:
+                return
+            self.heard_ns = self._clock.now_ns()
+            for line in text.splitlines():
+                key, _, value = line.partition("=")
+                if key == "READY" and self.state is ChildState.STARTING:
+                    self.state = ChildState.RUNNING
+                    self.ready.set()
+                elif key == "STATUS":
+                    self.status = value

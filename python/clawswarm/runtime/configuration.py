@@ -1,0 +1,101 @@
+"""TOML → frozen structs. Unknown keys are refused; what can lose money has no default."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
+from clawswarm.agents.quoter.pricing import QuoterSettings
+from clawswarm.agents.risk_manager.exposure import RiskSettings
+from clawswarm.engine.settings import EngineSettings
+from clawswarm.model.errors import UserFault
+from clawswarm.sandbox.settings import SandboxSettings
+from clawswarm.venues.polymarket.settings import SocketSettings
+
+
+class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a process counts as hung, and how often it may be restarted."""
+
+    watchdog_s: float
+    start_timeout_s: float
+    restarts: int
+    restart_window_s: float
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of a configuration file."""
+
+    mode: Literal["sandbox"]
+    state_dir: str
+    orchestrator: OrchestratorSettings
+    quoter: QuoterSettings
+    risk: RiskSettings
+    feed: SocketSettings
+    engine: EngineSettings
+    sandbox: SandboxSettings
+    supervision: SupervisionSettings
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read a configuration. Raises UserFault, naming file and key, when it cannot be used."""
+    try:
+        text = path.read_text()
+    except OSError as fault:
+        raise UserFault(
+            f"cannot read the configuration {path} ({fault.strerror}); give one with --config"
+        ) from fault
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise UserFault(f"{path} is not valid TOML: {fault}; mend that line") from fault
+    try:
+        configuration = msgspec.convert(table, Configuration)
+    except msgspec.ValidationError as fault:
+        raise UserFault(
+            f"{path}: {_in_words(str(fault))}; config/sandbox.toml shows every known key"
+        ) from fault
+    _check(path, configuration)
+    return configuration
+
+
+def _in_words(message: str) -> str:
+    """msgspec's words with TOML's names: "$.quoter" is the table [quoter]."""
+    what, _, place = message.partition(" - at `$")
+    table, _, key = place.rstrip("`").lstrip(".").rpartition(".")
+    what = what.replace("Object contains unknown field", "unknown key")
+    what = what.replace("Object missing required field", "missing key")
+    if what.startswith(("unknown key", "missing key")):
+        table, key = place.rstrip("`").lstrip("."), ""
+    where = f"[{table}]" if table else "the top level"
+    return f"{what} in {where}" + (f", key {key}" if key else "")
+
+
+def _check(path: Path, configuration: Configuration) -> None:
+    """Refuse values of the right type that make no sense."""
+    orchestrator, sandbox = configuration.orchestrator, configuration.sandbox
+    positive = {
+        "[orchestrator] capital_usd": orchestrator.capital_usd,
+        "[orchestrator] max_position_shares": orchestrator.max_position_shares,
+        "[orchestrator] order_size_shares": orchestrator.order_size_shares,
+        "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
+        "[orchestrator] renew_s": orchestrator.renew_s,
+        "[quoter] half_spread_logits": configuration.quoter.half_spread_logits,
+        "[quoter] requote_ticks": configuration.quoter.requote_ticks,
+        "[quoter] feed_timeout_s": configuration.quoter.feed_timeout_s,
+        "[risk] band": configuration.risk.band,
+        "[feed] ping_interval_s": configuration.feed.ping_interval_s,
+        "[feed] dead_after_s": configuration.feed.dead_after_s,
+        "[supervision] watchdog_s": configuration.supervision.watchdog_s,
+        "[sandbox] speed": sandbox.speed,
+    }
+    for key, value in positive.items():
+        if not value > 0:
+            raise UserFault(f"{path}: {key} is {value}; it must be above 0")
+    if not configuration.feed.ping_interval_s < configuration.feed.dead_after_s:
+        raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
+    if not orchestrator.renew_s < orchestrator.mandate_life_s:
+        raise UserFault(f"{path}: [orchestrator] renew_s must be below mandate_life_s")
+    if sandbox.port == sandbox.control_port and sandbox.port:
+        raise UserFault(f"{path}: [sandbox] port and control_port are both {sandbox.port}; they must differ")

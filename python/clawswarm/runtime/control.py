@@ -1,0 +1,76 @@
+"""The supervisor's control socket: `claw status`, `claw halt`, `claw resume`.
+
+One line in (the command), one JSON line out (the status after it), then the connection closes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from clawswarm.model.errors import UserFault, WireFault
+from clawswarm.runtime.state_dir import find_control
+
+COMMANDS = frozenset({"status", "halt", "resume"})
+
+
+class AgentStatus(msgspec.Struct, frozen=True):
+    """One agent; `pid` and `age_s` are null while it is not running."""
+
+    name: str
+    kind: str
+    pid: int | None
+    state: str
+    age_s: float | None
+    restarts: int
+
+
+class SwarmStatus(msgspec.Struct, frozen=True):
+    """What `claw status --json` prints."""
+
+    state: str
+    agents: tuple[AgentStatus, ...]
+
+
+class ControlServer:
+    """Listens on a Unix socket; `handle` carries out a command."""
+
+    def __init__(self, path: Path, handle: Callable[[str], Awaitable[SwarmStatus]]) -> None:
+        self.path, self._handle = path, handle
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        command = (await reader.readline()).decode(errors="replace").strip()
+        if command in COMMANDS:
+            writer.write(msgspec.json.encode(await self._handle(command)) + b"\n")
+            await writer.drain()
+        writer.close()
+
+
+async def ask(state_dir: Path, command: str, timeout_s: float = 30.0) -> SwarmStatus:
+    """Send one command to the swarm of `state_dir`. Raises UserFault when none answers."""
+    address = find_control(state_dir)
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_unix_connection(address.socket)
+            writer.write(command.encode() + b"\n")
+            line = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError) as fault:
+        raise UserFault(
+            f"the swarm in {state_dir} (process {address.pid}) does not answer; look at its logs, or end it"
+        ) from fault
+    try:
+        return msgspec.json.decode(line, type=SwarmStatus)
+    except msgspec.MsgspecError as fault:
+        raise WireFault(f"the swarm in {state_dir} answered {line[:80]!r}") from fault

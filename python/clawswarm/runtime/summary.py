@@ -1,0 +1,91 @@
+"""What the supervisor saw → the report."""
+
+from pathlib import Path
+
+from clawswarm.runtime.observer import Observer
+from clawswarm.runtime.profit import profit
+from clawswarm.runtime.report import (
+    Deadman,
+    Governor,
+    Inference,
+    Latency,
+    Orders,
+    Report,
+    Risk,
+    percentiles,
+)
+from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, kind_of
+from clawswarm.runtime.supervisor import Supervisor
+from clawswarm.sandbox.recording import read_folder
+
+
+def build_report(supervisor: Supervisor, duration_s: float) -> Report:
+    """The report of a finished run."""
+    observer, configuration = supervisor.observer, supervisor.configuration
+    limits = configuration.engine.limits
+    max_600s = _whole(observer.largest("engine", "max_600s"))
+    mandated_s, two_sided_s = observer.total("engine", "mandated_s"), observer.total("engine", "two_sided_s")
+    uptime = None if not mandated_s or two_sided_s is None else round(two_sided_s / mandated_s, 4)
+    started = [
+        name for name in AGENTS if supervisor.children.get(name) and supervisor.children[name].starts_ns
+    ]
+    return Report(
+        mode=configuration.mode,
+        duration_s=round(duration_s, 1),
+        agents={kind: sum(kind_of(name) == kind for name in started) for kind in AGENT_KINDS},
+        markets=len(observer.markets_seen),
+        orders=_orders(observer, supervisor.is_confirmed_empty),
+        latency=Latency(
+            feed_to_quoter_us=percentiles(observer.histogram("quoter", "feed_to_quoter_us")),
+            tick_to_wire_us=percentiles(observer.histogram("engine", "tick_to_wire_us")),
+            cycle_ms=percentiles(observer.histogram("engine", "cycle_us"), 1000.0),
+        ),
+        governor=Governor(
+            limit_600s=limits.place_requests_600s,
+            max_600s=max_600s,
+            limit_10s=limits.place_requests_10s,
+            max_10s=_whole(observer.largest("engine", "max_10s")),
+            utilisation=None if max_600s is None else round(max_600s / limits.place_requests_600s, 4),
+        ),
+        risk=Risk(
+            band=configuration.risk.band,
+            max_abs_ratio=_rounded(observer.largest("risk_manager", "max_abs_ratio")),
+            time_outside_s=_rounded(observer.total("risk_manager", "time_outside_s")),
+            hedges=None,
+        ),
+        pnl_usd=profit(observer.fills, observer.marks_e4),
+        quoting_uptime=uptime,
+        failovers=tuple(supervisor.failovers),
+        deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in observer.deadman),
+        inference=Inference(),
+        warnings=tuple(_warnings(supervisor)),
+    )
+
+
+def _orders(observer: Observer, is_confirmed: bool) -> Orders:
+    return Orders(
+        placed=_whole(observer.total("engine", "placed")),
+        cancelled=_whole(observer.total("engine", "cancelled")),
+        filled=_whole(observer.total("engine", "filled")),
+        rejected=_whole(observer.total("engine", "rejected")),
+        open_at_end=0 if is_confirmed else None,
+    )
+
+
+def _warnings(supervisor: Supervisor) -> list[str]:
+    warnings = []
+    for market, _ in read_folder(Path(supervisor.configuration.sandbox.data)):
+        if market.synthetic:
+            streams = " and ".join(market.synthetic)
+            warnings.append(f"{market.slug}: {streams} are synthetic (seed {market.seed}), not recorded")
+    if supervisor.failure is not None:
+        warnings.append(supervisor.failure)
+    return warnings
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

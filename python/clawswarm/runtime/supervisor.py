@@ -1,0 +1,347 @@
+"""The supervisor: starts every process, restarts the fallen, ends the run in order.
+
+Order of ending: the engine first (it stops quoting, cancels everything and asks the venue until that is
+confirmed), then the agents, then the sandbox. When a process falls more often than its budget allows, or only
+the user can mend it, the run ends the same way with one sentence and a non-zero exit code.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
+from clawswarm.model.errors import ClawFault
+from clawswarm.model.messages import HaltSwarm, ResumeSwarm
+from clawswarm.runtime.children import Child, ChildState
+from clawswarm.runtime.configuration import Configuration
+from clawswarm.runtime.control import AgentStatus, ControlServer, SwarmStatus
+from clawswarm.runtime.observer import Observer
+from clawswarm.runtime.report import Failover
+from clawswarm.runtime.roster import AGENTS, BUS_PEERS, ENGINE, SANDBOX, SUPERVISOR, RunPlace, kind_of
+from clawswarm.runtime.state_dir import StateDir
+from clawswarm.runtime.wiring import Wiring
+
+TICK_S = 0.05
+RESTART_PAUSE_S = 0.2
+ENGINE_STOP_S = 20.0
+STOP_S = 5.0
+HALT_REPEAT_S = 0.5
+log = structlog.get_logger()
+
+
+class SwarmState(StrEnum):
+    """State of the whole swarm."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    HALTED = "halted"
+    STOPPING = "stopping"
+
+
+class Supervisor:
+    """One run of the swarm."""
+
+    def __init__(
+        self, configuration: Configuration, config_path: Path, state: StateDir, clock: Clock
+    ) -> None:
+        self.configuration, self._state_dir, self._clock = configuration, state, clock
+        self.run_dir = state.new_run()
+        kept = self.run_dir / "config.toml"
+        kept.write_bytes(config_path.read_bytes())
+        place = RunPlace(str(kept.resolve()), str(self.run_dir.resolve()), str(state.socket_dir))
+        self._place_file = self.run_dir / "place.json"
+        self._place_file.write_bytes(msgspec.json.encode(place))
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._bus = Wiring(place, configuration).bus(SUPERVISOR)
+        self._halts = self._bus.latest("halt", HaltSwarm)
+        self._resumes = self._bus.latest("resume", ResumeSwarm)
+        self.observer = Observer(self._bus)
+        self.children: dict[str, Child] = {}
+        self.state = SwarmState.STARTING
+        self.failovers: list[Failover] = []
+        self.failure: str | None = None
+        self.started_ns = clock.now_ns()
+        self.first_order_s: float | None = None
+        self.is_confirmed_empty = False
+        self._wanted_halt: str | None = None
+        self._stop = asyncio.Event()
+        self._watching: list[asyncio.Task[None]] = []
+        self._resuming: list[asyncio.Task[None]] = []
+
+    def request_stop(self) -> None:
+        """Ask for an orderly end."""
+        self._stop.set()
+
+    async def run(self, for_s: float | None, on_tick: Callable[[], None]) -> None:
+        """Run until asked to stop, until `for_s` after every agent was ready, or until something gives up.
+
+        `failure` is then None or the sentence that says why the run failed.
+        """
+        self.observer.start()
+        control = ControlServer(self._state_dir.socket_dir / "control.sock", self._control)
+        await control.start()
+        self._state_dir.announce(control.path)
+        try:
+            await self._start_children()
+            await self._watch(for_s, on_tick)
+        finally:
+            self.state = SwarmState.STOPPING
+            await self._stop_children(on_tick)
+            await control.close()
+
+    # --- starting -------------------------------------------------------------------------------
+
+    async def _start_children(self) -> None:
+        logs = self.run_dir / "logs"
+        for name in (SANDBOX, *BUS_PEERS[1:]):
+            self.children[name] = Child(name, self._place_file, self._state_dir.socket_dir, logs, self._clock)
+        sandbox = self.children[SANDBOX]
+        await sandbox.spawn(self._lifeline)
+        self._watching.append(asyncio.create_task(self._keep(sandbox)))
+        if not await self._ready_or_failed([sandbox]):
+            return
+        for name in (ENGINE, *AGENTS):
+            child = self.children[name]
+            await child.spawn(self._lifeline)
+            self._watching.append(asyncio.create_task(self._keep(child)))
+
+    async def _ready_or_failed(self, children: list[Child]) -> bool:
+        ready = asyncio.gather(*(child.ready.wait() for child in children))
+        stop = asyncio.ensure_future(self._stop.wait())
+        timeout_s = self.configuration.supervision.start_timeout_s
+        await asyncio.wait((ready, stop), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if ready.done():
+            return True
+        ready.cancel()
+        if not self._stop.is_set():
+            names = ", ".join(child.name for child in children if not child.ready.is_set())
+            self._fail(
+                f"{names} did not start within {timeout_s:g} s; see the logs in {self.run_dir / 'logs'}"
+            )
+        return False
+
+    # --- watching -------------------------------------------------------------------------------
+
+    async def _keep(self, child: Child) -> None:
+        """Restart one child as often as its budget allows."""
+        settings = self.configuration.supervision
+        while True:
+            code = await child.wait()
+            ended_ns = self._clock.now_ns()
+            if self._stop.is_set():
+                child.state = ChildState.STOPPED
+                return
+            child.state = ChildState.RESTARTING
+            log.warning("child.ended", name=child.name, code=code)
+            recent = [t for t in child.starts_ns if ended_ns - t < ns(settings.restart_window_s)]
+            if child.is_bad_input(code) or child.name == SANDBOX:
+                self._fail(child.explain(code))
+                return
+            if len(recent) > settings.restarts:
+                window = f"{settings.restart_window_s:g} s"
+                self._fail(f"{child.explain(code)} (ended {len(recent)} times within {window}, given up)")
+                return
+            await asyncio.sleep(RESTART_PAUSE_S)
+            if self._stop.is_set():
+                child.state = ChildState.STOPPED
+                return
+            child.restarts += 1
+            await child.spawn(self._lifeline)
+            self._resuming.append(asyncio.create_task(self._note_resumed(child, code, ended_ns)))
+
+    async def _note_resumed(self, child: Child, code: int, ended_ns: int) -> None:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        cause, place = f"{child.name}: {how}", len(self.failovers)
+        self.failovers.append(Failover(cause, None))
+        await child.ready.wait()
+        resumed_ms = (self._clock.now_ns() - ended_ns) / NS_PER_MS
+        self.failovers[place] = Failover(cause, round(resumed_ms, 1))
+
+    async def _watch(self, for_s: float | None, on_tick: Callable[[], None]) -> None:
+        deadline_ns: int | None = None
+        next_halt_ns = 0
+        while not self._stop.is_set():
+            await self._pause(TICK_S)
+            now = self._clock.now_ns()
+            self.observer.drain()
+            self._kill_hung(now)
+            running = all(self.children[name].state is ChildState.RUNNING for name in (ENGINE, *AGENTS))
+            if running and self.state is SwarmState.STARTING:
+                self.state = SwarmState.RUNNING
+                deadline_ns = None if for_s is None else now + ns(for_s)
+            if self.first_order_s is None and (self.observer.total("engine", "placed") or 0) > 0:
+                self.first_order_s = (now - self.started_ns) / NS_PER_S
+            if now >= next_halt_ns:
+                next_halt_ns = now + ns(HALT_REPEAT_S)
+                self._repeat_halt(now)
+            if deadline_ns is not None and now >= deadline_ns:
+                self._stop.set()
+            if self._markets_are_over():
+                log.info("swarm.markets_over")
+                self._stop.set()
+            on_tick()
+
+    def _markets_are_over(self) -> bool:
+        allocation = self.observer.allocation
+        return bool(self.observer.markets_seen) and allocation is not None and not allocation.mandates
+
+    def _kill_hung(self, now: int) -> None:
+        settings = self.configuration.supervision
+        for child in self.children.values():
+            if child.pid is None:
+                continue
+            is_starting = child.state is ChildState.STARTING
+            limit_s = settings.start_timeout_s if is_starting else settings.watchdog_s
+            if child.state in (ChildState.STARTING, ChildState.RUNNING) and now - child.heard_ns > ns(
+                limit_s
+            ):
+                log.warning("child.hung", name=child.name, silent_s=limit_s)
+                child.kill()
+
+    def _repeat_halt(self, now: int) -> None:
+        """The engine's own word decides: repeat what is wanted until it says the same."""
+        engine = self.observer.newest_beat.get(ENGINE)
+        is_halted = engine is not None and engine.state == "halted"
+        if self._wanted_halt is not None and not is_halted:
+            self._halts.publish(HaltSwarm(cause=self._wanted_halt, origin=SUPERVISOR, sent_ns=now))
+        if self.state in (SwarmState.RUNNING, SwarmState.HALTED):
+            self.state = SwarmState.HALTED if is_halted else SwarmState.RUNNING
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    # --- control --------------------------------------------------------------------------------
+
+    async def _control(self, command: str) -> SwarmStatus:
+        """Carry out one command of `claw status|halt|resume`; returns when the engine has done it."""
+        if command == "halt":
+            self._wanted_halt = "operator"
+            await self._until_halted(True)
+        elif command == "resume":
+            self._wanted_halt = None
+            await self._until_halted(False)
+        return self.status()
+
+    async def _until_halted(self, wanted: bool) -> None:
+        while not self._stop.is_set():
+            engine = self.observer.newest_beat.get(ENGINE)
+            is_empty = engine is not None and engine.counters.get("open") == 0.0
+            if engine is not None and (engine.state == "halted") == wanted and (is_empty or not wanted):
+                return
+            if not wanted:
+                self._resumes.publish(ResumeSwarm(origin="operator", sent_ns=self._clock.now_ns()))
+            await self._pause(TICK_S * 2)
+
+    def status(self) -> SwarmStatus:
+        """State of the swarm and of each agent."""
+        now = self._clock.now_ns()
+        agents = []
+        for name in AGENTS:
+            child = self.children.get(name)
+            beat = self.observer.newest_beat.get(name)
+            if child is None:
+                continue
+            is_working = child.state is ChildState.RUNNING and beat is not None and beat.pid == child.pid
+            state = beat.state if is_working and beat is not None else child.state.value
+            age_s = child.age_s(now)
+            agents.append(
+                AgentStatus(
+                    name=name,
+                    kind=kind_of(name),
+                    pid=child.pid,
+                    state=state,
+                    age_s=None if age_s is None else round(age_s, 1),
+                    restarts=child.restarts,
+                )
+            )
+        return SwarmStatus(state=self.state.value, agents=tuple(agents))
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def _fail(self, sentence: str) -> None:
+        if self.failure is None:
+            self.failure = sentence
+        self._stop.set()
+
+    async def _stop_children(self, on_tick: Callable[[], None]) -> None:
+        self._stop.set()
+        for task in self._resuming:
+            task.cancel()
+        engine = self.children.get(ENGINE)
+        sandbox = self.children.get(SANDBOX)
+        if engine is not None and sandbox is not None and sandbox.pid is not None and engine.starts_ns:
+            await self._stop_engine(engine, on_tick)
+        others = [child for child in self.children.values() if child.name not in (ENGINE, SANDBOX)]
+        await self._end(others, STOP_S)
+        if sandbox is not None:
+            await self._end([sandbox], STOP_S)
+        await asyncio.gather(*self._watching, *self._resuming, return_exceptions=True)
+        self._drain_last()
+        await self.observer.stop()
+        self._bus.close()
+        for child in self.children.values():
+            child.close()
+        os.close(self._lifeline)
+        os.close(self._lifeline_end)
+
+    async def _stop_engine(self, engine: Child, on_tick: Callable[[], None]) -> None:
+        if engine.pid is None:
+            # A fallen engine is started once more: its recovery withdraws everything, then it is asked to end.
+            await engine.spawn(self._lifeline)
+        if engine.state is ChildState.STARTING:
+            try:
+                async with asyncio.timeout(self.configuration.supervision.start_timeout_s):
+                    await self._ready_or_ended(engine)
+            except TimeoutError:
+                log.warning("child.hung", name=engine.name)
+        engine.terminate()
+        waiting = asyncio.ensure_future(engine.wait())
+        ends_ns = self._clock.now_ns() + ns(ENGINE_STOP_S)
+        while not waiting.done() and self._clock.now_ns() < ends_ns:
+            await asyncio.wait((waiting,), timeout=TICK_S)
+            self.observer.drain()
+            on_tick()
+        if not waiting.done():
+            engine.kill()
+        code = await waiting
+        engine.state = ChildState.STOPPED
+        self.is_confirmed_empty = code == 0
+        if code != 0:
+            self._fail(
+                f"{engine.explain(code)}; the venue did not confirm that every order is gone: "
+                "its heartbeat cancels them within 15 s, check before starting again"
+            )
+
+    async def _ready_or_ended(self, child: Child) -> None:
+        ended = asyncio.ensure_future(child.wait())
+        ready = asyncio.ensure_future(child.ready.wait())
+        await asyncio.wait((ended, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        ended.cancel()
+
+    async def _end(self, children: list[Child], timeout_s: float) -> None:
+        alive = [child for child in children if child.pid is not None]
+        for child in alive:
+            child.terminate()
+        if alive:
+            waits = [asyncio.ensure_future(child.wait()) for child in alive]
+            await asyncio.wait(waits, timeout=timeout_s)
+            for child in alive:
+                child.kill()
+            await asyncio.gather(*waits)
+
+    def _drain_last(self) -> None:
+        try:
+            self.observer.drain()
+        except ClawFault as fault:
+            self._fail(f"the last fills could not be read: {fault}")

@@ -1,0 +1,146 @@
+"""The only file that names concrete parts: which process is made of what, in which mode.
+
+Run as `python -m clawswarm.runtime.wiring NAME PLACE`: the supervisor starts every child this way.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.clock import ns
+from clawswarm.kernel.process import Process, run_process
+from clawswarm.model.errors import InvariantBroken
+from clawswarm.runtime.configuration import Configuration, load_configuration
+from clawswarm.runtime.roster import (
+    BUS_PEERS,
+    ENGINE,
+    ORCHESTRATOR,
+    QUOTERS,
+    RISK_MANAGERS,
+    RunPlace,
+    kind_of,
+)
+
+CHAIN_ID = 137
+ORPHAN_LINGER_S = 20.0
+ORPHAN_QUIET_S = 2.0
+
+Main = Callable[[Process], Awaitable[None]]
+
+
+class Wiring:
+    """Builds the process called `name`. Each part imports only what it needs: start-up time and memory."""
+
+    def __init__(self, place: RunPlace, configuration: Configuration) -> None:
+        self._place, self._configuration = place, configuration
+        sandbox = configuration.sandbox
+        self._http = f"http://{sandbox.host}:{sandbox.port}"
+        self._ws = f"ws://{sandbox.host}:{sandbox.port}"
+        self._run_dir, self._socket_dir = Path(place.run_dir), Path(place.socket_dir)
+        self._port = self._socket_dir / "engine.port"
+
+    def main(self, name: str) -> Main:
+        """The coroutine function that is this process."""
+        kinds: dict[str, Main] = {
+            "sandbox": self._sandbox,
+            "engine": self._engine,
+            "orchestrator": self._orchestrator,
+            "sentinel": self._sentinel,
+            "quoter": self._quoter,
+            "risk_manager": self._risk_manager,
+        }
+        main = kinds.get(kind_of(name))
+        if main is None:
+            raise InvariantBroken(f"no process is called {name}")
+        return main
+
+    def bus(self, name: str) -> Bus:
+        """This process's membership of the bus."""
+        return Bus(name, BUS_PEERS, self._socket_dir)
+
+    async def _sandbox(self, process: Process) -> None:
+        from clawswarm.sandbox.server import SandboxServer
+
+        server = SandboxServer(self._configuration.sandbox, process.clock.now_ns, process.clock.wall_ms)
+        await server.start()
+        process.ready()
+        serving = asyncio.create_task(server.run_until(asyncio.Event()))
+        while await process.tick():
+            if serving.done():
+                serving.result()
+        if process.is_orphaned:
+            await self._linger(process, lambda: server.open_order_count)
+        serving.cancel()
+        await server.close()
+
+    async def _linger(self, process: Process, open_orders: Callable[[], int]) -> None:
+        """A venue does not die with its client: stay until the orphaned engine has withdrawn its orders."""
+        began = empty_since = process.clock.now_ns()
+        while (now := process.clock.now_ns()) - began < ns(ORPHAN_LINGER_S):
+            if open_orders():
+                empty_since = now
+            if now - empty_since > ns(ORPHAN_QUIET_S):
+                return
+            await asyncio.sleep(0.1)
+
+    async def _engine(self, process: Process) -> None:
+        from clawswarm.engine.process import Engine, EngineAddresses
+        from clawswarm.venues.polymarket.signing import Wallet, throwaway_key
+
+        folder = self._run_dir / ENGINE
+        wallet = Wallet(throwaway_key(folder / "throwaway.key"), CHAIN_ID)
+        addresses = EngineAddresses(self._http, f"{self._ws}/ws/user", self._port, folder)
+        bus = self.bus(process.name)
+        engine = Engine(process, bus, wallet, self._configuration.engine, self._configuration.feed, addresses)
+        try:
+            await engine.run()
+        finally:
+            bus.close()
+
+    async def _orchestrator(self, process: Process) -> None:
+        from clawswarm.agents.orchestrator.agent import Orchestrator
+
+        record = self._run_dir / ORCHESTRATOR / "record.json"
+        settings = self._configuration.orchestrator
+        bus = self.bus(process.name)
+        await Orchestrator(process, bus, settings, QUOTERS, self._http, record).run()
+        bus.close()
+
+    async def _sentinel(self, process: Process) -> None:
+        from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel
+
+        sources = MarketDataSources(f"{self._ws}/ws/market", f"{self._ws}/rtds", reference_is_synthetic=True)
+        bus = self.bus(process.name)
+        await Sentinel(process, bus, self._configuration.feed, sources).run()
+        bus.close()
+
+    async def _quoter(self, process: Process) -> None:
+        from clawswarm.agents.quoter.agent import Quoter
+
+        bus = self.bus(process.name)
+        await Quoter(process, bus, self._configuration.quoter, self._port).run()
+        bus.close()
+
+    async def _risk_manager(self, process: Process) -> None:
+        from clawswarm.agents.risk_manager.agent import RiskManager
+
+        bus = self.bus(process.name)
+        capital_usd = self._configuration.orchestrator.capital_usd
+        await RiskManager(process, bus, RISK_MANAGERS, self._configuration.risk, capital_usd).run()
+        bus.close()
+
+
+def main() -> None:
+    """Entry point of every child process."""
+    name, place_file = sys.argv[1:3]
+    place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
+    wiring = Wiring(place, load_configuration(Path(place.config)))
+    run_process(name, wiring.main(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The edges: each venue's adapter is the only place that knows its words."""

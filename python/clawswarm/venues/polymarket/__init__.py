@@ -1,0 +1,1 @@
+"""Polymarket CLOB V2: wire, feeds, order entry, instruments."""

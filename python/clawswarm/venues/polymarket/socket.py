@@ -1,0 +1,87 @@
+"""A WebSocket to the venue that knows when it is dead.
+
+The venue answers text PING with PONG. Any frame proves the connection; a quiet market does not disprove it,
+only silence on an asked PING does. Data gaps are normal (recorded-data.md), silent sockets are not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from clawswarm.kernel.clock import Clock, ns
+from clawswarm.model.errors import Retry
+from clawswarm.venues.polymarket.settings import SocketSettings
+
+
+class VenueSocket:
+    """One connection; `last_frame_ns` is when anything was last heard, None before the first connect."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, settings: SocketSettings, clock: Clock
+    ) -> None:
+        self._session, self._url, self._settings, self._clock = session, url, settings, clock
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.last_frame_ns: int | None = None
+
+    async def connect(self, hello: bytes) -> None:
+        """Open the connection and send the subscription. Raises Retry when that fails or takes too long."""
+        timeout = aiohttp.ClientWSTimeout(ws_close=0.1)
+        try:
+            async with asyncio.timeout(self._settings.dead_after_s):
+                self._socket = await self._session.ws_connect(
+                    self._url, timeout=timeout, max_msg_size=1 << 24, compress=0
+                )
+                await self._socket.send_str(hello.decode())
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            await self.close()
+            raise Retry(f"cannot connect to {self._url}: {fault!r}") from fault
+        self.last_frame_ns = self._clock.now_ns()
+
+    async def send(self, text: bytes) -> None:
+        """Send one text frame. Raises Retry when the connection is gone."""
+        if self._socket is None:
+            raise Retry("not connected")
+        try:
+            await self._socket.send_str(text.decode())
+        except (aiohttp.ClientError, OSError) as fault:
+            raise Retry(f"connection lost: {fault!r}") from fault
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Yield text frames, PONGs left out. Raises Retry when the connection ends or is silent too long."""
+        if self._socket is None:
+            raise Retry("not connected")
+        settings, clock = self._settings, self._clock
+        pinged_ns = 0
+        try:
+            while True:
+                try:
+                    message = await self._socket.receive(timeout=settings.ping_interval_s)
+                except TimeoutError:
+                    now = clock.now_ns()
+                    if now - (self.last_frame_ns or 0) > ns(settings.dead_after_s):
+                        raise Retry(f"silent for {settings.dead_after_s} s, PONG included") from None
+                    if now - pinged_ns >= ns(settings.ping_interval_s):
+                        pinged_ns = now
+                        await self.send(b"PING")
+                    continue
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    raise Retry(f"connection closed by the venue (code {self._socket.close_code})")
+                self.last_frame_ns = clock.now_ns()
+                if message.data != "PONG":
+                    yield message.data.encode()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Drop the connection without waiting for the peer's good-bye."""
+        if self._socket is not None:
+            socket, self._socket = self._socket, None
+            await socket.close()
+
+
+def backoff_s(settings: SocketSettings, attempt: int, jitter: float) -> float:
+    """Pause before reconnect number `attempt` (from 0): doubled each time, `jitter` in [0, 1) spreads it."""
+    doubled = settings.reconnect_min_s * float(2 ** min(attempt, 30))
+    full = min(doubled, settings.reconnect_max_s)
+    return full * (0.5 + 0.5 * jitter)
