@@ -1,0 +1,15 @@
+//! Pure core of the swarm: frames in, book states out; market state in, quotes out.
+//!
+//! Nothing here reads a clock, does I/O or awaits: the receive time is an argument. Prices are integers in
+//! 1e-4 (`_e4`), sizes in 1e-6 (`_e6`), and every book is in the YES frame (a NO order at p is a YES order
+//! at 1 − p on the other side).
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod book;
+pub mod books;
+pub mod decode;
+pub mod features;
+pub mod ladder;
+pub mod quoting;
+pub mod units;

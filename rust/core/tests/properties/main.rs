@@ -1,0 +1,9 @@
+//! Properties of the core, through its public surface.
+
+mod books;
+mod decode;
+mod ladder;
+mod quoting;
+mod units;
+mod venue;
+mod wire;
