@@ -1,0 +1,117 @@
+"""The public book of one market as the venue writes it: both tokens' levels as text, and their hashes.
+
+The unified book makes the NO token's bids the mirror of the YES asks, level by level and in the same order
+(worst first), so each level keeps two fragments and a hash joins them: about 10 µs for 100 levels a side.
+Hash: SHA-1 of the compact JSON with `hash` empty (polymarket.md §3.6, recorded-data.md facts 1 to 3).
+"""
+
+import hashlib
+from bisect import bisect_left
+
+from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
+from clawswarm.sandbox.markets import ListedMarket
+
+_LAST_PRICE_DECIMALS = 3
+
+
+class _SideText:
+    """Levels of one YES-frame side, ascending `order` key, with the text of each in both tokens' terms."""
+
+    __slots__ = ("is_bid", "keys", "no", "sizes", "yes")
+
+    def __init__(self, is_bid: bool) -> None:
+        self.is_bid = is_bid
+        self.keys: list[int] = []
+        self.sizes: list[int] = []
+        self.yes: list[str] = []
+        self.no: list[str] = []
+
+    def set(self, price_e4: int, size_e6: int) -> None:
+        # Worst first: bids ascend, asks descend.
+        key = price_e4 if self.is_bid else -price_e4
+        at = bisect_left(self.keys, key)
+        is_known = at < len(self.keys) and self.keys[at] == key
+        if size_e6 == 0:
+            if is_known:
+                del self.keys[at], self.sizes[at], self.yes[at], self.no[at]
+            return
+        size = format_e6(size_e6)
+        yes = f'{{"price":"{format_price(price_e4)}","size":"{size}"}}'
+        no = f'{{"price":"{format_price(PRICE_ONE_E4 - price_e4)}","size":"{size}"}}'
+        if is_known:
+            self.sizes[at], self.yes[at], self.no[at] = size_e6, yes, no
+        else:
+            self.keys.insert(at, key)
+            self.sizes.insert(at, size_e6)
+            self.yes.insert(at, yes)
+            self.no.insert(at, no)
+
+    def best_e4(self) -> int | None:
+        """Price of the touch in the YES frame."""
+        return abs(self.keys[-1]) if self.keys else None
+
+
+class BookText:
+    """Follows one market's levels; renders hashes and level lists of either token."""
+
+    def __init__(self, market: ListedMarket) -> None:
+        self.market = market
+        # Its own copy: the exchange is ahead of the events while they are written.
+        self.last_trade_e4 = market.last_trade_e4
+        self._bids = _SideText(is_bid=True)
+        self._asks = _SideText(is_bid=False)
+
+    def set_level(self, is_bid: bool, price_e4: int, size_e6: int) -> None:
+        """Apply the new aggregate of a YES-frame level."""
+        (self._bids if is_bid else self._asks).set(price_e4, size_e6)
+
+    def touch(self, is_yes: bool) -> tuple[int | None, int | None]:
+        """(best bid, best ask) in the token's own frame."""
+        bid, ask = self._bids.best_e4(), self._asks.best_e4()
+        if is_yes:
+            return bid, ask
+        return mirrored(ask), mirrored(bid)
+
+    def levels(self, is_yes: bool) -> tuple[str, str]:
+        """JSON arrays of bids and asks of a token, worst first."""
+        if is_yes:
+            bids, asks = self._bids.yes, self._asks.yes
+        else:
+            bids, asks = self._asks.no, self._bids.no
+        return f"[{','.join(bids)}]", f"[{','.join(asks)}]"
+
+    def last_trade_text(self) -> str:
+        """Price of the last trade in its own token's terms with at least 3 decimals, "" before the first."""
+        return "" if self.last_trade_e4 is None else price_with_decimals(self.last_trade_e4)
+
+    def hash(self, is_yes: bool, timestamp_ms: int) -> str:
+        """The book hash of a token at a time."""
+        return self.summary(is_yes, timestamp_ms)[0]
+
+    def summary(self, is_yes: bool, timestamp_ms: int) -> tuple[str, str]:
+        """(hash, the JSON object of GET /book carrying it)."""
+        market = self.market
+        bids, asks = self.levels(is_yes)
+        head = (
+            f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
+            f'"timestamp":"{timestamp_ms}","hash":"'
+        )
+        tail = (
+            f'","bids":{bids},"asks":{asks},"min_order_size":"{format_e6(market.min_size_e6)}",'
+            f'"tick_size":"{format_price(market.tick_e4)}",'
+            f'"neg_risk":{"true" if market.neg_risk else "false"},'
+            f'"last_trade_price":"{self.last_trade_text()}"}}'
+        )
+        digest = hashlib.sha1((head + tail).encode(), usedforsecurity=False).hexdigest()
+        return digest, f"{head}{digest}{tail}"
+
+
+def mirrored(price_e4: int | None) -> int | None:
+    """Price in the other token's frame."""
+    return None if price_e4 is None else PRICE_ONE_E4 - price_e4
+
+
+def price_with_decimals(price_e4: int) -> str:
+    """Price with three decimals, four where it needs them."""
+    text = f"{price_e4 // PRICE_ONE_E4}.{price_e4 % PRICE_ONE_E4:04d}"
+    return text[:-1] if text.endswith("0") else text

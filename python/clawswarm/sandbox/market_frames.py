@@ -1,0 +1,178 @@
+"""Exchange events → frames of the market channel (polymarket.md §5.2, recorded-data.md facts 1 to 9).
+
+In: events in order, out: frames with the tokens whose subscribers get them. Text is written by hand, as the
+recorded frames have it: `price_change` with a space after each comma, everything else compact.
+"""
+
+import msgspec
+
+from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
+from clawswarm.sandbox.book_text import BookText
+from clawswarm.sandbox.events import (
+    Event,
+    LevelChanged,
+    MarketClosed,
+    MarketListed,
+    TickChanged,
+    Trade,
+)
+from clawswarm.sandbox.markets import ListedMarket
+
+_NS_PER_MS = 1_000_000
+
+
+class MarketFrame(msgspec.Struct, frozen=True):
+    """One text for every subscriber of any of `tokens`; only those with custom features when `is_custom`."""
+
+    tokens: tuple[str, ...]
+    text: str
+    is_custom: bool = False
+
+
+def side_word(is_bid: bool, is_yes: bool) -> str:
+    """BUY or SELL of a YES-frame level seen from a token."""
+    return "BUY" if is_bid == is_yes else "SELL"
+
+
+class MarketFrames:
+    """Writes the market channel of all markets; keeps one BookText for each."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, BookText] = {}
+
+    def render(self, event: Event, is_watched: bool) -> list[MarketFrame]:
+        """Apply an event; return its frames, none when nobody watches the market."""
+        if isinstance(event, LevelChanged):
+            return self._level_changed(event, is_watched)
+        if isinstance(event, MarketListed):
+            self.books[event.market.condition_id] = BookText(event.market)
+        elif isinstance(event, TickChanged):
+            return [_tick_frame(event, is_yes) for is_yes in (True, False)]
+        elif isinstance(event, MarketClosed):
+            return [_resolved_frame(event)]
+        return []
+
+    def snapshot(self, market: ListedMarket, is_yes: bool) -> str:
+        """The `book` object that answers a subscription."""
+        book = self.books[market.condition_id]
+        at_ms = market.updated_ns // _NS_PER_MS
+        bids, asks = book.levels(is_yes)
+        return (
+            f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
+            f'"timestamp":"{at_ms}","hash":"{book.hash(is_yes, at_ms)}","bids":{bids},"asks":{asks},'
+            f'"tick_size":"{format_price(market.tick_e4)}","event_type":"book",'
+            f'"last_trade_price":"{book.last_trade_text()}"}}'
+        )
+
+    def _level_changed(self, event: LevelChanged, is_watched: bool) -> list[MarketFrame]:
+        book = self.books[event.market.condition_id]
+        before = book.touch(is_yes=True)
+        book.set_level(event.is_bid, event.price_e4, event.size_e6)
+        if event.trade is not None:
+            book.last_trade_e4 = event.trade.price_e4
+        if not is_watched:
+            return []
+        at_ms = event.at_ns // _NS_PER_MS
+        hashes = {is_yes: book.hash(is_yes, at_ms) for is_yes in (True, False)}
+        frames = [_price_change(event, book, hashes, at_ms)]
+        if event.trade is not None:
+            frames += [_book_frame(book, is_yes, hashes[is_yes], at_ms) for is_yes in (True, False)]
+            frames.append(_last_trade(event.trade, at_ms))
+        if before != book.touch(is_yes=True):
+            frames += [_best_bid_ask(book, is_yes, at_ms) for is_yes in (True, False)]
+        return frames
+
+
+def _price_change(event: LevelChanged, book: BookText, hashes: dict[bool, str], at_ms: int) -> MarketFrame:
+    market = event.market
+    size = format_e6(event.size_e6)
+    entries = []
+    for is_yes in (event.origin_is_yes, not event.origin_is_yes):
+        price = event.price_e4 if is_yes else PRICE_ONE_E4 - event.price_e4
+        bid, ask = book.touch(is_yes)
+        entries.append(
+            f'{{"asset_id":"{market.token(is_yes)}", "price":"{format_price(price)}", "size":"{size}", '
+            f'"side":"{side_word(event.is_bid, is_yes)}", "hash":"{hashes[is_yes]}", '
+            f'"best_bid":"{_bid_text(bid)}", "best_ask":"{_ask_text(ask)}"}}'
+        )
+    text = (
+        f'{{"market":"{market.condition_id}", "price_changes":[{", ".join(entries)}], '
+        f'"timestamp":"{at_ms}", "event_type":"price_change"}}'
+    )
+    return MarketFrame(tokens=(market.yes_token, market.no_token), text=text)
+
+
+def _book_frame(book: BookText, is_yes: bool, digest: str, at_ms: int) -> MarketFrame:
+    market = book.market
+    bids, asks = book.levels(is_yes)
+    text = (
+        f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}","bids":{bids},"asks":{asks},'
+        f'"hash":"{digest}","timestamp":"{at_ms}","event_type":"book"}}'
+    )
+    return MarketFrame(tokens=(market.token(is_yes),), text=text)
+
+
+def _last_trade(trade: Trade, at_ms: int) -> MarketFrame:
+    market = trade.market
+    text = (
+        f'{{"market":"{market.condition_id}","asset_id":"{trade.taker.token}",'
+        f'"price":"{format_price(trade.price_e4)}","size":"{format_e6(trade.size_e6)}",'
+        f'"fee_rate_bps":"{fee_rate_bps(market)}","side":"{trade.taker.side}","timestamp":"{at_ms}",'
+        f'"event_type":"last_trade_price","transaction_hash":"{trade.tx_hash}"}}'
+    )
+    return MarketFrame(tokens=(trade.taker.token,), text=text)
+
+
+def _best_bid_ask(book: BookText, is_yes: bool, at_ms: int) -> MarketFrame:
+    market = book.market
+    bid, ask = book.touch(is_yes)
+    spread = format_price((PRICE_ONE_E4 if ask is None else ask) - (bid or 0))
+    text = (
+        f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
+        f'"best_bid":"{_bid_text(bid)}","best_ask":"{_ask_text(ask)}","spread":"{spread}",'
+        f'"timestamp":"{at_ms}","event_type":"best_bid_ask"}}'
+    )
+    return MarketFrame(tokens=(market.token(is_yes),), text=text, is_custom=True)
+
+
+def _tick_frame(event: TickChanged, is_yes: bool) -> MarketFrame:
+    market = event.market
+    text = (
+        f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
+        f'"old_tick_size":"{format_price(event.old_e4)}","new_tick_size":"{format_price(event.new_e4)}",'
+        f'"timestamp":"{event.at_ns // _NS_PER_MS}","event_type":"tick_size_change"}}'
+    )
+    return MarketFrame(tokens=(market.token(is_yes),), text=text)
+
+
+def _resolved_frame(event: MarketClosed) -> MarketFrame:
+    market = event.market
+    is_yes = market.winner == "YES"
+    body = {
+        "id": market.question_id,
+        "market": market.condition_id,
+        "assets_ids": [market.yes_token, market.no_token],
+        "winning_asset_id": market.token(is_yes) if market.winner else "",
+        "winning_outcome": market.outcome(is_yes) if market.winner else "",
+        "tags": [],
+        "timestamp": str(event.at_ns // _NS_PER_MS),
+        "event_type": "market_resolved",
+    }
+    return MarketFrame(
+        tokens=(market.yes_token, market.no_token), text=msgspec.json.encode(body).decode(), is_custom=True
+    )
+
+
+def fee_rate_bps(market: ListedMarket) -> str:
+    """The legacy number of a market with fees; never the charged rate (§7)."""
+    return "1000" if market.fee_rate_e4 else "0"
+
+
+def _bid_text(price_e4: int | None) -> str:
+    """Best bid; an empty side reads "0" on the venue's wire."""
+    return "0" if price_e4 is None else format_price(price_e4)
+
+
+def _ask_text(price_e4: int | None) -> str:
+    """Best ask; an empty side reads "1" on the venue's wire."""
+    return "1" if price_e4 is None else format_price(price_e4)

@@ -1,0 +1,114 @@
+"""Plays the recordings into the venue as time passes.
+
+`Stage` is the pure part: given the time it applies what is due. `run_pump` is the loop around it; when it is
+late it catches up in small batches and lets the event loop answer requests in between.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from clawswarm.sandbox.events import Trade
+from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
+from clawswarm.sandbox.recording import (
+    LevelsChanged,
+    RecordedEvent,
+    ReferenceTick,
+    TakerArrived,
+    TickSizeChanged,
+)
+from clawswarm.sandbox.scenario import Playback
+from clawswarm.sandbox.venue import Venue
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+_QUIET_RECHECK_NS = 20 * _NS_PER_MS
+_BATCH = 20
+_LONGEST_NAP_S = 0.02
+
+
+class Stage:
+    """All playbacks with their participants."""
+
+    def __init__(self, venue: Venue, playbacks: list[Playback]) -> None:
+        exchange = venue.exchange
+        replay, taker = (participant_account(exchange, name) for name in ("replay", "taker"))
+        self._venue = venue
+        self._playbacks = playbacks
+        self._makers = {p.market.condition_id: ReplayMaker(exchange, p.market, replay) for p in playbacks}
+        self._takers = {p.market.condition_id: Taker(exchange, p.market, taker) for p in playbacks}
+        venue.on_trade = self._note_trade
+
+    def open(self, now_ns: int) -> None:
+        """List every market with its book at the starting point."""
+        settings = self._venue.settings
+        for playback in self._playbacks:
+            market = playback.market
+            started = playback.start(round(settings.start_at_s * 1000), settings.speed, now_ns)
+            market.tick_e4 = started.tick_e4
+            market.end_ms = playback.end_ns() // _NS_PER_MS
+            self._venue.publish(self._venue.exchange.list_market(market, now_ns))
+            self._apply(playback, started.levels, now_ns)
+            if started.reference is not None:
+                self._apply(playback, started.reference, now_ns)
+
+    def next_due_ns(self) -> int | None:
+        """When `step` has something to do."""
+        dues = [due for due in (self._earliest()[0], self._venue.next_due_ns()) if due is not None]
+        return min(dues, default=None)
+
+    def step(self, now_ns: int) -> bool:
+        """Apply the earliest due recorded event; False when none is due."""
+        due, playback = self._earliest()
+        if due is None or playback is None or due > now_ns:
+            return False
+        quiet_until = self._venue.faults.quiet_until_ns(playback.market.condition_id)
+        if quiet_until > now_ns:
+            # Asked again soon, since the fault may be lifted early.
+            playback.delay(min(quiet_until, now_ns + _QUIET_RECHECK_NS) - due)
+            playback.market.end_ms = playback.end_ns() // _NS_PER_MS
+            return True
+        event = playback.pop()
+        if event is None:
+            exchange = self._venue.exchange
+            self._venue.publish(exchange.close_market(playback.market, playback.recorded.outcome, now_ns))
+        else:
+            self._apply(playback, event, now_ns)
+        return True
+
+    def _apply(self, playback: Playback, event: RecordedEvent, now_ns: int) -> None:
+        venue, market = self._venue, playback.market
+        if isinstance(event, LevelsChanged):
+            venue.publish(self._makers[market.condition_id].follow(event.changes, now_ns))
+        elif isinstance(event, ReferenceTick):
+            venue.price_hub.publish(market.underlying, event.value_e6, now_ns // _NS_PER_MS)
+        elif isinstance(event, TickSizeChanged):
+            venue.publish(venue.exchange.change_tick(market, event.tick_e4, now_ns))
+        elif isinstance(event, TakerArrived) and venue.settings.takers:
+            taker = self._takers[market.condition_id]
+            venue.publish(taker.take(event.side, event.size_e6, event.limit_e4, now_ns))
+
+    def _earliest(self) -> tuple[int | None, Playback | None]:
+        earliest: tuple[int | None, Playback | None] = (None, None)
+        for playback in self._playbacks:
+            due = playback.due_ns()
+            if due is not None and (earliest[0] is None or due < earliest[0]):
+                earliest = (due, playback)
+        return earliest
+
+    def _note_trade(self, trade: Trade) -> None:
+        maker = self._makers.get(trade.market.condition_id)
+        if maker is not None:
+            maker.note_trade(trade)
+
+
+async def run_pump(stage: Stage, venue: Venue, now_ns: Callable[[], int], stop: asyncio.Event) -> None:
+    """Keep the stage and the venue's own clockwork up to date until `stop`."""
+    while not stop.is_set():
+        now = now_ns()
+        venue.advance(now)
+        if all(stage.step(now) for _ in range(_BATCH)):
+            await asyncio.sleep(0)
+            continue
+        due = stage.next_due_ns()
+        nap_s = _LONGEST_NAP_S if due is None else min(_LONGEST_NAP_S, max(0, (due - now_ns()) / _NS_PER_S))
+        await asyncio.sleep(nap_s)

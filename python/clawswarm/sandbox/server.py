@@ -1,0 +1,119 @@
+"""The simulated Polymarket as a server on loopback: REST, WebSockets, control port, and the replay behind.
+
+One port serves what the real venue spreads over hosts: `/` CLOB REST, `/ws/market`, `/ws/user`, `/rtds` and
+`/api/geoblock`; the control port is another.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from clawswarm.model.errors import UserFault
+from clawswarm.sandbox.control import ControlRest
+from clawswarm.sandbox.pump import Stage, run_pump
+from clawswarm.sandbox.refusals import VenueRefusal, payload_too_large
+from clawswarm.sandbox.rest_private import PrivateRest
+from clawswarm.sandbox.rest_public import PublicRest
+from clawswarm.sandbox.scenario import load_playbacks
+from clawswarm.sandbox.settings import SandboxSettings
+from clawswarm.sandbox.sockets import VenueSockets
+from clawswarm.sandbox.venue import Venue
+from clawswarm.sandbox.wire import answer
+
+__all__ = ["SandboxServer", "SandboxSettings"]
+
+_NS_PER_MS = 1_000_000
+_LARGEST_BODY_BYTES = 1 << 20
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class SandboxServer:
+    """The venue on its two ports. `clock` is boottime in ns, `wall_ms` the wall clock, read once."""
+
+    def __init__(
+        self, settings: SandboxSettings, clock: Callable[[], int], wall_ms: Callable[[], int]
+    ) -> None:
+        if settings.host not in _LOOPBACK:
+            raise UserFault(f"sandbox.host {settings.host} is not loopback: use 127.0.0.1")
+        self.venue = Venue(settings)
+        self._settings = settings
+        self._clock = clock
+        self._offset_ns = wall_ms() * _NS_PER_MS - clock()
+        self._sockets = VenueSockets(self.venue, self.now_ns)
+        self._runners: list[web.AppRunner] = []
+        self._stage: Stage | None = None
+        self.port = settings.port
+        self.control_port = settings.control_port
+
+    def now_ns(self) -> int:
+        """The venue's time: unix nanoseconds that never step back."""
+        return self._clock() + self._offset_ns
+
+    @property
+    def open_order_count(self) -> int:
+        """Open orders that are no participant's."""
+        return len(self.venue.open_customer_orders())
+
+    @property
+    def account_connections(self) -> int:
+        """Authenticated connections on the user channel."""
+        return self.venue.user_hub.connection_count
+
+    async def start(self) -> None:
+        """Load the recordings, open the markets and accept connections.
+
+        Raises UserFault when a port is taken or the recordings cannot be read.
+        """
+        self._stage = Stage(self.venue, load_playbacks(self._settings))
+        self._stage.open(self.now_ns())
+        public = PublicRest(self.venue, self.now_ns)
+        private = PrivateRest(self.venue, self.now_ns)
+        control = ControlRest(self.venue, self.now_ns)
+        self.port = await self._bind(
+            [*public.routes(), *private.routes(), *self._sockets.routes()], self._settings.port
+        )
+        self.control_port = await self._bind(control.routes(), self._settings.control_port)
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Play the recordings until `stop` is set."""
+        if self._stage is None:
+            raise RuntimeError("start() comes first")
+        await run_pump(self._stage, self.venue, self.now_ns, stop)
+
+    async def close(self) -> None:
+        """Close every connection and both ports."""
+        await self._sockets.close_all()
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+
+    async def _bind(self, routes: list[web.RouteDef], port: int) -> int:
+        app = web.Application(middlewares=[_venue_errors], client_max_size=_LARGEST_BODY_BYTES)
+        app.add_routes(routes)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        self._runners.append(runner)
+        try:
+            await web.TCPSite(runner, self._settings.host, port).start()
+        except OSError as fault:
+            await self.close()
+            raise UserFault(
+                f"port {port} of the sandbox is taken: stop what uses it or set another sandbox.port"
+            ) from fault
+        return int(runner.addresses[0][1])
+
+
+@web.middleware
+async def _venue_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Every refusal as the venue's JSON; aiohttp's own refusals (404, 405, 413) included."""
+    try:
+        return await handler(request)
+    except VenueRefusal as refusal:
+        return answer({"error": refusal.text}, status=refusal.status)
+    except web.HTTPRequestEntityTooLarge:
+        too_large = payload_too_large()
+        return answer({"error": too_large.text}, status=too_large.status)
+    except web.HTTPException as fault:
+        return answer({"error": fault.reason}, status=fault.status)
