@@ -59,7 +59,7 @@ class Account:
         self.orders = OwnOrders()
         self.inventories = Inventories()
         self.fair_e4: Callable[[str], float | None] = lambda _market: None
-        self.counters = {"placed": 0.0, "cancelled": 0.0, "filled": 0.0, "rejected": 0.0}
+        self.counters = {"placed": 0.0, "cancelled": 0.0, "filled": 0.0, "rejected": 0.0, "refused": 0.0}
         self.tick_to_wire_us = Histogram()
         self._resolving: set[asyncio.Task[None]] = set()
 
@@ -73,20 +73,20 @@ class Account:
             held = Inventory(market=fill.market, yes_e6=fill.yes_e6, no_e6=fill.no_e6)
             self.inventories.restore(fill.trade_id, fill.order_id, held)
 
-    async def place(self, plan: Plan, mandate_market: Market, owner: str) -> None:
-        """Sign, journal and send a plan's places, and take in the answers."""
+    async def place(self, plan: Plan, mandate_market: Market, owner: str) -> str | None:
+        """Sign, journal and send a plan's places, and take in the answers; a reason if the budget forbids it."""
         places = plan.places[:MAX_BATCH]
         if reason := self._budget.refusal(len(places), self._clock.now_ns()):
-            for place in places:
-                self._refuse(plan.market, owner, place, reason)
-            return
+            self.counters["refused"] += 1
+            return reason
         signed = [self._prepare(place, mandate_market, owner) for place in places]
         self._budget.spend(len(places), self._clock.now_ns())
         results, sent_ns = await self._entry.place([order for order, _ in signed])
-        if sent_ns is not None:
+        if sent_ns is not None and plan.book_received_ns is not None:
             self.tick_to_wire_us.add((sent_ns - plan.book_received_ns) // 1_000)
         for (_, own), result in zip(signed, results, strict=True):
             self._placed(own, result)
+        return None
 
     def _prepare(self, place: Place, market: Market, owner: str) -> tuple[SignedOrder, OwnOrder]:
         held = self.inventories.of(market.condition_id)
@@ -129,6 +129,7 @@ class Account:
             return
         if result.outcome is PlaceOutcome.REFUSED:
             self.counters["rejected"] += 1
+            log.info("order.place.refused", order_id=own.order_id, reason=result.reason)
             self.orders.remove(own.order_id)
             self._events.order_changed(own, OrderState.REJECTED, result.reason)
             return
@@ -137,11 +138,6 @@ class Account:
         task = asyncio.create_task(self._resolve(own))
         self._resolving.add(task)
         task.add_done_callback(self._resolving.discard)
-
-    def _refuse(self, market: str, owner: str, place: Place, reason: str) -> None:
-        self.counters["rejected"] += 1
-        own = OwnOrder("", place.ref, owner, market, place.side, place.price_e4, 0, "", place.side, 0)
-        self._events.order_changed(own, OrderState.REJECTED, reason)
 
     async def _resolve(self, own: OwnOrder) -> None:
         """Cancel an order of unknown fate until the venue says twice that it is not open."""

@@ -221,14 +221,15 @@ class Engine:
             if plan.places and refused is None and mandate is not None:
                 refused = self._closed_reason(quoter)
                 if refused is None:
-                    await self._account.place(plan, mandate.market, quoter)
+                    refused = await self._account.place(plan, mandate.market, quoter)
+                if refused is None:
                     self._cycle_us.add((self._clock.now_ns() - plan.decided_ns) // 1_000)
         except (Retry, WireFault) as fault:
             refused = f"the venue did not answer: {fault}"
         except Halt as fault:
             self._escalate(fault)
             refused = str(fault)
-        if self._closed_reason(quoter) is not None:
+        if not self._process.is_stopping and self._closed_reason(quoter) is not None:
             self._withdraw(quoter, None, "lost its right while a plan was under way")
         self._reply(quoter, PlanDone(market=plan.market, decided_ns=plan.decided_ns, refused=refused))
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from clawswarm.model.errors import WireFault
 from clawswarm.model.messages import EngineReply, EngineRequest, Hello
 
 T = TypeVar("T")
+log = structlog.get_logger()
 _LENGTH = struct.Struct("<I")
 MAX_FRAME = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -54,7 +56,11 @@ class EngineClient:
         return self._writer is not None
 
     async def try_connect(self) -> bool:
-        """Connect and say who is calling; False when the engine is not there (yet)."""
+        """Connect and say who is calling; False when the engine is not there (yet).
+
+        Replies of an earlier connection are dropped: its orders are gone.
+        """
+        self._replies.clear()
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._path))
         except OSError:
@@ -77,10 +83,14 @@ class EngineClient:
         return replies
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        while (frame := await read_frame(reader)) is not None:
-            self._replies.append(_decode_reply(frame))
+        try:
+            while (frame := await read_frame(reader)) is not None:
+                self._replies.append(_decode_reply(frame))
+                self._wake.set()
+        except (WireFault, msgspec.MsgspecError) as fault:
+            log.warning("engine_port.bad_frame", name=self._name, reason=str(fault))
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = None
             self._wake.set()
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = None
-        self._wake.set()

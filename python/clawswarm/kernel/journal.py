@@ -1,7 +1,8 @@
 """Append-only journal: records framed as length u32 | crc32 u32 | bytes, numbered from 1.
 
 A torn or corrupt tail (power loss, kill -9 in mid-write) ends at the last good record and is cut off when the
-journal is opened for appending; nothing before it is touched.
+journal is opened for appending; nothing before it is touched. No record is empty: a tail of zeros, which a file
+system may leave behind, would read as many of them.
 """
 
 import os
@@ -9,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from clawswarm.model.errors import InvariantBroken
 
@@ -40,8 +42,8 @@ class Journal:
 
     def append(self, record: bytes) -> int:
         """Write one record through to the operating system and return its number."""
-        if len(record) > MAX_RECORD:
-            raise InvariantBroken(f"a journal record of {len(record)} bytes is over {MAX_RECORD}")
+        if not 0 < len(record) <= MAX_RECORD:
+            raise InvariantBroken(f"a journal record has 1 to {MAX_RECORD} bytes, not {len(record)} bytes")
         frame = _HEAD.pack(len(record), zlib.crc32(record)) + record
         self._file.write(frame)
         self._file.flush()
@@ -50,15 +52,16 @@ class Journal:
         return len(self._offsets)
 
     def read(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
-        """Yield records `first` to `last` (inclusive, cut to what exists) with their numbers."""
+        """Yield records `first` to `last` (inclusive, cut to what exists and is undamaged) with their numbers."""
         last = min(last, self.last_seq)
         if first > last:
             return
         with self._path.open("rb") as file:
             file.seek(self._offsets[first - 1])
             for seq in range(first, last + 1):
-                length, _ = _HEAD.unpack(file.read(_HEAD.size))
-                yield seq, file.read(length)
+                if (record := _read_record(file)) is None:
+                    return
+                yield seq, record
 
     def sync(self) -> None:
         """Force what was written onto the disk."""
@@ -75,12 +78,17 @@ def scan(path: Path) -> Iterator[tuple[int, bytes]]:
         return
     with path.open("rb") as file:
         offset = 0
-        while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            length, crc = _HEAD.unpack(head)
-            if length > MAX_RECORD:
-                return
-            record = file.read(length)
-            if len(record) != length or zlib.crc32(record) != crc:
-                return
+        while (record := _read_record(file)) is not None:
             yield offset, record
-            offset += _HEAD.size + length
+            offset += _HEAD.size + len(record)
+
+
+def _read_record(file: IO[bytes]) -> bytes | None:
+    head = file.read(_HEAD.size)
+    if len(head) != _HEAD.size:
+        return None
+    length, crc = _HEAD.unpack(head)
+    if not 0 < length <= MAX_RECORD:
+        return None
+    record = file.read(length)
+    return record if len(record) == length and zlib.crc32(record) == crc else None

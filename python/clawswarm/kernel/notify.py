@@ -12,7 +12,10 @@ class Notifier:
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address if address is not None else os.environ.get("NOTIFY_SOCKET")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
+        self._socket: socket.socket | None = None
+        if self._address:
+            # A supervisor that reads no more must not stop its children: their pulses are dropped instead.
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def ready(self) -> None:
         """Start-up is complete."""
@@ -36,5 +39,5 @@ class Notifier:
         try:
             self._socket.sendto(text.encode(), self._address)
         except OSError:
-            # The supervisor is gone; the lifeline tells so, and a pulse must never kill its sender.
+            # The supervisor is gone or hangs; the lifeline tells so, and a pulse must never kill its sender.
             return

@@ -37,8 +37,13 @@ class Sequencer:
         return ready
 
     def note_last(self, seq: int) -> None:
-        """The publisher says `seq` is its newest: a lost tail shows here."""
-        self.highest_known = max(self.highest_known, seq)
+        """The publisher says `seq` is its newest: a lost tail shows here.
+
+        Raises OrderedGap when it knew more before: its journal is damaged and its next numbers are used up.
+        """
+        if seq < self.highest_known:
+            raise OrderedGap(f"the publisher has {seq} messages and had {self.highest_known} before")
+        self.highest_known = seq
 
     def missing(self) -> tuple[int, int] | None:
         """The first hole as (first, last), None when nothing is missing."""

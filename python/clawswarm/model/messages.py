@@ -25,8 +25,8 @@ class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 class BookState(Message, frozen=True):
     """Top of one market's book in the YES frame, as one sentinel sees it (channel: Latest).
 
-    `sequence` counts this sentinel's states of this market; `epoch` changes with the tick size and with
-    every new snapshot; a side that is empty is None. `is_valid` False means: do not quote, `reason` why.
+    `sequence` counts this sentinel's states of this market; `epoch` changes with the tick size and with a lost
+    connection; a side that is empty is None. `is_valid` False means: do not quote, `reason` why.
     """
 
     market: str
@@ -110,7 +110,10 @@ class Place(Message, frozen=True):
 
 
 class Plan(Message, frozen=True):
-    """What a quoter wants changed in one market: cancels first, then places."""
+    """What a quoter wants changed in one market: cancels first, then places.
+
+    `book_received_ns` is when the book that caused this plan was read; None when something else caused it.
+    """
 
     market: str
     term: int
@@ -119,7 +122,7 @@ class Plan(Message, frozen=True):
     places: tuple[Place, ...]
     value: float
     book_sequence: int
-    book_received_ns: int
+    book_received_ns: int | None
     decided_ns: int
 
 

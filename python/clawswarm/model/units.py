@@ -3,25 +3,28 @@
 Prices are integers in 1e-4 (`_e4`), sizes and money integers in 1e-6 (`_e6`, the chain's unit).
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Inexact, InvalidOperation, Overflow
 
 from clawswarm.model.errors import WireFault
 
 PRICE_ONE_E4 = 10_000
 MICRO = 1_000_000
 
+# What does not fit is refused; the ambient context would round it to 28 digits.
+_EXACT = Context(prec=40, Emin=-40, Emax=40, traps=[InvalidOperation, Inexact, Overflow])
+
 
 def parse_scaled(text: str, scale: int, what: str) -> int:
     """Return the decimal `text` times `scale` as an exact integer.
 
-    Raises WireFault when it is no finite decimal or finer than the scale: unknown is never a value.
+    Raises WireFault when it is no finite decimal of 40 digits or finer than the scale: unknown is never a value.
     """
     try:
-        scaled = Decimal(text) * scale
+        scaled = _EXACT.multiply(_EXACT.create_decimal(text), scale)
         if scaled == (whole := int(scaled)):
             return whole
-    except (InvalidOperation, ValueError, OverflowError) as fault:
-        raise WireFault(f"{what} {text!r} is not a decimal number") from fault
+    except (ArithmeticError, ValueError) as fault:
+        raise WireFault(f"{what} {text!r} is not a decimal number of at most 40 digits") from fault
     raise WireFault(f"{what} {text!r} is finer than 1/{scale}")
 
 

@@ -16,7 +16,7 @@ _UNIT = PRICE_ONE_E4 * MICRO
 def profit(fills: Sequence[Fill], mark_e4: Mapping[str, float]) -> Pnl:
     """Split of the profit; parts that lack a price are null, never zero."""
     fees = sum(fill.fee_e6 for fill in fills) / MICRO
-    total: float | None = -fees
+    total: float | None = 0.0 - fees
     spread: float | None = 0.0
     for fill in fills:
         signed = fill.side.sign * fill.size_e6
@@ -30,7 +30,7 @@ def profit(fills: Sequence[Fill], mark_e4: Mapping[str, float]) -> Pnl:
         rewards=None,
         funding=None,
         hedge=None,
-        fees=_cents(-fees),
+        fees=_cents(0.0 - fees),
         inventory=_cents(inventory),
         total=_cents(total),
     )

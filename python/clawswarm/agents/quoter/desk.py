@@ -3,6 +3,8 @@
 One plan a market is under way at a time; while the engine works on it the newest book simply waits.
 """
 
+import msgspec
+
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
 from clawswarm.agents.quoter.pricing import QuoterSettings, target_quotes
 from clawswarm.agents.quoter.sources import BookSources
@@ -22,8 +24,16 @@ from clawswarm.model.messages import (
 )
 from clawswarm.model.units import notional_e6
 
-# After a refusal the same plan would be refused again; a short pause keeps the loop cool.
+# After the gate's refusal (budget, limits, halt) nothing changes for a while; after the venue's refusal of an
+# order the same book would lead to the same refusal: a newer one ends this pause.
 REFUSED_PAUSE_NS = NS_PER_S // 4
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    """A pause after a refusal; of a book (None: of whatever book), until a time."""
+
+    book_received_ns: int | None
+    until_ns: int
 
 
 class QuoterDesk:
@@ -39,9 +49,9 @@ class QuoterDesk:
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
         self._under_way: set[str] = set()
-        self._paused_until_ns: dict[str, int] = {}
+        self._refused: dict[str, _Refused] = {}
+        self._decided_on: dict[str, int] = {}
         self._next_ref = 1
-        self.quoted_books = 0
 
     @property
     def markets(self) -> set[str]:
@@ -71,7 +81,7 @@ class QuoterDesk:
         elif isinstance(reply, PlanDone):
             self._under_way.discard(reply.market)
             if reply.refused is not None:
-                self._paused_until_ns[reply.market] = now_ns + REFUSED_PAUSE_NS
+                self._refused[reply.market] = _Refused(None, now_ns + REFUSED_PAUSE_NS)
         else:
             self._take_update(reply, now_ns)
 
@@ -84,7 +94,8 @@ class QuoterDesk:
             return
         quotes.pop(update.ref, None)
         if update.state is OrderState.REJECTED:
-            self._paused_until_ns[update.market] = now_ns + REFUSED_PAUSE_NS
+            book_received_ns = self._decided_on.get(update.market, 0)
+            self._refused[update.market] = _Refused(book_received_ns, now_ns + REFUSED_PAUSE_NS)
 
     def engine_lost(self) -> None:
         """The connection closed: the engine cancels everything of ours, and says nothing any more."""
@@ -103,17 +114,26 @@ class QuoterDesk:
                 plans.append(plan)
         return plans
 
+    def _is_pausing(self, market: str, received_ns: int, now_ns: int) -> bool:
+        refused = self._refused.get(market)
+        if refused is None or now_ns >= refused.until_ns:
+            return False
+        return refused.book_received_ns in (None, received_ns)
+
     def _plan(self, market: str, now_ns: int) -> Plan | None:
         mandate = self._mandates.get(market)
         quotes = [quote for quote in self._open.get(market, {}).values() if quote.order_id]
         book = self._sources.best(market, now_ns)
         inventory = self._inventory.get(market)
+        if book is None and self._sources.is_healing(market, now_ns):
+            return None
         targets = []
         if mandate is not None and book is not None and inventory is not None:
             targets = target_quotes(book, mandate, inventory, self._settings)
         tick_e4 = book.tick_e4 if book is not None else 1
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
-        if now_ns < self._paused_until_ns.get(market, 0) and not changes.cancels:
+        received_ns = book.received_ns if book is not None else 0
+        if not changes.cancels and self._is_pausing(market, received_ns, now_ns):
             return None
         if not changes.cancels and not changes.places:
             return None
@@ -123,7 +143,8 @@ class QuoterDesk:
                 Place(ref=self._next_ref, side=target.side, price_e4=target.price_e4, size_e6=target.size_e6)
             )
             self._next_ref += 1
-        self.quoted_books += 1
+        is_tick = received_ns != 0 and received_ns != self._decided_on.get(market)
+        self._decided_on[market] = received_ns
         return Plan(
             market=market,
             term=self._term,
@@ -132,6 +153,6 @@ class QuoterDesk:
             places=tuple(places),
             value=float(sum(notional_e6(place.price_e4, place.size_e6) for place in places)),
             book_sequence=book.sequence if book is not None else 0,
-            book_received_ns=book.received_ns if book is not None else now_ns,
+            book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,
         )

@@ -1,7 +1,8 @@
 """Targets against open orders → what to cancel and what to place. Pure.
 
-A stale quote that gives money away is always replaced at once; one that merely rests too far out is replaced
-when it is `requote_ticks` away, because each replacement loses its place in the queue.
+A stale quote that gives money away is always replaced at once; one within a fraction of a tick of the exact
+target is held, and one that merely rests too far out is replaced when it is `requote_ticks` away, because each
+replacement loses its place in the queue and costs order tokens.
 """
 
 from collections.abc import Sequence
@@ -50,5 +51,7 @@ def plan_changes(
 def _is_good(order: OpenQuote, target: TargetQuote, tick_e4: int, requote_ticks: int) -> bool:
     if order.remaining_e6 > target.size_e6 or 2 * order.remaining_e6 < target.size_e6:
         return False
-    too_generous_e4 = target.side.sign * (order.price_e4 - target.price_e4)
-    return -requote_ticks * tick_e4 < too_generous_e4 <= 0
+    sign = target.side.sign
+    is_too_generous = sign * order.price_e4 > max(sign * target.hold_e4, sign * target.price_e4)
+    is_too_far_out = sign * (target.price_e4 - order.price_e4) >= requote_ticks * tick_e4
+    return not is_too_generous and not is_too_far_out

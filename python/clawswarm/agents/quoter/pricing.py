@@ -5,11 +5,14 @@
 with q = net inventory / largest position. Sizes taper towards the largest position on the side that adds to it.
 """
 
+import math
+
 import msgspec
 
 from clawswarm._core import quote
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import BookState, Inventory, Mandate
+from clawswarm.model.units import PRICE_ONE_E4
 
 SIZE_STEP_E6 = 10_000
 
@@ -22,14 +25,16 @@ class QuoterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     widen_linear: float
     widen_quadratic: float
     requote_ticks: int
+    hold_ticks: float
     feed_timeout_s: float
 
 
 class TargetQuote(msgspec.Struct, frozen=True):
-    """One order that should rest."""
+    """One order that should rest; one that already rests up to `hold_e4` (more generous) is kept instead."""
 
     side: Side
     price_e4: int
+    hold_e4: int
     size_e6: int
 
 
@@ -55,8 +60,15 @@ def target_quotes(
     for side, price_e4 in ((Side.BUY, priced.bid_e4), (Side.SELL, priced.ask_e4)):
         size_e6 = _size_e6(side, mandate, inventory)
         if price_e4 is not None and size_e6 >= mandate.market.min_size_e6:
-            targets.append(TargetQuote(side, price_e4, size_e6))
+            exact = expit(priced.reservation - side.sign * priced.half_spread) * PRICE_ONE_E4
+            hold_e4 = math.floor(side.sign * exact + settings.hold_ticks * book.tick_e4) * side.sign
+            targets.append(TargetQuote(side, price_e4, hold_e4, size_e6))
     return targets
+
+
+def expit(logit: float) -> float:
+    """Probability of a logit."""
+    return 1.0 / (1.0 + math.exp(-logit))
 
 
 def _size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:

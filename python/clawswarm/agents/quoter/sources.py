@@ -4,8 +4,11 @@ Both sentinels watch everything. A quoter stays with one and switches when its p
 down or its book is invalid. With none left there is no book: the quoter withdraws.
 """
 
-from clawswarm.kernel.clock import ns
+from clawswarm.kernel.clock import NS_PER_MS, ns
 from clawswarm.model.messages import BookState, FeedHealth
+
+CROSSED = "crossed"
+CROSSED_GRACE_NS = 50 * NS_PER_MS
 
 
 class BookSources:
@@ -16,6 +19,7 @@ class BookSources:
         self._health: dict[str, FeedHealth] = {}
         self._books: dict[str, dict[str, BookState]] = {}
         self._chosen: dict[str, str] = {}
+        self._crossed_since_ns: dict[tuple[str, str], int] = {}
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
@@ -24,6 +28,20 @@ class BookSources:
     def take_book(self, book: BookState) -> None:
         """A state of one market."""
         self._books.setdefault(book.market, {})[book.source] = book
+        if book.reason != CROSSED:
+            self._crossed_since_ns.pop((book.market, book.source), None)
+        else:
+            self._crossed_since_ns.setdefault((book.market, book.source), book.received_ns)
+
+    def is_healing(self, market: str, now_ns: int) -> bool:
+        """Whether a live sentinel's book is crossed for so short that its healing is only a message away.
+
+        The venue sends a new bid a message before it removes the ask it traded with.
+        """
+        return any(
+            is_market == market and self.is_live(source, now_ns) and now_ns - since_ns <= CROSSED_GRACE_NS
+            for (is_market, source), since_ns in self._crossed_since_ns.items()
+        )
 
     def best(self, market: str, now_ns: int) -> BookState | None:
         """The state to quote from; None when no live sentinel has a valid book. Old silence is no fault."""
