@@ -58,6 +58,9 @@ def up(
     try:
         supervisor = Supervisor(configuration, config, state, SystemClock())
         uvloop.run(_run(supervisor, for_s))
+        if not supervisor.has_started:
+            _say(supervisor.failure or "stopped before any agent was started")
+            raise typer.Exit(EXIT_FAILED)
         written = build_report(supervisor, (SystemClock().now_ns() - supervisor.started_ns) / NS_PER_S)
     finally:
         state.release()

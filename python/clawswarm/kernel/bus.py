@@ -151,7 +151,8 @@ class Ordered(Generic[M]):
 
     def announce(self) -> None:
         """Say the newest number, so that a lost tail is noticed; call about once a second."""
-        self._publisher.put(_SEQ.pack(self._own_journal().last_seq))
+        journal = self._own_journal()
+        self._publisher.put(_SEQ.pack(journal.last_seq))
 
     def published(self) -> list[M]:
         """Everything in the own journal: what a restarted publisher has said before."""

@@ -8,7 +8,6 @@ import asyncio
 import struct
 from collections import deque
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -16,7 +15,6 @@ import structlog
 from clawswarm.model.errors import WireFault
 from clawswarm.model.messages import EngineReply, EngineRequest, Hello
 
-T = TypeVar("T")
 log = structlog.get_logger()
 _LENGTH = struct.Struct("<I")
 MAX_FRAME = 1 << 20

@@ -30,7 +30,7 @@ class Child:
 
     def __init__(self, name: str, place_file: Path, socket_dir: Path, log_dir: Path, clock: Clock) -> None:
         self.name = name
-        self._place_file, self._log_path, self._clock = place_file, log_dir / f"{name}.log", clock
+        self._place_file, self.log_path, self._clock = place_file, log_dir / f"{name}.log", clock
         self._address = socket_dir / f"{name}.notify"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._address))
@@ -62,7 +62,7 @@ class Child:
             "NOTIFY_SOCKET": str(self._address),
             LIFELINE_VARIABLE: str(lifeline),
         }
-        with self._log_path.open("ab") as output:
+        with self.log_path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -102,7 +102,7 @@ class Child:
         if self.status is not None:
             return self.status
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"{self.name} {how}; its log is {self._log_path}"
+        return f"{self.name} {how}; its log is {self.log_path}"
 
     def is_bad_input(self, code: int) -> bool:
         """Whether only the user can mend it."""

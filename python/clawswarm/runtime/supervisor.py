@@ -7,7 +7,7 @@ the user can mend it, the run ends the same way with one sentence and a non-zero
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
 
@@ -73,6 +73,11 @@ class Supervisor:
         self._watching: list[asyncio.Task[None]] = []
         self._resuming: list[asyncio.Task[None]] = []
 
+    @property
+    def has_started(self) -> bool:
+        """Whether the venue was ready and agents were started."""
+        return any(name in self.children and self.children[name].starts_ns for name in AGENTS)
+
     def request_stop(self) -> None:
         """Ask for an orderly end."""
         self._stop.set()
@@ -103,28 +108,20 @@ class Supervisor:
         sandbox = self.children[SANDBOX]
         await sandbox.spawn(self._lifeline)
         self._watching.append(asyncio.create_task(self._keep(sandbox)))
-        if not await self._ready_or_failed([sandbox]):
+        if not await self._is_ready(sandbox):
             return
         for name in (ENGINE, *AGENTS):
             child = self.children[name]
             await child.spawn(self._lifeline)
             self._watching.append(asyncio.create_task(self._keep(child)))
 
-    async def _ready_or_failed(self, children: list[Child]) -> bool:
-        ready = asyncio.gather(*(child.ready.wait() for child in children))
-        stop = asyncio.ensure_future(self._stop.wait())
+    async def _is_ready(self, child: Child) -> bool:
+        """Wait until a child is ready; False when the run was stopped first or the child takes too long."""
         timeout_s = self.configuration.supervision.start_timeout_s
-        await asyncio.wait((ready, stop), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if ready.done():
-            return True
-        ready.cancel()
-        if not self._stop.is_set():
-            names = ", ".join(child.name for child in children if not child.ready.is_set())
-            self._fail(
-                f"{names} did not start within {timeout_s:g} s; see the logs in {self.run_dir / 'logs'}"
-            )
-        return False
+        is_late = not await first_of(child.ready.wait(), self._stop.wait(), timeout_s=timeout_s)
+        if is_late:
+            self._fail(f"{child.name} did not start within {timeout_s:g} s; its log is {child.log_path}")
+        return child.ready.is_set()
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -299,11 +296,8 @@ class Supervisor:
             # A fallen engine is started once more: its recovery withdraws everything, then it is asked to end.
             await engine.spawn(self._lifeline)
         if engine.state is ChildState.STARTING:
-            try:
-                async with asyncio.timeout(self.configuration.supervision.start_timeout_s):
-                    await self._ready_or_ended(engine)
-            except TimeoutError:
-                log.warning("child.hung", name=engine.name)
+            timeout_s = self.configuration.supervision.start_timeout_s
+            await first_of(engine.wait(), engine.ready.wait(), timeout_s=timeout_s)
         engine.terminate()
         waiting = asyncio.ensure_future(engine.wait())
         ends_ns = self._clock.now_ns() + ns(ENGINE_STOP_S)
@@ -322,13 +316,6 @@ class Supervisor:
                 "its heartbeat cancels them within 15 s, check before starting again"
             )
 
-    async def _ready_or_ended(self, child: Child) -> None:
-        ended = asyncio.ensure_future(child.wait())
-        ready = asyncio.ensure_future(child.ready.wait())
-        await asyncio.wait((ended, ready), return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        ended.cancel()
-
     async def _end(self, children: list[Child], timeout_s: float) -> None:
         alive = [child for child in children if child.pid is not None]
         for child in alive:
@@ -345,3 +332,12 @@ class Supervisor:
             self.observer.drain()
         except ClawFault as fault:
             self._fail(f"the last fills could not be read: {fault}")
+
+
+async def first_of(*events: Coroutine[None, None, object], timeout_s: float) -> bool:
+    """Wait for the first of several; False when the time runs out before any."""
+    tasks = [asyncio.ensure_future(event) for event in events]
+    done, pending = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    return bool(done)

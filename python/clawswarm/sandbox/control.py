@@ -29,6 +29,12 @@ _ROUTES = [
         "effect": "balances of all accounts, the fees collected, and what money is missing (always 0)",
     },
     {
+        "method": "GET",
+        "path": "/faults",
+        "body": None,
+        "effect": "the faults that are active now",
+    },
+    {
         "method": "POST",
         "path": "/faults/black-hole",
         "body": {"channel": "market", "seconds": 5},
@@ -78,6 +84,7 @@ class ControlRest:
             web.get("/", self.index),
             web.get("/open-orders", self.open_orders),
             web.get("/accounts", self.accounts),
+            web.get("/faults", self.faults),
             web.post("/faults/black-hole", self.black_hole),
             web.post("/faults/quiet", self.quiet),
             web.post("/faults/geoblock", self.geoblock),
@@ -121,6 +128,17 @@ class ControlRest:
                 "house": format_e6(ledger.house.collateral_e6),
                 "pairs": format_e6(ledger.pairs_e6),
                 "imbalance": format_e6(ledger.imbalance_e6()),
+            }
+        )
+
+    async def faults(self, _request: web.Request) -> web.Response:
+        """What is broken now."""
+        faults, now = self._venue.faults, self._now_ns()
+        return answer(
+            {
+                "black_hole_left_s": faults.black_hole_left_ns(now) / _NS_PER_S,
+                "quiet": faults.quiet_markets(now),
+                "is_geoblocked": faults.is_geoblocked,
             }
         )
 

@@ -26,6 +26,10 @@ class FaultSwitchboard:
         """Pause the replay of one market until a time."""
         self._quiet_until_ns[condition_id] = until_ns
 
+    def quiet_markets(self, now_ns: int) -> list[str]:
+        """Markets whose replay pauses now."""
+        return [market for market, until_ns in self._quiet_until_ns.items() if until_ns > now_ns]
+
     def quiet_until_ns(self, condition_id: str) -> int:
         """When the pause of a market's replay ends, 0 when there never was one."""
         return self._quiet_until_ns.get(condition_id, 0)

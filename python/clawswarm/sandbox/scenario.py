@@ -97,6 +97,9 @@ def load_playbacks(settings: SandboxSettings) -> list[Playback]:
     """Open every recording of the data folder. Raises UserFault when there is none (from `read_folder`)."""
     playbacks = []
     for recorded, path in read_folder(Path(settings.data)):
+        # A first pass through the whole file: damage must show at the start, not in the middle of a run.
+        for _ in read_recording(path)[1]:
+            pass
         header, events = read_recording(path)
         playbacks.append(Playback(listed_market(recorded, settings), header, events))
     return playbacks

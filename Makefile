@@ -1,0 +1,71 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both do all of their own set-up.
+#
+#   make demo    eleven agents trade recorded markets for 60 s, with a live view, then a report
+#   make test    everything CI runs: checks, Rust tests, Python tests
+#   make check   format, lint, types, import rules, stub equality
+#   make bench   a table of timings, also in benchmarks/latest.json
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Outside the clone, so that a fresh clone builds warm.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clawswarm/target
+RUST_SOURCES := $(wildcard rust/*/Cargo.toml rust/*/src/*.rs) Cargo.toml Cargo.lock
+SECONDS_OF_DEMO ?= 60
+
+.PHONY: demo test check format bench lock clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.built
+	$(BIN)/claw up --mode sandbox --for $(SECONDS_OF_DEMO) --report report.json
+
+test: check
+	cargo test --workspace --quiet
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.built
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	PYTHONPATH=python $(BIN)/python -m mypy.stubtest clawswarm._core
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+format: $(VENV)/.built
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cargo fmt
+
+bench: $(VENV)/.built
+	$(BIN)/python -m benchmarks.run
+
+# New versions, on purpose: rewrites requirements.lock (no index address, hashes only).
+lock: $(VENV)/.installed
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	    --no-emit-find-links --no-emit-trusted-host --no-header --extra convert --extra dev \
+	    --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .claw report.json benchmarks/latest.json python/clawswarm/*.so
+
+$(VENV)/.installed: requirements.lock | machine
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) pyproject.toml | machine
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What must be there before anything is installed: one sentence for each thing that is not.
+.PHONY: machine
+machine:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "make: Python 3.11 or newer is needed; install it, or name it with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "make: Python's venv module is missing; install it (Debian: python3-venv)" >&2; exit 1; }
+	@command -v cargo >/dev/null || \
+	    { echo "make: no Rust toolchain (cargo) is on the PATH; install Rust 1.85 or newer" >&2; exit 1; }
+	@command -v cc >/dev/null || \
+	    { echo "make: no C compiler (cc) is on the PATH; install one (Debian: gcc)" >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""Timings anyone can repeat: `make bench`."""

@@ -1,0 +1,103 @@
+"""kill -9 of every process, one after the other: orders go, the process comes back, the others go on."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from faults.swarm_run import AGENTS, SwarmRun, eventually
+
+ORDERS_GONE_S = 2.0
+BACK_S = 20.0
+
+
+@pytest.mark.timeout(240)
+def test_any_agent_may_be_killed(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(restarts=20)
+    run.until_quoting(markets=6)
+    for name in AGENTS:
+        kill_and_watch(run, name)
+    agents = {agent["name"]: agent for agent in run.status()["agents"]}
+    assert {agent["restarts"] for agent in agents.values()} == {1}
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+    assert len(report["failovers"]) == len(AGENTS)
+    causes = [event["cause"] for event in report["deadman"]]
+    assert causes.count("connection closed") == 6
+
+
+def kill_and_watch(run: SwarmRun, name: str) -> None:
+    """kill -9 one agent: only its own orders go, it comes back, nobody else is touched."""
+    others = {other: pid for other, pid in run.pids().items() if other != name}
+    killed_pid = run.pid(name)
+    owned = [market for market, owner in run.owners().items() if owner == name]
+    before = {order for market in owned for order in run.open_orders(market)}
+
+    run.kill(name)
+
+    eventually(lambda: not before & run.open_orders().keys(), ORDERS_GONE_S, f"orders of {name} gone")
+    eventually(lambda: run.pids().get(name, killed_pid) != killed_pid, BACK_S, f"{name} is back")
+    assert {other: pid for other, pid in run.pids().items() if other != name} == others
+    run.until_quoting(markets=6)
+
+
+def test_the_order_path_may_be_killed(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    before = run.open_orders().keys()
+    run.kill("engine")
+    eventually(lambda: not before & run.open_orders().keys(), 15, "orders of the dead engine gone")
+    run.until_quoting()
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_no_order_survives_the_supervisor(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    os.kill(run.process.pid, signal.SIGKILL)
+    # The sandbox outlives its swarm, so an empty listing is the venue's word and not its silence.
+    eventually(lambda: run.open_orders() == {}, 15, "no order survives the supervisor")
+    eventually(lambda: not run.pids(), 30, "every process ends")
+
+
+def test_venue_heartbeat_clears_when_everything_dies(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    victims = [pid for name, pid in run.pids().items() if name != "sandbox"]
+    os.kill(run.process.pid, signal.SIGKILL)
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    assert run.open_orders(), "the orders outlive their owner, until the venue's own dead-man switch"
+    eventually(lambda: run.open_orders() == {}, 16, "the venue's heartbeat clears them")
+
+
+def test_a_hung_quoter_is_found(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    market, name = next(iter(run.owners().items()))
+    pid = run.pid(name)
+    before = run.open_orders(market).keys()
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: not before & run.open_orders(market).keys(), 10, "orders of the hung quoter gone")
+    eventually(lambda: run.pids().get(name, pid) != pid, BACK_S, "it is replaced")
+    run.until_quoting(markets=6)
+    code, _ = run.finish()
+    assert code == 0
+
+
+def test_a_process_that_keeps_falling_ends_the_run(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(restarts=1)
+    run.until_quoting(markets=1)
+    first = run.pid("risk-manager-1")
+    run.kill("risk-manager-1")
+    eventually(lambda: run.pids().get("risk-manager-1", first) != first, BACK_S, "the first restart")
+    run.kill("risk-manager-1")
+    code, report = run.finish(None)
+    assert code == 1
+    assert "risk-manager-1 was ended by signal 9" in run.output()
+    assert "Traceback" not in run.output()
+    assert report["orders"]["open_at_end"] == 0
