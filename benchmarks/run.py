@@ -19,7 +19,11 @@ def main() -> None:
     """Run and report."""
     found = [row for suite in track(SUITES, "benchmarks", transient=True) for row in suite(N)]
     LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    Console().print(table(found))
+    console = Console()
+    console.print(table(found))
+    for row in found:
+        if row.reason is not None:
+            console.print(f"{row.name} was not measured: {row.reason}")
 
 
 def table(rows: list[Row]) -> Table:
@@ -31,8 +35,6 @@ def table(rows: list[Row]) -> Table:
         figures = [row.p50, row.p99, row.peer_p50, row.ratio]
         p50, p99, peer_p50, ratio = ("–" if figure is None else f"{figure:g}" for figure in figures)
         shown.add_row(row.name, row.unit, str(row.n), p50, p99, row.peer, peer_p50, ratio)
-        if row.reason is not None:
-            shown.add_row("", "", "", f"not measured: {row.reason}")
     return shown
 
 

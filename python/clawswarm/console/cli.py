@@ -86,7 +86,7 @@ async def _run(supervisor: Supervisor, for_s: float | None) -> None:
                 for_s,
                 _every(
                     1 / SCREENS_PER_S,
-                    lambda: live.update(live_view(supervisor, clock.now_ns()), refresh=True),
+                    lambda: live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True),
                 ),
             )
     else:

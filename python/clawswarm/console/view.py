@@ -1,5 +1,7 @@
 """The live terminal view and the printed report: pictures of state, no state of their own."""
 
+import itertools
+
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -13,23 +15,25 @@ from clawswarm.runtime.roster import ENGINE
 from clawswarm.runtime.supervisor import Supervisor
 
 STATE_STYLES = {"running": "green", "halted": "bold red", "starting": "yellow", "stopping": "yellow"}
+WIDE = 115
 GOOD_STATES = {"quoting", "live", "allocating", "watching"}
 
 
-def live_view(supervisor: Supervisor, now_ns: int) -> RenderableType:
-    """The whole screen."""
+def live_view(supervisor: Supervisor, now_ns: int, width: int) -> RenderableType:
+    """The whole screen; narrow terminals get the agents in short and the markets below them."""
     state = supervisor.state.value
     elapsed_s = (now_ns - supervisor.started_ns) / NS_PER_S
     title = Text.assemble(
-        ("OpenClaw Swarm", "bold"),
-        "  ",
-        (state, STATE_STYLES[state]),
-        f"  {elapsed_s:5.1f} s  ",
-        _counts(supervisor),
+        ("OpenClaw Swarm", "bold"), "  ", (state, STATE_STYLES[state]), f"  {elapsed_s:5.1f} s"
     )
-    body = Table.grid(padding=(0, 2))
-    body.add_row(_agents(supervisor), _markets(supervisor))
-    return Panel(Group(body, _footer(supervisor)), title=title, border_style="dim")
+    counts = Text(_counts(supervisor))
+    if width < WIDE:
+        parts: tuple[RenderableType, ...] = (counts, _agents_in_short(supervisor), _markets(supervisor))
+    else:
+        body = Table.grid(padding=(0, 2))
+        body.add_row(_agents(supervisor), _markets(supervisor))
+        parts = (counts, body)
+    return Panel(Group(*parts, _footer(supervisor)), title=title, border_style="dim")
 
 
 def progress_line(supervisor: Supervisor, now_ns: int) -> str:
@@ -63,6 +67,18 @@ def _agents(supervisor: Supervisor) -> Table:
             "–" if agent.age_s is None else f"{agent.age_s:.0f} s",
             Text(str(agent.restarts), style="red" if agent.restarts else "dim"),
         )
+    return table
+
+
+def _agents_in_short(supervisor: Supervisor) -> Table:
+    table = Table.grid(padding=(0, 2))
+    cells = []
+    for agent in supervisor.status().agents:
+        style = "green" if agent.state in GOOD_STATES else "yellow"
+        pid = "–" if agent.pid is None else str(agent.pid)
+        cells.append(Text.assemble(f"{agent.name:<14} {pid:>7} ", (agent.state, style)))
+    for left, right in itertools.zip_longest(cells[::2], cells[1::2]):
+        table.add_row(left, right)
     return table
 
 

@@ -85,7 +85,7 @@ class EngineClient:
             while (frame := await read_frame(reader)) is not None:
                 self._replies.append(_decode_reply(frame))
                 self._wake.set()
-        except (WireFault, msgspec.MsgspecError) as fault:
+        except (WireFault, msgspec.MsgspecError, UnicodeDecodeError) as fault:
             log.warning("engine_port.bad_frame", name=self._name, reason=str(fault))
         finally:
             if self._writer is not None:

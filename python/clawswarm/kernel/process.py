@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import uvloop
 
-from clawswarm.kernel.clock import Clock, SystemClock
+from clawswarm.kernel.clock import Clock, SystemClock, ns
 from clawswarm.kernel.notify import Notifier
 from clawswarm.model.errors import ClawFault, UserFault
 
@@ -35,6 +35,7 @@ class Process:
         self.is_orphaned = False
         self._stopped = asyncio.Event()
         self._notifier = Notifier()
+        self._pulsed_ns = 0
 
     def ready(self) -> None:
         """Tell the supervisor that start-up is complete."""
@@ -65,7 +66,10 @@ class Process:
             except TimeoutError:
                 pass
         self.wake.clear()
-        self._notifier.alive()
+        now = self.clock.now_ns()
+        if now - self._pulsed_ns >= ns(TICK_S):
+            self._pulsed_ns = now
+            self._notifier.alive()
         return not self.is_stopping
 
     async def stopped(self) -> None:

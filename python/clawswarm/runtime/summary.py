@@ -73,14 +73,15 @@ def _orders(observer: Observer, is_confirmed: bool) -> Orders:
 
 
 def _warnings(supervisor: Supervisor) -> list[str]:
-    warnings = []
+    slugs: dict[tuple[tuple[str, ...], int], list[str]] = {}
     for market, _ in read_folder(Path(supervisor.configuration.sandbox.data)):
         if market.synthetic:
-            streams = " and ".join(market.synthetic)
-            warnings.append(f"{market.slug}: {streams} are synthetic (seed {market.seed}), not recorded")
-    if supervisor.failure is not None:
-        warnings.append(supervisor.failure)
-    return warnings
+            slugs.setdefault((market.synthetic, market.seed), []).append(market.slug)
+    warnings = [
+        f"{' and '.join(streams)} are synthetic (seed {seed}), not recorded, in {', '.join(markets)}"
+        for (streams, seed), markets in slugs.items()
+    ]
+    return warnings if supervisor.failure is None else [*warnings, supervisor.failure]
 
 
 def _whole(value: float | None) -> int | None:

@@ -124,7 +124,11 @@ def test_the_two_exchanges_do_not_share_a_hash() -> None:
 
 @settings(deadline=None, derandomize=True, max_examples=12)
 @given(
-    st.sampled_from(Side), st.integers(1, 9_999), st.integers(1, 10**7), st.booleans(), st.integers(1, 2**256 - 1)
+    st.sampled_from(Side),
+    st.integers(1, 9_999),
+    st.integers(1, 10**7),
+    st.booleans(),
+    st.integers(1, 2**256 - 1),
 )
 def test_every_order_recovers_to_the_account(
     side: Side, price_e4: int, hundredths: int, neg_risk: bool, token: int

@@ -52,7 +52,9 @@ def test_prefixed_and_plain_states_of_a_live_order(status: str) -> None:
     assert order(status).is_live
 
 
-@pytest.mark.parametrize("status", ["MATCHED", "ORDER_STATUS_CANCELED", "CANCELED_EXPIRED_ORDER", "INVALID", ""])
+@pytest.mark.parametrize(
+    "status", ["MATCHED", "ORDER_STATUS_CANCELED", "CANCELED_EXPIRED_ORDER", "INVALID", ""]
+)
 def test_states_of_an_order_that_cannot_trade(status: str) -> None:
     assert not order(status).is_live
 

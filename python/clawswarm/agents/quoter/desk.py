@@ -50,7 +50,7 @@ class QuoterDesk:
         self._open: dict[str, dict[int, OpenQuote]] = {}
         self._under_way: set[str] = set()
         self._refused: dict[str, _Refused] = {}
-        self._decided_on: dict[str, int] = {}
+        self._judged: dict[str, int] = {}
         self._next_ref = 1
 
     @property
@@ -94,7 +94,7 @@ class QuoterDesk:
             return
         quotes.pop(update.ref, None)
         if update.state is OrderState.REJECTED:
-            book_received_ns = self._decided_on.get(update.market, 0)
+            book_received_ns = self._judged.get(update.market, 0)
             self._refused[update.market] = _Refused(book_received_ns, now_ns + REFUSED_PAUSE_NS)
 
     def engine_lost(self) -> None:
@@ -133,6 +133,8 @@ class QuoterDesk:
         tick_e4 = book.tick_e4 if book is not None else 1
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
         received_ns = book.received_ns if book is not None else 0
+        is_tick = received_ns not in (0, self._judged.get(market))
+        self._judged[market] = received_ns
         if not changes.cancels and self._is_pausing(market, received_ns, now_ns):
             return None
         if not changes.cancels and not changes.places:
@@ -143,8 +145,6 @@ class QuoterDesk:
                 Place(ref=self._next_ref, side=target.side, price_e4=target.price_e4, size_e6=target.size_e6)
             )
             self._next_ref += 1
-        is_tick = received_ns != 0 and received_ns != self._decided_on.get(market)
-        self._decided_on[market] = received_ns
         return Plan(
             market=market,
             term=self._term,

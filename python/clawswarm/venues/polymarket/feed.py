@@ -7,8 +7,11 @@ import msgspec
 
 from clawswarm.model.errors import WireFault
 from clawswarm.model.units import MICRO
+from clawswarm.venues.polymarket.wire import UNREADABLE
 
 REFERENCE_TOPIC = "crypto_prices_chainlink"
+HIGHEST_PRICE = 1e12
+"""No underlying costs this much in USD; a stream that says so is not believed."""
 
 
 def market_subscription(token_ids: Sequence[str]) -> bytes:
@@ -62,11 +65,13 @@ def read_reference(frame: bytes) -> ReferenceTick | None:
     """Read one frame; None for anything but an update. Raises WireFault when it is not JSON of that shape."""
     try:
         message = _decode_reference(frame)
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise WireFault(f"price stream: {fault}") from fault
     payload = message.payload
     if message.topic != REFERENCE_TOPIC or message.type != "update" or payload.value is None:
         return None
+    if not 0 <= payload.value < HIGHEST_PRICE:
+        raise WireFault(f"price stream: {payload.symbol} at {payload.value}")
     return ReferenceTick(
         underlying=payload.symbol.partition("/")[0].upper(),
         value_e6=round(payload.value * MICRO),

@@ -1,6 +1,6 @@
 """Market records of the venue → model.Market."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import aiohttp
@@ -9,7 +9,7 @@ import msgspec
 from clawswarm.model.errors import Retry, WireFault
 from clawswarm.model.instruments import Market
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, parse_scaled
-from clawswarm.venues.polymarket.wire import LAST_CURSOR, ZERO_CURSOR, MarketPage, MarketRecord
+from clawswarm.venues.polymarket.wire import LAST_CURSOR, UNREADABLE, ZERO_CURSOR, MarketPage, MarketRecord
 
 _decode_page = msgspec.json.Decoder(MarketPage).decode
 YES_OUTCOMES = frozenset({"Yes", "Up"})
@@ -27,7 +27,7 @@ def market_from_record(record: MarketRecord) -> Market:
         underlying=record.market_slug.partition("-")[0].upper(),
         yes_token=yes[0].token_id,
         no_token=no[0].token_id,
-        tick_e4=_exact(record.minimum_tick_size, PRICE_ONE_E4, "tick"),
+        tick_e4=_tick_e4(record),
         min_size_e6=_exact(record.minimum_order_size, MICRO, "minimum size"),
         neg_risk=record.neg_risk,
         is_open=record.active and not record.closed and record.accepting_orders,
@@ -49,11 +49,20 @@ async def list_markets(session: aiohttp.ClientSession, clob_url: str) -> list[Ma
             raise Retry(f"GET /markets failed: {fault!r}") from fault
         try:
             page = _decode_page(body)
-        except msgspec.MsgspecError as fault:
+        except UNREADABLE as fault:
             raise WireFault(f"GET /markets: {fault}") from fault
         markets += [market_from_record(record) for record in page.data]
         cursor = page.next_cursor
     return markets
+
+
+def _tick_e4(record: MarketRecord) -> int:
+    tick_e4 = _exact(record.minimum_tick_size, PRICE_ONE_E4, "tick")
+    if not 0 < tick_e4 <= PRICE_ONE_E4 // 2 or PRICE_ONE_E4 % tick_e4:
+        raise WireFault(
+            f"market {record.market_slug} has tick {record.minimum_tick_size}, which does not divide 1"
+        )
+    return tick_e4
 
 
 def _exact(number: float, scale: int, what: str) -> int:
@@ -64,6 +73,9 @@ def _milliseconds(text: str | None) -> int | None:
     if not text:
         return None
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)
+        date = datetime.fromisoformat(text)
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        return round(date.timestamp() * 1000)
     except ValueError as fault:
         raise WireFault(f"end date {text!r} is no ISO time") from fault

@@ -18,6 +18,7 @@ from clawswarm.model.errors import EligibilityHalt, Retry, WireFault
 from clawswarm.venues.polymarket.signing import SignedOrder, TokenOrder, Wallet
 from clawswarm.venues.polymarket.wire import (
     LAST_CURSOR,
+    UNREADABLE,
     ZERO_CURSOR,
     ApiKey,
     CancelAnswer,
@@ -111,7 +112,7 @@ class OrderEntry:
             return [_refused(order, reason) for order in orders], sent.ns
         try:
             answers = [_decode_answer(answer)] if is_single else _decode_answers(answer)
-        except msgspec.MsgspecError as fault:
+        except UNREADABLE as fault:
             return [_unknown(order, f"unreadable answer: {fault}") for order in orders], sent.ns
         if len(answers) != len(orders):
             return [_unknown(order, f"{len(answers)} answers") for order in orders], sent.ns
@@ -227,14 +228,14 @@ S = TypeVar("S", bound=msgspec.Struct)
 def _decoded(body: bytes, kind: type[S]) -> S:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise WireFault(f"unreadable {kind.__name__}: {fault}") from fault
 
 
 def _error_text(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=ErrorAnswer).error
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return body[:120].decode(errors="replace")
 
 

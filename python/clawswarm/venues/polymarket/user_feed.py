@@ -3,7 +3,7 @@
 import msgspec
 
 from clawswarm.model.errors import WireFault
-from clawswarm.venues.polymarket.wire import ApiKey, Trade, UserOrder
+from clawswarm.venues.polymarket.wire import UNREADABLE, ApiKey, Trade, UserOrder
 
 
 def user_subscription(key: ApiKey) -> bytes:
@@ -38,6 +38,6 @@ def read_user_events(frame: bytes) -> list[UserOrder | Trade]:
                 events.append(_decode_order(item))
             elif kind == "trade":
                 events.append(_decode_trade(item))
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise WireFault(f"user channel: {fault}") from fault
     return events

@@ -10,6 +10,9 @@ ZERO_CURSOR = "MA=="
 LAST_CURSOR = "LTE="
 LIVE_STATES = frozenset({"LIVE", "DELAYED", "UNMATCHED"})
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What decoding a peer's bytes may raise: msgspec lets bad UTF-8 through as Python's own error."""
+
 
 class Token(msgspec.Struct, frozen=True):
     """One outcome of a market record."""
