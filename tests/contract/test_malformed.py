@@ -14,7 +14,7 @@ from py_clob_client_v2.order_utils.model.order_data_v2 import order_to_json_v2
 from venue_thread import RunningVenue, record, running_venue, settings_for, snapshot
 from wire_client import Caller, run
 
-from clawswarm.sandbox.refusals import VenueRefusal
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
 
 BODIES = [
     b"",

@@ -66,13 +66,16 @@ class Gate:
     ) -> str | None:
         """Why a plan may not pass, naming the limit; None when it may.
 
-        The worst case counts: every cancel of the plan fails and every order fills.
+        The worst case counts: every cancel of the plan fails and every order fills. While an order of a former
+        owner may still be open nothing is placed: at no instant do two quoters trade one market.
         """
         mandate = self._table.get(plan.market)
         if mandate is None or mandate.quoter != quoter:
             return "mandate: this market is not yours"
         if (plan.term, plan.epoch) != (self._term, mandate.epoch):
             return f"epoch: the mandate is of term {self._term}, epoch {mandate.epoch}"
+        if plan.places and any(order.owner != quoter for order in open_orders):
+            return "owner: orders of this market's former quoter are still being withdrawn"
         tick = mandate.market.tick_e4
         for place in plan.places:
             if not tick <= place.price_e4 <= 10_000 - tick or place.price_e4 % tick:

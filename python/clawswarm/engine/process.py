@@ -210,17 +210,15 @@ class Engine:
 
     async def _carry_out(self, quoter: str, plan: Plan) -> None:
         resting = self._account.orders.select(market=plan.market)
-        refused = self._closed_reason(quoter) or self._gate.refusal(
-            plan, quoter, resting, self._account.inventories.of(plan.market)
-        )
-        mandate = self._gate.mandate(plan.market)
+        refused = self._refusal(quoter, plan)
         try:
             chosen = [order for order in resting if order.order_id in plan.cancels and order.owner == quoter]
             # A place may cross or need the collateral of a cancelled order, so cancels are acknowledged first.
             await self._account.cancel(chosen)
-            if plan.places and refused is None and mandate is not None:
-                refused = self._closed_reason(quoter)
-                if refused is None:
+            if plan.places and refused is None:
+                # The mandate may have ended, or a fill come, while the cancels were under way.
+                refused, mandate = self._refusal(quoter, plan), self._gate.mandate(plan.market)
+                if refused is None and mandate is not None:
                     refused = await self._account.place(plan, mandate.market, quoter)
                 if refused is None:
                     self._cycle_us.add((self._clock.now_ns() - plan.decided_ns) // 1_000)
@@ -232,6 +230,11 @@ class Engine:
         if not self._process.is_stopping and self._closed_reason(quoter) is not None:
             self._withdraw(quoter, None, "lost its right while a plan was under way")
         self._reply(quoter, PlanDone(market=plan.market, decided_ns=plan.decided_ns, refused=refused))
+
+    def _refusal(self, quoter: str, plan: Plan) -> str | None:
+        resting = self._account.orders.select(market=plan.market)
+        held = self._account.inventories.of(plan.market)
+        return self._closed_reason(quoter) or self._gate.refusal(plan, quoter, resting, held)
 
     def _closed_reason(self, quoter: str) -> str | None:
         if self._process.is_stopping:
@@ -348,7 +351,7 @@ class Engine:
     async def _heartbeat(self) -> None:
         try:
             await self._entry.heartbeat()
-        except Retry as fault:
+        except (Retry, WireFault) as fault:
             log.warning("engine.heartbeat.failed", reason=str(fault))
 
     async def _reconcile(self) -> None:

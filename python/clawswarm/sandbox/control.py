@@ -7,8 +7,8 @@ import msgspec
 from aiohttp import web
 
 from clawswarm.model.units import format_e6, format_price
+from clawswarm.sandbox.rest.wire import answer
 from clawswarm.sandbox.venue import Venue
-from clawswarm.sandbox.wire import answer
 
 _NS_PER_S = 1_000_000_000
 _LONGEST_FAULT_S = 86_400

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from clawswarm.model.units import PRICE_ONE_E4
-from clawswarm.sandbox.accounts import Account
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.events import Event, LevelChanged, Trade
-from clawswarm.sandbox.exchange import Exchange
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.accounts import Account
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import Event, LevelChanged, Trade
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.matching import Exchange
 
 FUNDS_E6 = 10**18
 

@@ -7,7 +7,7 @@ late it catches up in small batches and lets the event loop answer requests in b
 import asyncio
 from collections.abc import Callable
 
-from clawswarm.sandbox.events import Trade
+from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
 from clawswarm.sandbox.recording import (
     LevelsChanged,

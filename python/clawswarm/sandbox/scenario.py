@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.recording import (
     LevelsChanged,
     RecordedEvent,

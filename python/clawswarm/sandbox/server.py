@@ -11,15 +11,15 @@ from aiohttp import web
 
 from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.control import ControlRest
+from clawswarm.sandbox.exchange.refusals import VenueRefusal, payload_too_large
 from clawswarm.sandbox.pump import Stage, run_pump
-from clawswarm.sandbox.refusals import VenueRefusal, payload_too_large
-from clawswarm.sandbox.rest_private import PrivateRest
-from clawswarm.sandbox.rest_public import PublicRest
+from clawswarm.sandbox.rest.private import PrivateRest
+from clawswarm.sandbox.rest.public import PublicRest
+from clawswarm.sandbox.rest.wire import answer
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.settings import SandboxSettings
-from clawswarm.sandbox.sockets import VenueSockets
+from clawswarm.sandbox.streams.sockets import VenueSockets
 from clawswarm.sandbox.venue import Venue
-from clawswarm.sandbox.wire import answer
 
 __all__ = ["SandboxServer", "SandboxSettings"]
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.auth import ApiKey, KeyRing, OrderMessage, check_order
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.events import Event, LevelChanged, Trade
-from clawswarm.sandbox.exchange import Exchange, Placed, SettlementDelay
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import Event, LevelChanged, Trade
+from clawswarm.sandbox.exchange.matching import Exchange, Placed, SettlementDelay
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.faults import FaultSwitchboard
-from clawswarm.sandbox.heartbeats import HeartbeatRegister
-from clawswarm.sandbox.refusals import VenueRefusal
+from clawswarm.sandbox.identity.auth import ApiKey, KeyRing, OrderMessage, check_order
+from clawswarm.sandbox.identity.heartbeats import HeartbeatRegister
 from clawswarm.sandbox.settings import SandboxSettings
-from clawswarm.sandbox.streams import MarketHub, PriceHub, UserHub
+from clawswarm.sandbox.streams.hubs import MarketHub, PriceHub, UserHub
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000

@@ -2,11 +2,11 @@
 
 import hashlib
 
-from clawswarm.sandbox.accounts import Account
-from clawswarm.sandbox.admission import OrderRequest
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.exchange import Exchange, Placed, SettlementDelay
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.accounts import Account
+from clawswarm.sandbox.exchange.admission import OrderRequest
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.matching import Exchange, Placed, SettlementDelay
 from clawswarm.sandbox.participants import participant_account
 
 SHARE = 1_000_000

@@ -2,7 +2,8 @@
 
 import pytest
 
-from clawswarm.sandbox.auth import (
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
+from clawswarm.sandbox.identity.auth import (
     KeyRing,
     OrderMessage,
     SignedOrder,
@@ -10,7 +11,7 @@ from clawswarm.sandbox.auth import (
     hmac_signature,
     prove_wallet,
 )
-from clawswarm.sandbox.eip712 import (
+from clawswarm.sandbox.identity.eip712 import (
     NEG_RISK_DOMAIN,
     STANDARD_DOMAIN,
     OrderFields,
@@ -20,7 +21,6 @@ from clawswarm.sandbox.eip712 import (
     order_struct_hash,
     recover_address,
 )
-from clawswarm.sandbox.refusals import VenueRefusal
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"

@@ -3,9 +3,9 @@
 import pytest
 from exchange_bench import GRANT_E6, MS, START_NS, USD, Bench
 
-from clawswarm.sandbox.accounts import taker_fee_e6
-from clawswarm.sandbox.events import LevelChanged, MarketClosed, OrderChanged, TradeUpdated
-from clawswarm.sandbox.refusals import VenueRefusal
+from clawswarm.sandbox.exchange.accounts import taker_fee_e6
+from clawswarm.sandbox.exchange.events import LevelChanged, MarketClosed, OrderChanged, TradeUpdated
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
 
 
 @pytest.mark.parametrize(

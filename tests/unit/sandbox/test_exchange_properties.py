@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawswarm.model.errors import InvariantBroken
-from clawswarm.sandbox.book import BookSide
-from clawswarm.sandbox.events import Event, LevelChanged, OrderChanged
-from clawswarm.sandbox.refusals import VenueRefusal
+from clawswarm.sandbox.exchange.book import BookSide
+from clawswarm.sandbox.exchange.events import Event, LevelChanged, OrderChanged
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
 
 NAMES = ("ann", "bob", "cid")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clawswarm.sandbox.heartbeats import BeatRefused, HeartbeatRegister
+from clawswarm.sandbox.identity.heartbeats import BeatRefused, HeartbeatRegister
 
 S = 10**9
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from clawswarm.sandbox.streams import OUTBOX_LIMIT, Outbox, PriceHub, PriceListener
+from clawswarm.sandbox.streams.hubs import OUTBOX_LIMIT, Outbox, PriceHub, PriceListener
 
 
 def test_an_outbox_keeps_order_and_gives_up_a_slow_consumer() -> None:

@@ -6,9 +6,9 @@ import json
 import pytest
 from exchange_bench import SHARE, START_NS, Bench, new_market
 
-from clawswarm.sandbox.book_text import BookText, price_with_decimals
-from clawswarm.sandbox.events import Event, MarketListed
-from clawswarm.sandbox.market_frames import MarketFrame, MarketFrames
+from clawswarm.sandbox.exchange.events import Event, MarketListed
+from clawswarm.sandbox.streams.book_text import BookText, price_with_decimals
+from clawswarm.sandbox.streams.market_frames import MarketFrame, MarketFrames
 
 Json = dict[str, object]
 

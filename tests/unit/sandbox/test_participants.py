@@ -7,8 +7,8 @@ from exchange_bench import SHARE, Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.events import LevelChanged
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import LevelChanged
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
 from clawswarm.sandbox.recording import LevelsChanged, read_folder, read_recording
 

@@ -6,10 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from coincurve import PublicKey
 from eth_account import Account
-from eth_account._utils.signing import to_standard_v
-from eth_keys import keys
-from eth_utils import keccak
+from eth_utils import keccak, to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from py_clob_client_v2.config import get_contract_config
@@ -71,13 +70,12 @@ def read_back(signed: SignedOrder) -> SignedOrderV2:
 
 
 def signer_of(order_hash: str, signature: str) -> str:
-    """Address that made a signature, by a library the wallet does not use for signing."""
+    """Address that made a signature, by a library that the wallet's client does not use."""
     raw = bytes.fromhex(signature.removeprefix("0x"))
-    v = to_standard_v(raw[64])
-    recovered = keys.Signature(raw[:64] + bytes([v])).recover_public_key_from_msg_hash(
-        bytes.fromhex(order_hash.removeprefix("0x"))
-    )
-    return recovered.to_checksum_address()
+    recoverable = raw[:64] + bytes([raw[64] - 27])
+    digest = bytes.fromhex(order_hash.removeprefix("0x"))
+    public = PublicKey.from_signature_and_message(recoverable, digest, hasher=None).format(compressed=False)
+    return to_checksum_address(keccak(public[1:])[-20:])
 
 
 @pytest.mark.parametrize(("case", "vector"), VECTORS.items())

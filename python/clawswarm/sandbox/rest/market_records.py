@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_price
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 Record = dict[str, object]
 

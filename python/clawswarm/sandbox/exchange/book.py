@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from clawswarm.sandbox.accounts import Account, Leg
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.accounts import Account, Leg
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 
 class Order(msgspec.Struct, eq=False, gc=True):

@@ -9,7 +9,7 @@ import hashlib
 from bisect import bisect_left
 
 from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 _LAST_PRICE_DECIMALS = 3
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import msgspec
 from aiohttp import WSMessage, WSMsgType, web
 
-from clawswarm.sandbox.streams import PRICE_TOPIC, MarketListener, Outbox, PriceListener, UserListener
+from clawswarm.sandbox.streams.hubs import PRICE_TOPIC, MarketListener, Outbox, PriceListener, UserListener
 from clawswarm.sandbox.venue import Venue
 
 _NS_PER_S = 1_000_000_000

@@ -5,9 +5,9 @@ decimal strings, epoch times decimal strings of seconds.
 """
 
 from clawswarm.model.units import format_e6, format_price
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.events import MakerFill, OrderChanged, Trade, TradeUpdated
-from clawswarm.sandbox.market_frames import fee_rate_bps
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import MakerFill, OrderChanged, Trade, TradeUpdated
+from clawswarm.sandbox.streams.market_frames import fee_rate_bps
 
 _NS_PER_S = 1_000_000_000
 _NS_PER_MS = 1_000_000

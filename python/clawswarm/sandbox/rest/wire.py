@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
-from clawswarm.sandbox import refusals
+from clawswarm.sandbox.exchange import refusals
 
 FIRST_CURSOR = "MA=="
 LAST_CURSOR = "LTE="

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from clawswarm.model.units import PRICE_ONE_E4, format_price, format_scaled
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.auth import is_uint
-from clawswarm.sandbox.book_text import BookText
-from clawswarm.sandbox.market_records import compact_record, full_record, legacy_fee_bps, tick_number
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.identity.auth import is_uint
+from clawswarm.sandbox.rest.market_records import compact_record, full_record, legacy_fee_bps, tick_number
+from clawswarm.sandbox.rest.wire import answer, answer_text, page, page_body
+from clawswarm.sandbox.streams.book_text import BookText
 from clawswarm.sandbox.venue import Venue
-from clawswarm.sandbox.wire import answer, answer_text, page, page_body
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000

@@ -7,15 +7,15 @@ import msgspec
 from aiohttp import web
 
 from clawswarm.model.units import format_e6
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.auth import ApiKey, is_uint
-from clawswarm.sandbox.eip712 import EXCHANGE_V2, NEG_RISK_EXCHANGE_V2
-from clawswarm.sandbox.exchange import Placed
-from clawswarm.sandbox.heartbeats import BeatRefused
-from clawswarm.sandbox.refusals import VenueRefusal
-from clawswarm.sandbox.user_frames import order_record, trade_record
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.matching import Placed
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
+from clawswarm.sandbox.identity.auth import ApiKey, is_uint
+from clawswarm.sandbox.identity.eip712 import EXCHANGE_V2, NEG_RISK_EXCHANGE_V2
+from clawswarm.sandbox.identity.heartbeats import BeatRefused
+from clawswarm.sandbox.rest.wire import answer, page, page_body
+from clawswarm.sandbox.streams.user_frames import order_record, trade_record
 from clawswarm.sandbox.venue import Venue, check_order_id, refusal_of_leg
-from clawswarm.sandbox.wire import answer, page, page_body
 
 _NS_PER_S = 1_000_000_000
 _Body = TypeVar("_Body")

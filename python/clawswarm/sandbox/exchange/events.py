@@ -5,8 +5,8 @@ Each event carries the values at its own instant, since an order may change agai
 
 import msgspec
 
-from clawswarm.sandbox.book import Order
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 
 class MakerFill(msgspec.Struct, frozen=True, eq=False):

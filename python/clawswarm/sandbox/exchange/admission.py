@@ -6,10 +6,10 @@ In: a parsed order and the market; out: nothing, or the VenueRefusal to answer (
 import msgspec
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, notional_e6
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.accounts import Account, taker_fee_e6
-from clawswarm.sandbox.book import Order, UnifiedBook
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.accounts import Account, taker_fee_e6
+from clawswarm.sandbox.exchange.book import Order, UnifiedBook
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 RESTING_TYPES = ("GTC", "GTD")
 KILLED_TYPES = ("FOK", "FAK")

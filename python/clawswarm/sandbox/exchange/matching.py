@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 
 from clawswarm.model.errors import InvariantBroken
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.accounts import Account, Ledger, lock_e6, taker_fee_e6
-from clawswarm.sandbox.admission import (
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.accounts import Account, Ledger, lock_e6, taker_fee_e6
+from clawswarm.sandbox.exchange.admission import (
     GTD_EARLY_S,
     OrderRequest,
     check_funds,
@@ -25,8 +25,8 @@ from clawswarm.sandbox.admission import (
     takeable,
     wanted_e6,
 )
-from clawswarm.sandbox.book import Order, UnifiedBook
-from clawswarm.sandbox.events import (
+from clawswarm.sandbox.exchange.book import Order, UnifiedBook
+from clawswarm.sandbox.exchange.events import (
     Event,
     LevelChanged,
     MakerFill,
@@ -37,7 +37,7 @@ from clawswarm.sandbox.events import (
     Trade,
     TradeUpdated,
 )
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket
 
 _NS_PER_S = 1_000_000_000
 # Finished orders and trades that reads and the duplicate check still know.

@@ -12,9 +12,10 @@ from uuid import UUID
 
 import msgspec
 
-from clawswarm.sandbox import refusals
-from clawswarm.sandbox.admission import OrderRequest
-from clawswarm.sandbox.eip712 import (
+from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.admission import OrderRequest
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
+from clawswarm.sandbox.identity.eip712 import (
     Malformed,
     OrderFields,
     auth_digest,
@@ -22,7 +23,6 @@ from clawswarm.sandbox.eip712 import (
     order_digest,
     recover_address,
 )
-from clawswarm.sandbox.refusals import VenueRefusal
 
 CLOCK_TOLERANCE_S = 30
 _UINT_DIGITS = 78

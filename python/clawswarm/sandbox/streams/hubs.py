@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from clawswarm.sandbox.events import Event, OrderChanged, TradeUpdated
-from clawswarm.sandbox.market_frames import MarketFrames
-from clawswarm.sandbox.markets import ListedMarket
-from clawswarm.sandbox.user_frames import order_frame, parties, trade_frame
+from clawswarm.sandbox.exchange.events import Event, OrderChanged, TradeUpdated
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.streams.market_frames import MarketFrames
+from clawswarm.sandbox.streams.user_frames import order_frame, parties, trade_frame
 
 OUTBOX_LIMIT = 20_000
 ASSET_LIMIT = 500

@@ -7,8 +7,7 @@ recorded frames have it: `price_change` with a space after each comma, everythin
 import msgspec
 
 from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
-from clawswarm.sandbox.book_text import BookText
-from clawswarm.sandbox.events import (
+from clawswarm.sandbox.exchange.events import (
     Event,
     LevelChanged,
     MarketClosed,
@@ -16,7 +15,8 @@ from clawswarm.sandbox.events import (
     TickChanged,
     Trade,
 )
-from clawswarm.sandbox.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.streams.book_text import BookText
 
 _NS_PER_MS = 1_000_000
 

@@ -1,0 +1,1 @@
+"""The exchange as a pure state machine: accounts, books, matching, settlement."""
