@@ -40,11 +40,10 @@ format: $(VENV)/.built
 bench: $(VENV)/.built
 	$(BIN)/python -m benchmarks.run
 
-# New versions, on purpose: rewrites requirements.lock (no index address, hashes only).
+# New versions, on purpose: rewrites requirements.lock (hashes, no index address).
 lock: $(VENV)/.installed
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
-	    --no-emit-find-links --no-emit-trusted-host --no-header --extra convert --extra dev \
-	    --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --extra convert --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .claw report.json benchmarks/latest.json python/clawswarm/*.so
