@@ -55,6 +55,18 @@ def test_the_order_path_may_be_killed(start_swarm: Callable[..., SwarmRun]) -> N
     assert report["orders"]["open_at_end"] == 0
 
 
+def test_without_its_venue_the_run_ends(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=1)
+    run.kill("sandbox")
+    code, report = run.finish(None)
+    assert code == 1
+    assert "sandbox was ended by signal 9" in run.output()
+    assert "Traceback" not in run.output()
+    assert report["orders"]["open_at_end"] is None, "nobody was there to be asked"
+    assert not run.pids()
+
+
 def test_no_order_survives_the_supervisor(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting()

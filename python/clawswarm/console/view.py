@@ -43,6 +43,12 @@ def progress_line(supervisor: Supervisor, now_ns: int) -> str:
     return f"{elapsed_s:6.1f} s  {supervisor.state.value:<9} {up}/11 agents  {_counts(supervisor)}"
 
 
+def process_lines(supervisor: Supervisor) -> str:
+    """Every agent with its process id, for outputs that are no terminal."""
+    agents = [f"{agent.name} {agent.pid}" for agent in supervisor.status().agents]
+    return "\n".join("         " + "  ".join(agents[n : n + 4]) for n in range(0, len(agents), 4))
+
+
 def _counts(supervisor: Supervisor) -> str:
     engine = supervisor.observer.newest_beat.get(ENGINE)
     if engine is None:

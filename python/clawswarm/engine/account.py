@@ -81,7 +81,12 @@ class Account:
             return reason
         signed = [self._prepare(place, mandate_market, owner) for place in places]
         self._budget.spend(len(places), self._clock.now_ns())
-        results, sent_ns = await self._entry.place([order for order, _ in signed])
+        try:
+            results, sent_ns = await self._entry.place([order for order, _ in signed])
+        except Halt as fault:
+            for _, own in signed:
+                self._placed(own, PlaceResult(own.order_id, PlaceOutcome.REFUSED, str(fault)))
+            raise
         if sent_ns is not None and plan.book_received_ns is not None:
             self.tick_to_wire_us.add((sent_ns - plan.book_received_ns) // 1_000)
         for (_, own), result in zip(signed, results, strict=True):
@@ -182,6 +187,7 @@ class Account:
     async def withdraw_all(self, timeout_s: float) -> int:
         """Cancel everything the key has open and see two listings, apart, that are empty.
 
+        A place still under way may land after them: it stays open here until it has its own answer.
         Raises Halt when that cannot be confirmed within `timeout_s`.
         """
         cancelled = 0
@@ -199,7 +205,8 @@ class Account:
         except TimeoutError as fault:
             raise Halt(f"the venue did not confirm within {timeout_s} s that every order is gone") from fault
         for own in self.orders.select():
-            self._gone(own.order_id, "withdrawn")
+            if not own.is_unknown:
+                self._gone(own.order_id, "withdrawn")
         return cancelled
 
     async def reconcile(self) -> None:

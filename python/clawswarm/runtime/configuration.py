@@ -1,5 +1,6 @@
 """TOML → frozen structs. Unknown keys are refused; what can lose money has no default."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -41,11 +42,13 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 def load_configuration(path: Path) -> Configuration:
     """Read a configuration. Raises UserFault, naming file and key, when it cannot be used."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserFault(
             f"cannot read the configuration {path} ({fault.strerror}); give one with --config"
         ) from fault
+    except UnicodeDecodeError as fault:
+        raise UserFault(f"{path} is not UTF-8 text ({fault.reason}); save it as UTF-8") from fault
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
@@ -75,26 +78,51 @@ def _in_words(message: str) -> str:
 def _check(path: Path, configuration: Configuration) -> None:
     """Refuse values of the right type that make no sense."""
     orchestrator, sandbox = configuration.orchestrator, configuration.sandbox
+    quoter, feed, engine = configuration.quoter, configuration.feed, configuration.engine
     positive = {
         "[orchestrator] capital_usd": orchestrator.capital_usd,
         "[orchestrator] max_position_shares": orchestrator.max_position_shares,
         "[orchestrator] order_size_shares": orchestrator.order_size_shares,
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
-        "[quoter] half_spread_logits": configuration.quoter.half_spread_logits,
-        "[quoter] requote_ticks": configuration.quoter.requote_ticks,
-        "[quoter] feed_timeout_s": configuration.quoter.feed_timeout_s,
+        "[quoter] half_spread_logits": quoter.half_spread_logits,
+        "[quoter] requote_ticks": quoter.requote_ticks,
+        "[quoter] feed_timeout_s": quoter.feed_timeout_s,
         "[risk] band": configuration.risk.band,
-        "[feed] ping_interval_s": configuration.feed.ping_interval_s,
-        "[feed] dead_after_s": configuration.feed.dead_after_s,
+        "[feed] ping_interval_s": feed.ping_interval_s,
+        "[feed] dead_after_s": feed.dead_after_s,
+        "[feed] reconnect_min_s": feed.reconnect_min_s,
+        "[feed] reconnect_max_s": feed.reconnect_max_s,
+        "[engine] heartbeat_s": engine.heartbeat_s,
+        "[engine] reconcile_s": engine.reconcile_s,
+        "[engine] withdraw_timeout_s": engine.withdraw_timeout_s,
+        "[engine.limits] place_requests_10s": engine.limits.place_requests_10s,
+        "[engine.limits] place_requests_600s": engine.limits.place_requests_600s,
+        "[engine.limits] orders_per_s": engine.limits.orders_per_s,
+        "[engine.limits] orders_burst": engine.limits.orders_burst,
         "[supervision] watchdog_s": configuration.supervision.watchdog_s,
+        "[supervision] start_timeout_s": configuration.supervision.start_timeout_s,
+        "[supervision] restart_window_s": configuration.supervision.restart_window_s,
         "[sandbox] speed": sandbox.speed,
     }
     for key, value in positive.items():
-        if not value > 0:
-            raise UserFault(f"{path}: {key} is {value}; it must be above 0")
-    if not configuration.feed.ping_interval_s < configuration.feed.dead_after_s:
+        if not 0 < value < math.inf:
+            raise UserFault(f"{path}: {key} is {value}; it must be above 0 and finite")
+    not_negative = {
+        "[quoter] inventory_skew_logits": quoter.inventory_skew_logits,
+        "[quoter] widen_linear": quoter.widen_linear,
+        "[quoter] widen_quadratic": quoter.widen_quadratic,
+        "[quoter] hold_ticks": quoter.hold_ticks,
+        "[supervision] restarts": configuration.supervision.restarts,
+        "[sandbox] start_at_s": sandbox.start_at_s,
+    }
+    for key, value in not_negative.items():
+        if not 0 <= value < math.inf:
+            raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+    if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
+    if not feed.reconnect_min_s <= feed.reconnect_max_s:
+        raise UserFault(f"{path}: [feed] reconnect_min_s must not be above reconnect_max_s")
     if not orchestrator.renew_s < orchestrator.mandate_life_s:
         raise UserFault(f"{path}: [orchestrator] renew_s must be below mandate_life_s")
     if sandbox.port == sandbox.control_port and sandbox.port:

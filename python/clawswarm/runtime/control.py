@@ -72,5 +72,5 @@ async def ask(state_dir: Path, command: str, timeout_s: float = 30.0) -> SwarmSt
         ) from fault
     try:
         return msgspec.json.decode(line, type=SwarmStatus)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise WireFault(f"the swarm in {state_dir} answered {line[:80]!r}") from fault

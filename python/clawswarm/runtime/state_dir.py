@@ -79,6 +79,6 @@ def find_control(state_dir: Path) -> ControlAddress:
     try:
         address = msgspec.json.decode((state_dir / "control.json").read_bytes(), type=ControlAddress)
         os.kill(address.pid, 0)
-    except (OSError, msgspec.MsgspecError) as fault:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise UserFault(f"no swarm is running in {state_dir}; start one with `claw up`") from fault
     return address

@@ -96,7 +96,7 @@ class Supervisor:
             await self._watch(for_s, on_tick)
         finally:
             self.state = SwarmState.STOPPING
-            await self._stop_children(on_tick)
+            await self._stop_children()
             await control.close()
 
     # --- starting -------------------------------------------------------------------------------
@@ -270,15 +270,15 @@ class Supervisor:
             self.failure = sentence
         self._stop.set()
 
-    async def _stop_children(self, on_tick: Callable[[], None]) -> None:
+    async def _stop_children(self) -> None:
         self._stop.set()
         for task in self._resuming:
             task.cancel()
         engine = self.children.get(ENGINE)
         sandbox = self.children.get(SANDBOX)
         if engine is not None and sandbox is not None and sandbox.pid is not None and engine.starts_ns:
-            await self._stop_engine(engine, on_tick)
-        others = [child for child in self.children.values() if child.name not in (ENGINE, SANDBOX)]
+            await self._stop_engine(engine)
+        others = [child for child in self.children.values() if child.name != SANDBOX]
         await self._end(others, STOP_S)
         if sandbox is not None:
             await self._end([sandbox], STOP_S)
@@ -291,7 +291,7 @@ class Supervisor:
         os.close(self._lifeline)
         os.close(self._lifeline_end)
 
-    async def _stop_engine(self, engine: Child, on_tick: Callable[[], None]) -> None:
+    async def _stop_engine(self, engine: Child) -> None:
         if engine.pid is None:
             # A fallen engine is started once more: its recovery withdraws everything, then it is asked to end.
             await engine.spawn(self._lifeline)
@@ -303,8 +303,7 @@ class Supervisor:
         ends_ns = self._clock.now_ns() + ns(ENGINE_STOP_S)
         while not waiting.done() and self._clock.now_ns() < ends_ns:
             await asyncio.wait((waiting,), timeout=TICK_S)
-            self.observer.drain()
-            on_tick()
+            self._drain_last()
         if not waiting.done():
             engine.kill()
         code = await waiting

@@ -26,7 +26,7 @@ Behave = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 @asynccontextmanager
 async def socket_to(behave: Behave, settings: SocketSettings = SETTINGS) -> AsyncIterator[VenueSocket]:
-    """A socket, not connected yet, to a server whose connections `behave` so; ConnectionAbortedError breaks one."""
+    """A socket to a server whose connections `behave` so; ConnectionAbortedError breaks one."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         websocket = web.WebSocketResponse(autoping=False)

@@ -22,7 +22,7 @@ def load(path: Path) -> Record:
         return Record()
     try:
         return msgspec.json.decode(path.read_bytes(), type=Record)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise UserFault(
             f"{path} is damaged ({fault}); stop the swarm, delete the file and start again"
         ) from fault

@@ -67,8 +67,8 @@ def target_quotes(
 
 
 def expit(logit: float) -> float:
-    """Probability of a logit."""
-    return 1.0 / (1.0 + math.exp(-logit))
+    """Probability of a logit, in the form that no logit overflows."""
+    return 0.5 + 0.5 * math.tanh(logit / 2)
 
 
 def _size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:

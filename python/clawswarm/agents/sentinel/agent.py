@@ -88,7 +88,10 @@ class Sentinel:
         joined, left = self._books.watch(mandate.market for mandate in allocation.mandates)
         if self._books.count:
             self._has_markets.set()
-        if self._socket is None or not (joined or left):
+        await self._change(joined, left)
+
+    async def _change(self, joined: list[str], left: list[str]) -> None:
+        if self._socket is None:
             return
         try:
             if joined:
@@ -104,8 +107,15 @@ class Sentinel:
         while True:
             socket = VenueSocket(session, self._sources.market_ws_url, self._settings, self._clock)
             try:
-                await socket.connect(market_subscription(self._books.token_ids))
+                subscribed = self._books.token_ids
+                await socket.connect(market_subscription(subscribed))
                 self._socket = socket
+                # Markets may have come and gone while the connection was made.
+                wanted = self._books.token_ids
+                await self._change(
+                    [token for token in wanted if token not in subscribed],
+                    [token for token in subscribed if token not in wanted],
+                )
                 async for frame in socket.frames():
                     attempt = 0
                     self._take_frame(frame)

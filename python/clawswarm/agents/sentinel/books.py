@@ -21,8 +21,8 @@ class SentinelBooks:
     def watch(self, markets: Iterable[Market]) -> tuple[list[str], list[str]]:
         """Make `markets` the watched set; the tokens that joined and those that left."""
         wanted = {market.condition_id: market for market in markets}
-        gone = [self._markets[key] for key in self._markets.keys() - wanted.keys()]
-        new = [wanted[key] for key in wanted.keys() - self._markets.keys()]
+        gone = [market for key, market in self._markets.items() if key not in wanted]
+        new = [market for key, market in wanted.items() if key not in self._markets]
         for market in gone:
             self._books.remove_market(market.condition_id)
         for market in new:

@@ -1,0 +1,148 @@
+"""Which sentinel a quoter believes."""
+
+from clawswarm.agents.quoter.sources import CROSSED_GRACE_NS, BookSources
+from clawswarm.kernel.clock import ns
+from clawswarm.model.messages import BookState, FeedHealth
+
+TIMEOUT_S = 0.5
+TIMEOUT_NS = ns(TIMEOUT_S)
+
+
+def book(source: str, *, bid_e4: int = 4800, reason: str | None = None, received_ns: int = 0) -> BookState:
+    return BookState(
+        market="0xc",
+        source=source,
+        sequence=1,
+        epoch=1,
+        received_ns=received_ns,
+        server_ms=0,
+        tick_e4=100,
+        bid_e4=bid_e4,
+        bid_size_e6=1,
+        ask_e4=5200,
+        ask_size_e6=1,
+        microprice=0.5 if reason is None else None,
+        imbalance=0.0 if reason is None else None,
+        is_valid=reason is None,
+        reason=reason,
+    )
+
+
+def health(source: str, sent_ns: int = 0, is_live: bool = True) -> FeedHealth:
+    return FeedHealth(
+        source=source, sent_ns=sent_ns, is_live=is_live, last_frame_ns=0, markets=1, reason=None
+    )
+
+
+def both() -> BookSources:
+    sources = BookSources(TIMEOUT_S)
+    for name in ("sentinel-1", "sentinel-2"):
+        sources.take_health(health(name))
+        sources.take_book(book(name))
+    return sources
+
+
+def chosen(sources: BookSources, now_ns: int = 0) -> str | None:
+    best = sources.best("0xc", now_ns)
+    return None if best is None else best.source
+
+
+def test_without_any_word_there_is_no_book() -> None:
+    assert chosen(BookSources(TIMEOUT_S)) is None
+
+
+def test_a_book_without_a_pulse_and_a_pulse_without_a_book_are_not_enough() -> None:
+    sources = BookSources(TIMEOUT_S)
+    sources.take_book(book("sentinel-1"))
+    assert chosen(sources) is None
+    sources.take_health(health("sentinel-2"))
+    assert chosen(sources) is None
+    sources.take_health(health("sentinel-1"))
+    assert chosen(sources) == "sentinel-1"
+
+
+def test_a_quoter_stays_with_its_sentinel_while_it_is_good() -> None:
+    sources = both()
+    assert chosen(sources) == "sentinel-1"
+    sources.take_book(book("sentinel-1", reason="no snapshot"))
+    assert chosen(sources) == "sentinel-2"
+    sources.take_book(book("sentinel-1"))
+    assert chosen(sources) == "sentinel-2"
+
+
+def test_a_late_pulse_switches() -> None:
+    sources = both()
+    sources.take_health(health("sentinel-2", sent_ns=1))
+    assert chosen(sources, TIMEOUT_NS) == "sentinel-1"
+    assert chosen(sources, TIMEOUT_NS + 1) == "sentinel-2"
+    assert chosen(sources, TIMEOUT_NS + 2) is None
+
+
+def test_a_connection_that_is_down_switches() -> None:
+    sources = both()
+    sources.take_health(health("sentinel-1", is_live=False))
+    assert chosen(sources) == "sentinel-2"
+
+
+def test_with_both_dead_there_is_no_book_until_one_is_back() -> None:
+    sources = both()
+    for name in ("sentinel-1", "sentinel-2"):
+        sources.take_health(health(name, is_live=False))
+    assert chosen(sources) is None
+    sources.take_health(health("sentinel-2"))
+    assert chosen(sources) == "sentinel-2"
+
+
+def test_an_old_book_of_a_live_sentinel_is_no_fault() -> None:
+    sources = both()
+    far = 10**15
+    sources.take_health(health("sentinel-1", sent_ns=far))
+    assert chosen(sources, far) == "sentinel-1"
+
+
+def test_the_newest_state_of_the_chosen_sentinel_counts() -> None:
+    sources = both()
+    sources.take_book(book("sentinel-1", bid_e4=4700))
+    best = sources.best("0xc", 0)
+    assert best is not None
+    assert best.bid_e4 == 4700
+
+
+def test_markets_are_chosen_apart() -> None:
+    assert both().best("0xelse", 0) is None
+
+
+def test_a_crossed_book_is_believed_to_heal_for_a_moment() -> None:
+    sources = BookSources(TIMEOUT_S)
+    sources.take_health(health("sentinel-1", sent_ns=1_000))
+    sources.take_book(book("sentinel-1", reason="crossed", received_ns=1_000))
+    assert chosen(sources, 1_000) is None
+    assert sources.is_healing("0xc", 1_000 + CROSSED_GRACE_NS)
+    assert not sources.is_healing("0xc", 1_001 + CROSSED_GRACE_NS)
+    assert not sources.is_healing("0xelse", 1_000)
+
+
+def test_a_book_that_stays_crossed_does_not_buy_more_time() -> None:
+    sources = BookSources(TIMEOUT_S)
+    sources.take_health(health("sentinel-1"))
+    for received_ns in range(0, 2 * CROSSED_GRACE_NS, CROSSED_GRACE_NS // 4):
+        sources.take_book(book("sentinel-1", reason="crossed", received_ns=received_ns))
+    assert not sources.is_healing("0xc", 2 * CROSSED_GRACE_NS)
+
+
+def test_only_a_live_sentinels_crossed_book_can_heal() -> None:
+    sources = BookSources(TIMEOUT_S)
+    sources.take_book(book("sentinel-1", reason="crossed"))
+    assert not sources.is_healing("0xc", 0)
+    sources.take_health(health("sentinel-1"))
+    assert sources.is_healing("0xc", 0)
+    sources.take_health(health("sentinel-1", is_live=False))
+    assert not sources.is_healing("0xc", 0)
+
+
+def test_a_book_that_is_invalid_for_another_reason_does_not_heal() -> None:
+    sources = BookSources(TIMEOUT_S)
+    sources.take_health(health("sentinel-1"))
+    sources.take_book(book("sentinel-1", reason="crossed"))
+    sources.take_book(book("sentinel-1", reason="no snapshot"))
+    assert not sources.is_healing("0xc", 0)
