@@ -11,7 +11,7 @@ private folder and connects to those before it in the list of names; Zenoh makes
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -27,6 +27,8 @@ M = TypeVar("M", bound=BusMessage)
 
 # A dead peer is noticed after this; Zenoh's own default of 10 s would notice a hang too late (design.md §4).
 LEASE_MS = 500
+# The most Zenoh takes, of 64 KiB each.
+QUEUE_BATCHES = 16
 REPLAY_CHUNK = 1_000
 REPLAY_TRIES = 20
 REPLAY_PAUSE_S = 0.25
@@ -53,6 +55,7 @@ class Bus:
             "scouting/gossip/enabled": False,
             "transport/link/tx/lease": LEASE_MS,
             "transport/link/tx/keep_alive": 4,
+            "transport/link/tx/queue/size/data": QUEUE_BATCHES,
         }
         configuration = zenoh.Config()
         for key, value in settings.items():
@@ -84,6 +87,7 @@ class Latest(Generic[M]):
         self._topic = topic
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._publishers: dict[str, zenoh.Publisher] = {}
+        self._sent: dict[str, bytes] = {}
         self._slots: dict[str, bytes] = {}
         self._changed: asyncio.Event | None = None
         self._subscriber: zenoh.Subscriber[None] | None = None
@@ -93,11 +97,24 @@ class Latest(Generic[M]):
         name = f"{self._topic}/{key}" if key else self._topic
         publisher = self._publishers.get(name)
         if publisher is None:
-            publisher = self._session.declare_publisher(
-                name, congestion_control=zenoh.CongestionControl.DROP, express=True
-            )
+            # Not express: a message that waits then shares a batch with those behind it. As batches of their own
+            # they fill the queue on a busy machine, and what is dropped is the newest.
+            publisher = self._session.declare_publisher(name, congestion_control=zenoh.CongestionControl.DROP)
             self._publishers[name] = publisher
-        publisher.put(_encode(message))
+        payload = self._sent[name] = _encode(message)
+        publisher.put(payload)
+
+    def repeat(self, keys: Iterable[str]) -> None:
+        """Send the slots of `keys` once more and forget the others.
+
+        Behind a hung link even the newest message may have been dropped.
+        """
+        names = {f"{self._topic}/{key}" for key in keys}
+        for gone in self._sent.keys() - names:
+            del self._sent[gone]
+            self._publishers.pop(gone).undeclare()
+        for name, payload in self._sent.items():
+            self._publishers[name].put(payload)
 
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""

@@ -83,7 +83,7 @@ class Mandate(Message, frozen=True):
 
 
 class Allocation(Message, frozen=True):
-    """The whole mandate table of one orchestrator term (channel: Ordered); absent markets are withdrawn."""
+    """The whole mandate table of one orchestrator term (channel: Latest); absent markets are withdrawn."""
 
     term: int
     sent_ns: int

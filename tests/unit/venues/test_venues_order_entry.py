@@ -579,6 +579,16 @@ def test_markets_are_read_page_by_page() -> None:
     asyncio.run(run())
 
 
+def test_a_market_of_another_kind_hides_no_other() -> None:
+    async def run() -> None:
+        async with venue_and_entry() as (venue, _), aiohttp.ClientSession() as session:
+            page = {"data": [{**record(1), "tokens": []}, record(2)], "next_cursor": "LTE="}
+            venue.on("GET /markets", says(200, page))
+            assert [m.condition_id for m in await list_markets(session, venue.url)] == ["0x2"]
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
@@ -586,7 +596,6 @@ def test_markets_are_read_page_by_page() -> None:
         (hangs_up, Retry),
         (says(200, b"{}"), WireFault),
         (says(200, b'{"data":[],"next_cursor":"\xff"}'), WireFault),
-        (says(200, {"data": [{**record(1), "tokens": []}], "next_cursor": "LTE="}), WireFault),
     ],
 )
 def test_a_market_listing_that_fails_says_how(answer: Answer, fault: type[Exception]) -> None:

@@ -62,8 +62,8 @@ class Quoter:
             self._desk.take_health(health)
         for channel in self._books.values():
             for book in channel.take():
-                self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
-                self._desk.take_book(book)
+                if self._desk.take_book(book):
+                    self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
         for reply in self._engine.take():
             self._desk.take_reply(reply, now)
 

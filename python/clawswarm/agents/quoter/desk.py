@@ -70,9 +70,9 @@ class QuoterDesk:
         """A pulse of one sentinel."""
         self._sources.take_health(health)
 
-    def take_book(self, book: BookState) -> None:
-        """A state of one market."""
-        self._sources.take_book(book)
+    def take_book(self, book: BookState) -> bool:
+        """A state of one market; False when it only repeats what is known."""
+        return self._sources.take_book(book)
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""

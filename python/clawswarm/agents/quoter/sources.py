@@ -25,13 +25,17 @@ class BookSources:
         """A pulse of one sentinel."""
         self._health[health.source] = health
 
-    def take_book(self, book: BookState) -> None:
-        """A state of one market."""
-        self._books.setdefault(book.market, {})[book.source] = book
+    def take_book(self, book: BookState) -> bool:
+        """A state of one market; False when it only repeats the last one."""
+        books = self._books.setdefault(book.market, {})
+        if books.get(book.source) == book:
+            return False
+        books[book.source] = book
         if book.reason != CROSSED:
             self._crossed_since_ns.pop((book.market, book.source), None)
         else:
             self._crossed_since_ns.setdefault((book.market, book.source), book.received_ns)
+        return True
 
     def is_healing(self, market: str, now_ns: int) -> bool:
         """Whether a live sentinel's book is crossed for so short that its healing is only a message away.

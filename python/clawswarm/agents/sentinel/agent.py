@@ -80,6 +80,7 @@ class Sentinel:
                 if now >= next_beat_ns:
                     next_beat_ns = now + ns(BEAT_INTERVAL_S)
                     self._publish_beat(now)
+                    self._states.repeat(f"{market}/{self._process.name}" for market in self._books.markets)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -36,6 +36,11 @@ class SentinelBooks:
         return _tokens(self._markets.values())
 
     @property
+    def markets(self) -> list[str]:
+        """Condition ids of the watched markets."""
+        return list(self._markets)
+
+    @property
     def count(self) -> int:
         """How many markets are watched."""
         return len(self._markets)

@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import aiohttp
 import msgspec
+import structlog
 
 from clawswarm.model.errors import Retry, WireFault
 from clawswarm.model.instruments import Market
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, parse_scaled
 from clawswarm.venues.polymarket.wire import LAST_CURSOR, UNREADABLE, ZERO_CURSOR, MarketPage, MarketRecord
 
+log = structlog.get_logger()
 _decode_page = msgspec.json.Decoder(MarketPage).decode
 YES_OUTCOMES = frozenset({"Yes", "Up"})
 
@@ -36,7 +38,10 @@ def market_from_record(record: MarketRecord) -> Market:
 
 
 async def list_markets(session: aiohttp.ClientSession, clob_url: str) -> list[Market]:
-    """Every market the venue lists. Raises Retry when it does not answer, WireFault on nonsense."""
+    """Every binary market the venue lists; others are left out.
+
+    Raises Retry when the venue does not answer, WireFault on nonsense.
+    """
     markets: list[Market] = []
     cursor = ZERO_CURSOR
     while cursor != LAST_CURSOR:
@@ -51,7 +56,12 @@ async def list_markets(session: aiohttp.ClientSession, clob_url: str) -> list[Ma
             page = _decode_page(body)
         except UNREADABLE as fault:
             raise WireFault(f"GET /markets: {fault}") from fault
-        markets += [market_from_record(record) for record in page.data]
+        for record in page.data:
+            try:
+                markets.append(market_from_record(record))
+            except WireFault as fault:
+                # One market of another kind must not hide all others.
+                log.debug("market.left_out", reason=str(fault))
         cursor = page.next_cursor
     return markets
 
