@@ -1,4 +1,4 @@
-"""Timing of two candidates in one run, interleaved, and how busy the machine was meanwhile.
+"""Timing of two candidates in one run, interleaved, or of one system; and how busy the machine was meanwhile.
 
 A row is valid only while everything else on the machine uses less than a tenth of one core; else it is tried
 again, and after TRIES its figures are null with the reason.
@@ -50,6 +50,52 @@ def compare(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     return row
 
 
+class Observation(msgspec.Struct, frozen=True):
+    """What one run of a system gave: samples, and the CPU seconds that its own processes used."""
+
+    samples: list[float]
+    own_cpu_s: float
+
+
+def observe(name: str, unit: str, run: Callable[[], Observation]) -> Row:
+    """Run a system that has no peer until the machine was quiet."""
+    row = None
+    for _ in range(TRIES):
+        busy_before, began = _busy_s(), time.perf_counter()
+        seen = run()
+        elapsed_s = time.perf_counter() - began
+        other_cores = _others(_busy_s() - busy_before - seen.own_cpu_s, elapsed_s)
+        row = _row_of(name, unit, seen.samples, other_cores)
+        if row.reason is None:
+            break
+    assert row is not None
+    return row
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _row_of(name: str, unit: str, samples: list[float], other_cores: float) -> Row:
+    n, reason = len(samples), _why_invalid(other_cores)
+    if reason is not None:
+        return Row(name, unit, n, None, None, None, None, None, other_cores, reason)
+    p50, p99 = percentile(samples, 0.5), percentile(samples, 0.99)
+    return Row(name, unit, n, p50, p99, None, None, None, other_cores, None)
+
+
+def _others(seconds: float, elapsed_s: float) -> float:
+    return round(max(seconds, 0.0) / elapsed_s, 3)
+
+
+def _why_invalid(other_cores: float) -> str | None:
+    if other_cores < QUIET_CORE_SHARE:
+        return None
+    return f"other processes used {other_cores:.0%} of a core"
+
+
 def _compare_once(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     own_us: list[float] = []
     peer_us: list[float] = []
@@ -58,13 +104,12 @@ def _compare_once(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
         own_us.append(_time_us(own))
         peer_us.append(_time_us(peer))
     elapsed_s = time.perf_counter() - began
-    other_cores = round(max(_other_busy_s() - busy_before, 0.0) / elapsed_s, 3)
-    if other_cores >= QUIET_CORE_SHARE:
-        reason = f"other processes used {other_cores:.0%} of a core"
+    other_cores = _others(_other_busy_s() - busy_before, elapsed_s)
+    if (reason := _why_invalid(other_cores)) is not None:
         return Row(name, "µs", n, None, None, peer.name, None, None, other_cores, reason)
-    p50, peer_p50 = _percentile(own_us, 0.5), _percentile(peer_us, 0.5)
+    p50, peer_p50 = percentile(own_us, 0.5), percentile(peer_us, 0.5)
     ratio = round(peer_p50 / p50, 2)
-    return Row(name, "µs", n, p50, _percentile(own_us, 0.99), peer.name, peer_p50, ratio, other_cores, None)
+    return Row(name, "µs", n, p50, percentile(own_us, 0.99), peer.name, peer_p50, ratio, other_cores, None)
 
 
 def _time_us(candidate: Candidate) -> float:
@@ -74,14 +119,20 @@ def _time_us(candidate: Candidate) -> float:
     return (time.perf_counter_ns() - began) / 1_000
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` of all stay below."""
     ordered = sorted(values)
     return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 2)
 
 
 def _other_busy_s() -> float:
     """CPU seconds that anything but this process has used since boot."""
+    own = os.times()
+    return _busy_s() - (own.user + own.system)
+
+
+def _busy_s() -> float:
+    """CPU seconds that everything has used since boot."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     user, nice, system, _idle, _iowait, irq, softirq = (int(field) for field in fields[:7])
-    own = os.times()
-    return (user + nice + system + irq + softirq) / _TICKS_PER_S - (own.user + own.system)
+    return (user + nice + system + irq + softirq) / _TICKS_PER_S

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import sentinel
+from benchmarks import engine, sandbox, sentinel
 from benchmarks.measure import Row
 
 LATEST = Path(__file__).with_name("latest.json")
-SUITES = (sentinel.rows,)
+SUITES = (sentinel.rows, engine.rows, sandbox.rows)
 N = 20_000
 
 
@@ -34,7 +34,7 @@ def table(rows: list[Row]) -> Table:
     for row in rows:
         figures = [row.p50, row.p99, row.peer_p50, row.ratio]
         p50, p99, peer_p50, ratio = ("–" if figure is None else f"{figure:g}" for figure in figures)
-        shown.add_row(row.name, row.unit, str(row.n), p50, p99, row.peer, peer_p50, ratio)
+        shown.add_row(row.name, row.unit, str(row.n), p50, p99, row.peer or "–", peer_p50, ratio)
     return shown
 
 

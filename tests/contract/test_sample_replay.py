@@ -60,9 +60,9 @@ def check_frames(books: dict[str, RebuiltBook], frames: list[Json]) -> int:
             continue
         first, second = frame["price_changes"]
         if frames[at + 1]["event_type"] == "book":
-            # A trade's hashes already carry its price, which follows both books.
+            # A trade's hashes already carry its price, in the terms of the token that rested.
             trades += 1
-            price = f"{float(frames[at + 3]['price']):.4f}"
+            price = f"{float(first['price']):.4f}"
             price = price[:-1] if price.endswith("0") else price
             books[first["asset_id"]].last_trade_price = price
             books[second["asset_id"]].last_trade_price = price

@@ -164,6 +164,22 @@ def test_a_maker_hears_of_his_fill(venue: RunningVenue) -> None:
     run(venue, scene)
 
 
+def test_naming_no_markets_leaves_all_of_them(venue: RunningVenue) -> None:
+    async def scene(session: aiohttp.ClientSession) -> None:
+        caller = Caller(venue)
+        async with session.ws_connect(f"{venue.url}/ws/user") as ws:
+            socket = Socket(ws)
+            await socket.send({"type": "user", "auth": caller.auth()})
+            await socket.send({"operation": "subscribe", "markets": []})
+            await socket.send({"operation": "subscribe"})
+            await socket.send("PING")
+            await socket.text()
+            await caller.place("BUY", 0.40, 10)
+            assert (await socket.next(event_type="order"))["type"] == "PLACEMENT"
+
+    run(venue, scene)
+
+
 @pytest.mark.parametrize("auth", [None, {"apiKey": "x", "secret": "y", "passphrase": "z"}])
 def test_wrong_credentials_close_the_user_channel(venue: RunningVenue, auth: object) -> None:
     async def scene(session: aiohttp.ClientSession) -> None:

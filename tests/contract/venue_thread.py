@@ -1,11 +1,14 @@
 """The sandbox on free loopback ports, in a thread of its own, over small recordings made here."""
 
 import asyncio
+import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
@@ -13,6 +16,7 @@ from clawswarm.sandbox.recording import LevelsChanged, RecordedEvent, RecordedMa
 from clawswarm.sandbox.server import SandboxServer
 from clawswarm.sandbox.settings import SandboxSettings
 
+Value = TypeVar("Value")
 DEV_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 DEV_ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
@@ -57,7 +61,15 @@ def wall_ms() -> int:
 def settings_for(folder: Path, **changes: object) -> SandboxSettings:
     """Free ports, quick settlement, and what a test changes."""
     base = SandboxSettings(
-        data=str(folder), port=0, control_port=0, mined_after_ms=20, confirmed_after_ms=40, takers=False
+        data=str(folder),
+        port=0,
+        control_port=0,
+        mined_after_ms=20,
+        confirmed_after_ms=40,
+        retried_after_ms=30,
+        takers=False,
+        proceeds_at="matched",
+        taker_delay_ms=0,
     )
     return msgspec.structs.replace(base, **changes)
 
@@ -65,11 +77,27 @@ def settings_for(folder: Path, **changes: object) -> SandboxSettings:
 class RunningVenue:
     """Addresses of a venue that is up."""
 
-    def __init__(self, server: SandboxServer) -> None:
+    def __init__(self, server: SandboxServer, loop: asyncio.AbstractEventLoop) -> None:
         self.server = server
+        self._loop = loop
         self.url = f"http://127.0.0.1:{server.port}"
         self.control = f"http://127.0.0.1:{server.control_port}"
         self.market = next(iter(server.venue.exchange.markets.values()))
+        self.relayer: str | None = None
+
+    def look(self, read: Callable[[SandboxServer], Value]) -> Value:
+        """Read something of the server in its own thread."""
+
+        async def ask() -> Value:
+            return read(self.server)
+
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(timeout=10)
+
+    def steer(self, path: str, /, **body: object) -> None:
+        """Ask the control port for something."""
+        request = Request(self.control + path, data=json.dumps(body).encode(), method="POST")
+        with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
+            assert response.status == 200
 
 
 @contextmanager
@@ -89,7 +117,7 @@ def running_venue(settings: SandboxSettings) -> Iterator[RunningVenue]:
     thread.start()
     try:
         assert is_up.wait(timeout=10)
-        yield RunningVenue(server)
+        yield RunningVenue(server, loop)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=10)

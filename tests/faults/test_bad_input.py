@@ -76,6 +76,18 @@ def test_status_without_a_swarm(tmp_path: Path) -> None:
     refused(write_config(tmp_path), "no swarm is running", command="status")
 
 
+@pytest.mark.parametrize("text", [None, "{", '{"name": "engine", "surprise": 1}'])
+def test_settings_that_the_engine_cannot_use(tmp_path: Path, text: str | None) -> None:
+    settings = tmp_path / "settings.json"
+    if text is not None:
+        settings.write_text(text)
+    engine = Path(sys.executable).with_name("claw-engine")
+    done = subprocess.run([engine, settings], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert str(settings) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_no_rust_toolchain(tmp_path: Path) -> None:
     """`make` in a fresh copy, on a machine whose PATH has everything but cargo."""
     shutil.copy(PROJECT / "Makefile", tmp_path)

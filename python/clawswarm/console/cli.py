@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,15 +17,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from clawswarm.console.view import live_view, progress_line, report_table
-from clawswarm.kernel.clock import NS_PER_S, SystemClock, ns
+from clawswarm.console.sandbox import sandbox
+from clawswarm.console.view import live_view, process_lines, progress_line, report_table
+from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.runtime.configuration import load_configuration
 from clawswarm.runtime.control import SwarmStatus, ask
 from clawswarm.runtime.report import write_report
 from clawswarm.runtime.state_dir import StateDir
 from clawswarm.runtime.summary import build_report
-from clawswarm.runtime.supervisor import Supervisor
+from clawswarm.runtime.supervisor import Supervisor, SwarmState
 
 DEFAULT_CONFIG = Path("config/sandbox.toml")
 SCREENS_PER_S = 4
@@ -38,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="OpenClaw Swarm: eleven agents make markets on a simulated Polymarket.",
 )
+app.command()(sandbox)
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")]
 
 
@@ -80,20 +83,51 @@ async def _run(supervisor: Supervisor, for_s: float | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, supervisor.request_stop)
     console, clock = Console(), SystemClock()
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False, screen=False) as live:
-            await supervisor.run(
-                for_s,
-                _every(
-                    1 / SCREENS_PER_S,
-                    lambda: live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True),
-                ),
-            )
-    else:
-        await supervisor.run(
-            for_s,
-            _every(LINE_INTERVAL_S, lambda: print(progress_line(supervisor, clock.now_ns()), flush=True)),
-        )
+    if not console.is_terminal:
+        await supervisor.run(for_s, _Lines(supervisor, clock))
+        return
+    with Live(console=console, auto_refresh=False) as live:
+
+        def draw() -> None:
+            live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True)
+
+        await supervisor.run(for_s, _Paced(1 / SCREENS_PER_S, clock, draw))
+        draw()
+
+
+class _Paced:
+    """Call `action` at most once an interval."""
+
+    def __init__(self, interval_s: float, clock: Clock, action: Callable[[], None]) -> None:
+        self._interval_ns, self._clock, self._action, self._next_ns = ns(interval_s), clock, action, 0
+
+    def __call__(self) -> None:
+        now = self._clock.now_ns()
+        if now >= self._next_ns:
+            self._next_ns = now + self._interval_ns
+            self._action()
+
+
+class _Lines:
+    """Progress for outputs that are no terminal: the agents once they are up, then a line now and then."""
+
+    def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
+        self._supervisor, self._clock = supervisor, clock
+        self._paced = _Paced(LINE_INTERVAL_S, clock, self._print)
+        self._has_listed = False
+
+    def __call__(self) -> None:
+        try:
+            if not self._has_listed and self._supervisor.state is SwarmState.RUNNING:
+                self._has_listed = True
+                print(process_lines(self._supervisor), flush=True)
+            self._paced()
+        except BrokenPipeError:
+            # Nobody reads any more (`claw up | head`): end in order, as after Ctrl-C.
+            self._supervisor.request_stop()
+
+    def _print(self) -> None:
+        print(progress_line(self._supervisor, self._clock.now_ns()), flush=True)
 
 
 @app.command()
@@ -142,19 +176,6 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
     Console().print(table)
 
 
-class _every:  # noqa: N801 - reads as a word where it is used
-    """Call `action` at most once an interval."""
-
-    def __init__(self, interval_s: float, action: Callable[[], None]) -> None:
-        self._interval_ns, self._action, self._next_ns = ns(interval_s), action, 0
-
-    def __call__(self) -> None:
-        now = SystemClock().now_ns()
-        if now >= self._next_ns:
-            self._next_ns = now + self._interval_ns
-            self._action()
-
-
 def _say(sentence: str) -> None:
     print(f"claw: {sentence}", file=sys.stderr)
 
@@ -167,3 +188,7 @@ def main() -> None:
     except ClawFault as fault:
         _say(str(fault))
         sys.exit(EXIT_BAD_INPUT)
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end; with nobody reading that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)

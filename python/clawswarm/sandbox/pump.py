@@ -1,7 +1,8 @@
 """Plays the recordings into the venue as time passes.
 
 `Stage` is the pure part: given the time it applies what is due. `run_pump` is the loop around it; when it is
-late it catches up in small batches and lets the event loop answer requests in between.
+late it catches up in small batches and lets the event loop answer requests in between. `play` does the same on
+virtual time.
 """
 
 import asyncio
@@ -99,6 +100,16 @@ class Stage:
         maker = self._makers.get(trade.market.condition_id)
         if maker is not None:
             maker.note_trade(trade)
+
+
+def play(stage: Stage, venue: Venue, until_ns: int) -> None:
+    """Let everything happen that is due until a time, each at its own: virtual time, without an event loop."""
+    at_ns = 0
+    while (due := stage.next_due_ns()) is not None and due <= until_ns:
+        at_ns = max(at_ns, due)
+        venue.advance(at_ns)
+        while stage.step(at_ns):
+            pass
 
 
 async def run_pump(stage: Stage, venue: Venue, now_ns: Callable[[], int], stop: asyncio.Event) -> None:

@@ -34,7 +34,7 @@ _MAGIC = b"CLAW\x01"
 _LENGTH_BYTES = 4
 # A whole book of a few thousand levels fits; a longer record means that this is another format.
 _LONGEST_RECORD_BYTES = 1 << 20
-_FOLDER_REMEDY = "run from the project folder or set sandbox.data"
+_FOLDER_REMEDY = "run from the project folder or set sandbox.data (claw sandbox: --data)"
 
 
 class RecordedMarket(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket, RewardTerms
 from clawswarm.sandbox.recording import (
     LevelsChanged,
     RecordedEvent,
@@ -122,6 +122,8 @@ def listed_market(recorded: RecordedMarket, settings: SandboxSettings) -> Listed
         fee_rate_e4=settings.taker_fee_rate_e4,
         end_ms=0,
         outcomes=("Up", "Down") if is_up_down else ("Yes", "No"),
+        taker_delay_ms=settings.taker_delay_ms if is_up_down else 0,
+        rewards=RewardTerms(min_age_s=settings.reward_min_age_s),
     )
 
 

@@ -1,21 +1,23 @@
 """The simulated Polymarket as a server on loopback: REST, WebSockets, control port, and the replay behind.
 
 One port serves what the real venue spreads over hosts: `/` CLOB REST, `/ws/market`, `/ws/user`, `/rtds` and
-`/api/geoblock`; the control port is another.
+`/api/geoblock`; the control port is another, always plain HTTP.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from clawswarm.model.errors import UserFault
-from clawswarm.sandbox.control import ControlRest
-from clawswarm.sandbox.exchange.refusals import VenueRefusal, payload_too_large
+from clawswarm.sandbox.control.port import ControlRest
 from clawswarm.sandbox.pump import Stage, run_pump
+from clawswarm.sandbox.rest.gate import Gate, answered
 from clawswarm.sandbox.rest.private import PrivateRest
 from clawswarm.sandbox.rest.public import PublicRest
-from clawswarm.sandbox.rest.wire import answer
+from clawswarm.sandbox.rest.tiers import TierRest
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.streams.sockets import VenueSockets
@@ -26,19 +28,23 @@ __all__ = ["SandboxServer", "SandboxSettings"]
 _NS_PER_MS = 1_000_000
 _LARGEST_BODY_BYTES = 1 << 20
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SandboxServer:
     """The venue on its two ports. `clock` is boottime in ns, `wall_ms` the wall clock, read once."""
 
     def __init__(
-        self, settings: SandboxSettings, clock: Callable[[], int], wall_ms: Callable[[], int]
+        self,
+        settings: SandboxSettings,
+        clock: Callable[[], int],
+        wall_ms: Callable[[], int],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         if settings.host not in _LOOPBACK:
             raise UserFault(f"sandbox.host {settings.host} is not loopback: use 127.0.0.1")
         self.venue = Venue(settings)
         self._settings = settings
+        self._tls = tls
         self._clock = clock
         self._offset_ns = wall_ms() * _NS_PER_MS - clock()
         self._sockets = VenueSockets(self.venue, self.now_ns)
@@ -68,13 +74,16 @@ class SandboxServer:
         """
         self._stage = Stage(self.venue, load_playbacks(self._settings))
         self._stage.open(self.now_ns())
-        public = PublicRest(self.venue, self.now_ns)
-        private = PrivateRest(self.venue, self.now_ns)
-        control = ControlRest(self.venue, self.now_ns)
-        self.port = await self._bind(
-            [*public.routes(), *private.routes(), *self._sockets.routes()], self._settings.port
-        )
-        self.control_port = await self._bind(control.routes(), self._settings.control_port)
+        routes = [
+            *PublicRest(self.venue, self.now_ns).routes(),
+            *PrivateRest(self.venue, self.now_ns).routes(),
+            *TierRest(self.venue, self.now_ns).routes(),
+            *self._sockets.routes(),
+        ]
+        gate = Gate(self.venue, self.now_ns).middleware()
+        self.port = await self._bind(routes, gate, self._settings.port, self._tls)
+        control = ControlRest(self.venue, self.now_ns).routes()
+        self.control_port = await self._bind(control, _plain, self._settings.control_port, None)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Play the recordings until `stop` is set."""
@@ -89,31 +98,25 @@ class SandboxServer:
             await runner.cleanup()
         self._runners.clear()
 
-    async def _bind(self, routes: list[web.RouteDef], port: int) -> int:
-        app = web.Application(middlewares=[_venue_errors], client_max_size=_LARGEST_BODY_BYTES)
+    async def _bind(
+        self, routes: list[web.RouteDef], middleware: Middleware, port: int, tls: ssl.SSLContext | None
+    ) -> int:
+        app = web.Application(middlewares=[middleware], client_max_size=_LARGEST_BODY_BYTES)
         app.add_routes(routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._runners.append(runner)
         try:
-            await web.TCPSite(runner, self._settings.host, port).start()
+            await web.TCPSite(runner, self._settings.host, port, ssl_context=tls).start()
         except OSError as fault:
             await self.close()
             raise UserFault(
-                f"port {port} of the sandbox is taken: stop what uses it or set another sandbox.port"
+                f"port {port} of the sandbox is taken: stop what uses it or choose another port"
             ) from fault
         return int(runner.addresses[0][1])
 
 
 @web.middleware
-async def _venue_errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Every refusal as the venue's JSON; aiohttp's own refusals (404, 405, 413) included."""
-    try:
-        return await handler(request)
-    except VenueRefusal as refusal:
-        return answer({"error": refusal.text}, status=refusal.status)
-    except web.HTTPRequestEntityTooLarge:
-        too_large = payload_too_large()
-        return answer({"error": too_large.text}, status=too_large.status)
-    except web.HTTPException as fault:
-        return answer({"error": fault.reason}, status=fault.status)
+async def _plain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The control port knows no limits; its refusals are JSON too."""
+    return await answered(request, handler)

@@ -1,5 +1,7 @@
 """Settings of the simulated venue."""
 
+from typing import Annotated, Literal
+
 import msgspec
 
 
@@ -23,3 +25,46 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     takers: bool = True
     heartbeat_timeout_s: float = 10
     heartbeat_sweep_s: float = 5
+    windows: Literal["older", "2026-09", "off"] = "older"
+    """Which published set of request windows the edge counts."""
+    window_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    """How long the edge holds an over-limit request back before it answers 429."""
+    signer_limits: Literal["enforce", "warn", "off"] = "enforce"
+    """What an over-limit order or cancel meets: 429, a warning header, or nothing."""
+    default_tier: Literal[
+        "standard", "copper", "bronze", "silver", "gold", "platinum", "diamond", "elite"
+    ] = "standard"
+    """Of signers that the control port gave no other."""
+    disorder_share: Annotated[float, msgspec.Meta(ge=0, le=0.4)] = 0
+    """Share of neighbouring market frames that step back in server time; 0.185 was recorded."""
+    subscribe_timeout_s: Annotated[float, msgspec.Meta(ge=0)] = 30
+    """A stream client that has not subscribed by then is dropped; 0 waits for ever."""
+    variant: Literal["live", "documented"] = "live"
+    """Where the venue's documentation and its behaviour differ."""
+    clock_tolerance_s: Annotated[int, msgspec.Meta(ge=0)] = 30
+    """How far the time in a request's headers may be off."""
+    single_key: bool = True
+    """A second API key of a signer revokes its first."""
+    heartbeat_scope: Literal["account", "key"] = "account"
+    """What a heartbeat keeps alive and its end cancels: everything of the owner, or the orders of one key."""
+    session_sweep_s: Annotated[float, msgspec.Meta(ge=0)] = 5
+    """How long after a session signer is revoked its orders are cancelled."""
+    is_wallet_cancel_routed: bool = False
+    """Whether DELETE /cancel-wallet-orders exists; the live venue documents it but answers nginx's 404 page."""
+    self_trade: Literal["allow", "cancel-newest", "cancel-oldest"] = "allow"
+    """What happens when orders of one wallet meet; the venue documents no rule."""
+    market_buy_share_decimals: int | None = None
+    proceeds_at: Literal["mined", "matched"] = "mined"
+    """When the proceeds of a trade can be used: live, a sale right after a purchase is refused."""
+    taker_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 250
+    """How long up/down markets hold marketable orders; 0 and 50 are rumoured, 250 is documented."""
+    retried_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    """How long a trade is RETRYING before it is mined or fails."""
+    settlement_retry_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0
+    """Share of trades that are retried once."""
+    settlement_fail_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0
+    """Share of trades that are retried and fail."""
+    reward_min_age_s: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Orders younger than this do not score for rewards."""
+    price_side: Literal["book", "taker"] = "book"
+    """GET /price?side=BUY answers the best bid (`book`), or what a buyer would pay (`taker`)."""

@@ -4,34 +4,41 @@ Nothing here awaits. Each verb takes the time, changes the exchange and publishe
 and the participants are its only callers.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
 
+from clawswarm.sandbox.event_journal import EventJournal
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.events import Event, LevelChanged, Trade
-from clawswarm.sandbox.exchange.matching import Exchange, Placed, SettlementDelay
+from clawswarm.sandbox.exchange.matching import Exchange, Placed
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
+from clawswarm.sandbox.exchange.rules import ExchangeRules, SettlementDelay
 from clawswarm.sandbox.faults import FaultSwitchboard
-from clawswarm.sandbox.identity.auth import ApiKey, KeyRing, OrderMessage, check_order
+from clawswarm.sandbox.identity.access import AccessList
 from clawswarm.sandbox.identity.heartbeats import HeartbeatRegister
+from clawswarm.sandbox.identity.keys import ApiKey, KeyRing
+from clawswarm.sandbox.identity.order_proof import OrderMessage, OrderProver
+from clawswarm.sandbox.identity.sessions import SessionRegister
+from clawswarm.sandbox.identity.wallets import wallets_of
+from clawswarm.sandbox.notices import NoticeBoard
+from clawswarm.sandbox.price_history import PriceHistory
+from clawswarm.sandbox.rest.buckets import SignerBuckets
+from clawswarm.sandbox.rest.modes import EngineModes
+from clawswarm.sandbox.rest.windows import WINDOW_SETS, RequestWindows
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.streams.hubs import MarketHub, PriceHub, UserHub
+from clawswarm.sandbox.streams.outbox import Connections
+from clawswarm.sandbox.trading import CancelReport, Trading
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _HOUSE_GRANT_E6 = 1_000_000_000
-_ORDER_ID_LENGTH = 66
+_is_order_id = re.compile("0x[0-9a-fA-F]{64}").fullmatch
 
 _decode_order = msgspec.json.Decoder(OrderMessage).decode
-
-
-class CancelReport(msgspec.Struct):
-    """Answer of every cancel."""
-
-    canceled: list[str]
-    not_canceled: dict[str, str]
 
 
 class Venue:
@@ -41,50 +48,99 @@ class Venue:
         delay = SettlementDelay(
             mined_ns=settings.mined_after_ms * _NS_PER_MS,
             confirmed_ns=settings.confirmed_after_ms * _NS_PER_MS,
+            retried_ns=settings.retried_after_ms * _NS_PER_MS,
+            retry_share=settings.settlement_retry_share,
+            fail_share=settings.settlement_fail_share,
+        )
+        rules = ExchangeRules(
+            self_trade=settings.self_trade,
+            proceeds_at=settings.proceeds_at,
+            market_buy_share_decimals=settings.market_buy_share_decimals,
         )
         self.settings = settings
-        self.exchange = Exchange(settings.seed, delay)
+        self.exchange = Exchange(settings.seed, delay, rules)
         self.exchange.ledger.fund_house(_HOUSE_GRANT_E6)
-        self.keys = KeyRing(settings.seed)
+        self.keys = KeyRing(settings.seed, settings.clock_tolerance_s, single_key=settings.single_key)
+        self.sessions = SessionRegister()
+        self.access = AccessList(self.keys, self.sessions, settings.heartbeat_scope)
+        self.trading = Trading(
+            self.exchange, self.keys, self.access, OrderProver(self.sessions), settings.faucet_e6
+        )
+        self.notices = NoticeBoard()
+        self.history = PriceHistory()
         self.heartbeats = HeartbeatRegister(
             round(settings.heartbeat_timeout_s * _NS_PER_S),
             round(settings.heartbeat_sweep_s * _NS_PER_S),
             settings.seed,
         )
-        self.faults = FaultSwitchboard()
-        self.market_hub = MarketHub()
-        self.user_hub = UserHub()
+        self.faults = FaultSwitchboard(settings.seed)
+        self.modes = EngineModes()
+        self.windows = RequestWindows(WINDOW_SETS[settings.windows])
+        self.buckets = SignerBuckets(settings.default_tier, settings.signer_limits)
+        self.journal = EventJournal()
+        self.market_hub = MarketHub(settings.disorder_share, settings.seed)
+        self.user_hub = UserHub(settings.seed)
         self.price_hub = PriceHub()
+        self.connections = Connections()
         self.on_trade: Callable[[Trade], None] | None = None
 
     def publish(self, events: list[Event]) -> None:
         """Tell every stream what happened."""
         for event in events:
+            self.journal.add(event)
             self.market_hub.publish(event)
             self.user_hub.publish(event)
+            self.notices.note(event)
+            if isinstance(event, LevelChanged):
+                condition_id = event.market.condition_id
+                bid, ask = self.market_hub.frames.books[condition_id].touch(is_yes=True)
+                self.history.note(condition_id, event.at_ns // _NS_PER_S, bid, ask)
             if self.on_trade is not None and isinstance(event, LevelChanged) and event.trade is not None:
                 self.on_trade(event.trade)
 
     def advance(self, now_ns: int) -> None:
-        """Settle, expire, and cancel the orders of keys whose heartbeat stopped."""
+        """Settle, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""
         self.publish(self.exchange.advance(now_ns))
-        for key in self.heartbeats.sweep(now_ns):
-            self._cancel_key(key, now_ns)
+        self.trading.release()
+        for scope in self.heartbeats.sweep(now_ns):
+            self.publish(self.trading.cancel_scope(scope, now_ns))
+        for signer in self.sessions.due_sweeps(now_ns):
+            self.publish(self.trading.cancel_signer(signer.address, now_ns))
+        self.market_hub.release(now_ns)
+        self.user_hub.release(now_ns)
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to do."""
-        dues = [
-            due for due in (self.exchange.next_due_ns(), self.heartbeats.next_sweep_ns()) if due is not None
-        ]
-        return min(dues, default=None)
+        dues = (
+            self.exchange.next_due_ns(),
+            self.heartbeats.next_sweep_ns(),
+            self.sessions.next_sweep_ns(),
+            self.market_hub.disturbance.due_ns(),
+            self.user_hub.disturbance.due_ns(),
+        )
+        return min((due for due in dues if due is not None), default=None)
 
     # --- accounts -------------------------------------------------------------------------------
 
     def create_key(self, headers: Mapping[str, str], now_ns: int) -> ApiKey:
-        """Issue a wallet's API key; the wallet is funded with its first."""
+        """Issue a signer's API key; its own address and its deposit wallet are funded with its first."""
         key = self.keys.create(headers, now_ns // _NS_PER_S)
-        self.exchange.ledger.open_account(key.address, self.settings.faucet_e6)
+        self.trading.account(key.address)
+        self.trading.account(wallets_of(key.address).deposit)
         return key
+
+    def beat(self, key: ApiKey, heartbeat_id: str, now_ns: int) -> str:
+        """Accept a heartbeat of a key and return the id of the next one. Raises BeatRefused."""
+        return self.heartbeats.beat(self.access.heartbeat_scope(key.key), heartbeat_id, now_ns)
+
+    def revoke_session(self, address: str, now_ns: int) -> bool:
+        """Take a session signer's grant and keys; its orders go a few seconds later. False when unknown."""
+        sweep_ns = now_ns + round(self.settings.session_sweep_s * _NS_PER_S)
+        signer = self.sessions.revoke(address, sweep_ns)
+        if signer is None:
+            return False
+        self.keys.revoke_signer(signer.address)
+        return True
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -96,55 +152,41 @@ class Venue:
             message = _decode_order(body)
         except (msgspec.MsgspecError, RecursionError) as fault:
             raise refusals.invalid_order_payload() from fault
-        market, _ = self.exchange.market_of(message.order.tokenId)
-        request = check_order(message, key, market.neg_risk)
-        placed = self.exchange.place(self.exchange.ledger.accounts[key.address], request, now_ns)
+        self.modes.check_order(message.postOnly, now_ns)
+        if self.faults.engine_errors:
+            text = self.faults.engine_errors.popleft()
+            raise VenueRefusal(refusals.ENGINE_FAULTS[text], text)
+        placed = self.trading.place(key, message, now_ns)
         self.publish(placed.events)
         return placed
 
     def cancel_ids(self, key: ApiKey, order_ids: list[str], now_ns: int) -> CancelReport:
         """Cancel orders of this key by id."""
-        report = CancelReport([], {})
-        for order_id in dict.fromkeys(order_ids):
-            order = self.exchange.orders.get(order_id)
-            if order is None or order.owner != key.key:
-                report.not_canceled[order_id] = "Order not found or already canceled"
-            elif order.status == "LIVE":
-                self.publish(self.exchange.cancel(order, now_ns))
-                report.canceled.append(order_id)
-            elif order.status == "MATCHED":
-                report.not_canceled[order_id] = "Order already matched"
-            else:
-                report.not_canceled[order_id] = "Order not found or already canceled"
-        return report
+        return self._reported(self.trading.cancel_ids(key, order_ids, now_ns))
 
     def cancel_where(self, key: ApiKey, now_ns: int, wanted: Callable[[Order], bool]) -> CancelReport:
         """Cancel every open order of this key that `wanted` picks."""
-        cancelled = self.exchange.cancel_where(
-            key.address, now_ns, lambda order: order.owner == key.key and wanted(order)
-        )
-        self.publish(cancelled.events)
-        return CancelReport(cancelled.order_ids, {})
+        return self._reported(self.trading.cancel_where(key, now_ns, wanted))
+
+    def cancel_wallet(self, key: ApiKey, order_ids: list[str] | None, now_ns: int) -> CancelReport:
+        """Cancel orders of the owner's deposit wallet, None for all; owners only."""
+        if order_ids is None:
+            return self._reported(self.trading.cancel_wallet(key, now_ns))
+        return self._reported(self.trading.cancel_wallet_ids(key, order_ids, now_ns))
 
     def open_customer_orders(self) -> list[Order]:
         """Open orders of everyone who is no participant."""
-        accounts = self.exchange.ledger.accounts
-        return [
-            order
-            for address, orders in self.exchange.open_by_account.items()
-            if not accounts[address].is_participant
-            for order in orders.values()
-        ]
+        return self.trading.open_customer_orders()
 
-    def _cancel_key(self, key: str, now_ns: int) -> None:
-        for order in self.open_customer_orders():
-            if order.owner == key:
-                self.publish(self.exchange.cancel(order, now_ns))
+    def _reported(self, done: tuple[CancelReport, list[Event]]) -> CancelReport:
+        report, events = done
+        self.publish(events)
+        return report
 
 
 def check_order_id(text: object) -> str:
     """An order id as the venue accepts it in a cancel."""
-    if not isinstance(text, str) or len(text) != _ORDER_ID_LENGTH or not text.startswith("0x"):
+    if not isinstance(text, str) or not _is_order_id(text):
         raise refusals.invalid_order_id()
     return text.lower()
 

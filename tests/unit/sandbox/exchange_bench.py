@@ -5,8 +5,10 @@ import hashlib
 from clawswarm.sandbox.exchange.accounts import Account
 from clawswarm.sandbox.exchange.admission import OrderRequest
 from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import Event
 from clawswarm.sandbox.exchange.markets import ListedMarket
-from clawswarm.sandbox.exchange.matching import Exchange, Placed, SettlementDelay
+from clawswarm.sandbox.exchange.matching import Exchange, Placed
+from clawswarm.sandbox.exchange.rules import ExchangeRules, SettlementDelay
 from clawswarm.sandbox.participants import participant_account
 
 SHARE = 1_000_000
@@ -37,8 +39,11 @@ def new_market(**changes: object) -> ListedMarket:
 class Bench:
     """One exchange, one market; orders in shares and 1e-4 prices of the named token."""
 
-    def __init__(self, **market: object) -> None:
-        self.exchange = Exchange(seed=7, delay=SettlementDelay(mined_ns=200 * MS, confirmed_ns=500 * MS))
+    def __init__(
+        self, rules: ExchangeRules | None = None, delay: SettlementDelay | None = None, **market: object
+    ) -> None:
+        delay = delay or SettlementDelay(mined_ns=200 * MS, confirmed_ns=500 * MS)
+        self.exchange = Exchange(seed=7, delay=delay, rules=rules)
         self.exchange.ledger.fund_house(1_000 * USD)
         self.market = new_market(**market)
         self.now_ns = START_NS
@@ -72,6 +77,17 @@ class Bench:
         """Place an order for an account, which is its owner."""
         request = self.request(side, outcome, price_e4, round(shares * SHARE), **({"owner": name} | changes))
         return self.exchange.place(self.account(name), request, self.now_ns)
+
+    def settle(self) -> list[Event]:
+        """Let a second pass: everything under way is confirmed."""
+        self.now_ns += 1000 * MS
+        return self.exchange.advance(self.now_ns)
+
+    def give_tokens(self, name: str, shares: float) -> None:
+        """Shares of both outcomes for an account, out of its own money."""
+        market = self.market
+        size = round(shares * SHARE)
+        self.exchange.ledger.split(self.account(name), (market.yes_token, market.no_token), size)
 
     def participant_order(self, is_bid: bool, price_e4: int, size_e6: int) -> Order:
         """A participant's order of any size: BUY YES for a bid, BUY NO for an ask."""

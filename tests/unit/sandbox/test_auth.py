@@ -3,14 +3,6 @@
 import pytest
 
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
-from clawswarm.sandbox.identity.auth import (
-    KeyRing,
-    OrderMessage,
-    SignedOrder,
-    check_order,
-    hmac_signature,
-    prove_wallet,
-)
 from clawswarm.sandbox.identity.eip712 import (
     NEG_RISK_DOMAIN,
     STANDARD_DOMAIN,
@@ -21,6 +13,7 @@ from clawswarm.sandbox.identity.eip712 import (
     order_struct_hash,
     recover_address,
 )
+from clawswarm.sandbox.identity.keys import KeyRing, hmac_signature, prove_wallet
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
@@ -191,56 +184,42 @@ def test_l2_refusals(changes: dict[str, str], signed: str, body: bytes, now_s: i
         ring.check_l2(headers, signed, body, now_s)
 
 
-def message(owner: str, **changes: object) -> OrderMessage:
-    fields: dict[str, object] = {
-        "salt": 479249096354,
-        "maker": ADDRESS,
-        "signer": ADDRESS,
-        "tokenId": TOKEN,
-        "makerAmount": "5200000",
-        "takerAmount": "10000000",
-        "side": "BUY",
-        "signatureType": 0,
-        "timestamp": "1700000000123",
-        "signature": BUY_SIGNATURE,
-        "metadata": ZERO,
-        "builder": ZERO,
-    }
-    return OrderMessage(order=SignedOrder(**(fields | changes)), owner=owner)
+def test_another_nonce_revokes_the_first_key() -> None:
+    ring = KeyRing(seed=1)
+    first = ring.create(l1_headers(), NOW_S)
+    ring.revoke(first)
+    with pytest.raises(VenueRefusal, match="Could not derive api key!"):
+        ring.derive(l1_headers(), NOW_S)
+    again = ring.create(l1_headers(), NOW_S)
+    assert again.key != first.key
+    assert ring.address_of(first.key) == ring.address_of(again.key) == ADDRESS
+    assert ring.keys_of(ADDRESS) == [again.key]
 
 
-def test_a_signed_order_is_accepted_under_its_hash() -> None:
-    key = KeyRing(seed=1).create(l1_headers(), NOW_S)
-    request = check_order(message(key.key), key, neg_risk=False)
-    assert request.order_id == "0x12e98298dfa3db1cfb3d43a6c5734ce2bd33285174123eaf9460bf6381d3a75e"
+def test_the_clock_tolerance_is_a_setting() -> None:
+    ring = KeyRing(seed=1, tolerance_s=5)
+    with pytest.raises(VenueRefusal, match="Invalid L1 Request headers"):
+        ring.create(l1_headers(), NOW_S + 6)
+    headers = l2_headers(ring, b"{}")
+    assert ring.check_l2(headers, "POST/order", b"{}", NOW_S + 5).address == ADDRESS
+    with pytest.raises(VenueRefusal, match="Unauthorized/Invalid api key"):
+        ring.check_l2(headers, "POST/order", b"{}", NOW_S + 6)
 
 
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"salt": 1}, "invalid signature"),
-        ({"makerAmount": "5300000"}, "invalid signature"),
-        ({"signature": "0x00"}, "Invalid order payload"),
-        ({"signature": "0x" + "00" * 65}, "Invalid order payload"),
-        ({"metadata": "0x12"}, "Invalid order payload"),
-        ({"maker": "0x12"}, "Invalid order payload"),
-        ({"maker": "0x" + "11" * 20}, "invalid signature"),
-        ({"makerAmount": "-5"}, "Invalid order payload"),
-        ({"takerAmount": "1e7"}, "Invalid order payload"),
-        ({"makerAmount": "9" * 78}, "Invalid order payload"),
-        ({"side": "HOLD"}, "Invalid order payload"),
-        ({"signatureType": 3}, "Invalid signature_type"),
-        ({"signer": "0x" + "11" * 20}, "the order signer address has to be the address of the API KEY"),
-        ({"expiration": "x"}, "invalid expiration"),
-    ],
-)
-def test_order_refusals(changes: dict[str, object], text: str) -> None:
-    key = KeyRing(seed=1).create(l1_headers(), NOW_S)
-    with pytest.raises(VenueRefusal, match=text):
-        check_order(message(key.key, **changes), key, neg_risk=False)
+def test_a_readonly_key_names_its_signer() -> None:
+    ring = KeyRing(seed=1)
+    key = ring.create_readonly(ADDRESS)
+    assert ring.check_readonly({"POLY_READONLY_API_KEY": key, "POLY_ADDRESS": ADDRESS}) == ADDRESS
+    with pytest.raises(VenueRefusal, match="Unauthorized"):
+        ring.check_readonly({"POLY_READONLY_API_KEY": key, "POLY_ADDRESS": "0x" + "11" * 20})
+    with pytest.raises(VenueRefusal, match="Unauthorized"):
+        ring.delete_readonly("0x" + "11" * 20, key)
+    ring.delete_readonly(ADDRESS, key)
+    assert ring.readonly_of(ADDRESS) == []
 
 
-def test_an_order_of_another_key_is_refused() -> None:
-    key = KeyRing(seed=1).create(l1_headers(), NOW_S)
-    with pytest.raises(VenueRefusal, match="the order owner has to be the owner of the API KEY"):
-        check_order(message("somebody"), key, neg_risk=False)
+def test_bytes_that_are_no_text_are_refused() -> None:
+    ring = KeyRing(seed=1)
+    headers = l2_headers(ring, b"{}", POLY_PASSPHRASE="\udce9")
+    with pytest.raises(VenueRefusal, match="Unauthorized/Invalid api key"):
+        ring.check_l2(headers, "POST/order", b"{}", NOW_S)

@@ -26,6 +26,7 @@ def test_mint_when_both_buy() -> None:
     placed = bench.place("taker", "BUY", "YES", 4700, 10)
     assert placed.status == "matched"
     assert bench.exchange.ledger.pairs_e6 == 10 * USD
+    bench.settle()
     assert bench.account("taker").tokens_e6 == {"111": 10 * USD}
     assert bench.account("maker").tokens_e6 == {"222": 10 * USD}
     assert bench.account("taker").collateral_e6 == GRANT_E6 - 4_700_000
@@ -36,8 +37,10 @@ def test_merge_when_both_sell() -> None:
     bench = Bench()
     bench.place("a", "BUY", "NO", 5000, 10)
     bench.place("b", "BUY", "YES", 5000, 10)
+    bench.settle()
     bench.place("a", "SELL", "NO", 4000, 10)
     bench.place("b", "SELL", "YES", 5500, 10)
+    bench.settle()
     assert bench.exchange.ledger.pairs_e6 == 0
     assert bench.account("a").collateral_e6 == GRANT_E6 - USD
     assert bench.account("b").collateral_e6 == GRANT_E6 + USD
@@ -47,8 +50,10 @@ def test_complementary_when_one_sells_what_the_other_buys() -> None:
     bench = Bench()
     bench.place("a", "BUY", "NO", 5000, 10)
     bench.place("b", "BUY", "YES", 5000, 10)
+    bench.settle()
     bench.place("c", "BUY", "YES", 6000, 10)
     bench.place("b", "SELL", "YES", 5500, 10)
+    bench.settle()
     assert bench.exchange.ledger.pairs_e6 == 10 * USD
     assert bench.account("c").collateral_e6 == GRANT_E6 - 6 * USD
     assert bench.account("b").collateral_e6 == GRANT_E6 + USD
@@ -86,7 +91,16 @@ def test_oldest_order_of_a_level_fills_first() -> None:
 REFUSALS = [
     ({"price_e4": 4750}, r"order 0x\w+ is invalid. Price \(0.475\) breaks minimum tick size rule: 0.01"),
     ({"shares": 4}, r"order 0x\w+ is invalid. Size \(4\) lower than the minimum: 5"),
-    ({"shares": 5.001}, "Invalid order payload"),
+    (
+        {"shares": 5.001},
+        "invalid amounts, the buy orders maker amount supports a max accuracy of 4 decimals, "
+        "taker amount a max of 2 decimals",
+    ),
+    (
+        {"order_type": "FAK", "maker_amount_e6": 4_701_000},
+        "invalid amounts, the market buy orders maker amount supports a max accuracy of 2 decimals, "
+        "taker amount a max of 4 decimals",
+    ),
     ({"shares": 10_000}, "not enough balance / allowance"),
     ({"side": "SELL"}, "not enough balance / allowance"),
     ({"price_e4": 4800, "is_post_only": True}, "invalid post-only order: order crosses book"),

@@ -3,7 +3,8 @@
 import asyncio
 import json
 
-from clawswarm.sandbox.streams.hubs import OUTBOX_LIMIT, Outbox, PriceHub, PriceListener
+from clawswarm.sandbox.streams.hubs import PriceHub, PriceListener
+from clawswarm.sandbox.streams.outbox import OUTBOX_LIMIT, Outbox
 
 
 def test_an_outbox_keeps_order_and_gives_up_a_slow_consumer() -> None:

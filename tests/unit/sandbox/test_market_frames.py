@@ -6,7 +6,7 @@ import json
 import pytest
 from exchange_bench import SHARE, START_NS, Bench, new_market
 
-from clawswarm.sandbox.exchange.events import Event, MarketListed
+from clawswarm.sandbox.exchange.events import Event, LevelChanged, MarketListed
 from clawswarm.sandbox.streams.book_text import BookText, price_with_decimals
 from clawswarm.sandbox.streams.market_frames import MarketFrame, MarketFrames
 
@@ -55,18 +55,22 @@ class Channel:
     def __init__(self) -> None:
         self.bench = Bench()
         self.frames = MarketFrames()
+        self.last_maker_price_e4: int | None = None
         self.frames.render(MarketListed(market=self.bench.market, at_ns=START_NS), is_watched=True)
 
     def render(self, events: list[Event]) -> list[Json]:
         rendered: list[MarketFrame] = []
         for event in events:
+            if isinstance(event, LevelChanged) and event.trade is not None:
+                self.last_maker_price_e4 = event.trade.makers[0].price_e4
             rendered += self.frames.render(event, is_watched=True)
         return [json.loads(frame.text) for frame in rendered]
 
     def recomputed_hash(self, is_yes: bool, timestamp: str) -> str:
         market = self.bench.market
         bids, asks = (json.loads(side) for side in self.frames.books[market.condition_id].levels(is_yes))
-        last = "" if market.last_trade_e4 is None else f"{market.last_trade_e4 / 10_000:.3f}"
+        last_e4 = self.last_maker_price_e4
+        last = "" if last_e4 is None else f"{last_e4 / 10_000:.3f}"
         payload = {
             "market": market.condition_id,
             "asset_id": market.token(is_yes),
@@ -135,7 +139,7 @@ def test_each_level_of_a_sweep_carries_its_own_trade() -> None:
     trades = [f["price"] for f in frames if f["event_type"] == "last_trade_price"]
     assert trades == ["0.47", "0.48"]
     expected = []
-    for book, price in zip(books, ("0.470", "0.480"), strict=True):
+    for book, price in zip(books, ("0.530", "0.520"), strict=True):
         kept = {"market": book["market"], "asset_id": "111", "timestamp": book["timestamp"], "hash": ""}
         rest = {"min_order_size": "5", "tick_size": "0.01", "neg_risk": False, "last_trade_price": price}
         payload = kept | {"bids": book["bids"], "asks": book["asks"]} | rest
@@ -158,6 +162,18 @@ def test_the_end_is_told_to_custom_subscribers() -> None:
     events = channel.bench.exchange.close_market(channel.bench.market, "NO", START_NS)
     (frame,) = channel.render(events)
     assert (frame["event_type"], frame["winning_asset_id"]) == ("market_resolved", "222")
+
+
+def test_a_new_market_is_told_to_everyone_with_custom_features() -> None:
+    market = new_market(fee_rate_e4=700)
+    (frame,) = MarketFrames().render(MarketListed(market=market, at_ns=START_NS), is_watched=False)
+    assert (frame.tokens, frame.is_custom) == ((), True)
+    body = json.loads(frame.text)
+    assert (body["event_type"], body["assets_ids"]) == ("new_market", ["111", "222"])
+    assert body["fee_schedule"] == {
+        "exponent": "1", "rate": "0.07", "taker_only": True, "rebate_rate": "0.2",
+    }  # fmt: skip
+    assert '", "' in frame.text
 
 
 def test_nobody_watching_costs_no_frame_but_keeps_the_book() -> None:

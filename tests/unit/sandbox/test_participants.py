@@ -134,8 +134,10 @@ def test_a_taker_closes_positions_out_of_inventory(side: str, limit_e4: int) -> 
     stage.follow((BID, 4500, 100), (ASK, 4700, 100))
     opposite, other_limit = ("SELL", 4500) if side == "BUY" else ("BUY", 4700)
     stage.take(opposite, 10, other_limit)
+    stage.bench.settle()
     assert sum(stage.other.tokens_e6.values()) == 10 * SHARE
     stage.take(side, 10, limit_e4)
+    stage.bench.settle()
     assert sum(stage.other.tokens_e6.values()) == 0
     assert stage.bench.exchange.ledger.imbalance_e6() == 0
 

@@ -47,7 +47,12 @@ def stage_of(folder: Path, **changes: object) -> tuple[Venue, Stage]:
         seed=1,
     )
     write_recording(folder / "btc-updown-5m.claw", header, EVENTS)
-    facts: dict[str, object] = {"data": str(folder), "port": 0, "control_port": 0} | changes
+    facts: dict[str, object] = {
+        "data": str(folder),
+        "port": 0,
+        "control_port": 0,
+        "taker_delay_ms": 0,
+    } | changes
     settings = SandboxSettings(**facts)
     venue = Venue(settings)
     stage = Stage(venue, load_playbacks(settings))
@@ -79,6 +84,15 @@ def test_events_happen_at_their_time(tmp_path: Path) -> None:
     assert levels(venue) == {(True, 4600): 20, (False, 4700): 30}
     (market,) = venue.exchange.markets.values()
     assert market.tick_e4 == 10
+
+
+def test_takers_are_held_as_long_as_everybody(tmp_path: Path) -> None:
+    venue, stage = stage_of(tmp_path, taker_delay_ms=250)
+    play_to(stage, 2000)
+    venue.advance(NOW_NS + 2249 * MS)
+    assert levels(venue)[False, 4700] == 10
+    venue.advance(NOW_NS + 2250 * MS)
+    assert levels(venue)[False, 4700] == 6
 
 
 def test_takers_can_be_left_out(tmp_path: Path) -> None:

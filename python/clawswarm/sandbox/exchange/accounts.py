@@ -1,9 +1,13 @@
-"""Accounts and the money they hold: pUSD, outcome tokens, what open orders reserve of both.
+"""Accounts and the money they hold: pUSD, outcome tokens, what open orders reserve of both, and what is on
+its way between them.
 
-Everything is an integer in 1e-6. A fill at YES price p of s shares moves ⌊p·s⌋ on the YES side and
-⌊(1−p)·s⌋ on the NO side; what rounding leaves over goes to the house, which also collects the fees, so
+Everything is an integer in 1e-6. A match takes from both sides at once and puts what they get in flight; it
+arrives when the trade is mined and goes back when the trade fails. A fill at YES price p of s shares moves
+⌊p·s⌋ on the YES side and ⌊(1−p)·s⌋ on the NO side; what rounding leaves over goes to the house, which also
+collects the fees, so
 
-    Σ collateral of all accounts + house + collateral locked in YES/NO pairs = all grants ever made.
+    Σ collateral of all accounts + house + pairs + collateral in flight = all grants ever made,
+    Σ of a token over all accounts + of it in flight = pairs of its market.
 """
 
 import msgspec
@@ -11,10 +15,15 @@ import msgspec
 from clawswarm.model.units import PRICE_ONE_E4, notional_e6
 
 FEE_STEP_E6 = 10
+COLLATERAL = ""
+"""Stands for pUSD where a token id is expected."""
 
 
 class Account(msgspec.Struct, eq=False):
-    """One wallet. `free_e6` and `free_tokens_e6` are what new orders may still use."""
+    """One wallet. `free_e6` and `free_tokens_e6` are what new orders may still use.
+
+    `allowance_e6` None is unlimited; `is_approved` is the operator right over all outcome tokens.
+    """
 
     address: str
     is_participant: bool = False
@@ -22,23 +31,35 @@ class Account(msgspec.Struct, eq=False):
     reserved_e6: int = 0
     tokens_e6: dict[str, int] = {}
     reserved_tokens_e6: dict[str, int] = {}
+    allowance_e6: int | None = None
+    is_approved: bool = True
 
     @property
     def free_e6(self) -> int:
         """Collateral that no open order claims."""
-        return self.collateral_e6 - self.reserved_e6
+        held = self.collateral_e6
+        if self.allowance_e6 is not None and self.allowance_e6 < held:
+            held = self.allowance_e6
+        return held - self.reserved_e6
 
     def free_tokens_e6(self, token: str) -> int:
         """Shares of `token` that no open order offers."""
-        return self.tokens_e6.get(token, 0) - self.reserved_tokens_e6.get(token, 0)
+        held = self.tokens_e6.get(token, 0) if self.is_approved else 0
+        return held - self.reserved_tokens_e6.get(token, 0)
 
-    def add_tokens(self, token: str, size_e6: int) -> None:
-        """Credit (or debit) shares."""
-        self.tokens_e6[token] = self.tokens_e6.get(token, 0) + size_e6
+    def add(self, token: str, amount_e6: int) -> None:
+        """Credit (or debit) shares, or pUSD."""
+        if token == COLLATERAL:
+            self.collateral_e6 += amount_e6
+        else:
+            self.tokens_e6[token] = self.tokens_e6.get(token, 0) + amount_e6
 
-    def reserve_tokens(self, token: str, size_e6: int) -> None:
-        """Claim (or free) shares for an open order."""
-        self.reserved_tokens_e6[token] = self.reserved_tokens_e6.get(token, 0) + size_e6
+    def reserve(self, token: str, amount_e6: int) -> None:
+        """Claim (or free) what an open order may need."""
+        if token == COLLATERAL:
+            self.reserved_e6 += amount_e6
+        else:
+            self.reserved_tokens_e6[token] = self.reserved_tokens_e6.get(token, 0) + amount_e6
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -50,14 +71,33 @@ class Leg(msgspec.Struct, frozen=True):
     price_e4: int
 
 
+class Move(msgspec.Struct, frozen=True):
+    """An amount of a token, or of pUSD, that an account gives or gets."""
+
+    account: Account
+    token: str
+    amount_e6: int
+
+
+class Settlement(msgspec.Struct):
+    """All that one trade moves. Debits happen at the match; `is_arrived` once the credits did too."""
+
+    debits: list[Move] = []
+    credits: list[Move] = []
+    pairs_e6: int = 0
+    house_e6: int = 0
+    is_arrived: bool = False
+
+
 class Ledger:
-    """All accounts, the house and the pairs; every movement of money goes through here."""
+    """All accounts, the house, the pairs and what is in flight; every movement goes through here."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.house = Account(address="house", is_participant=True)
         self.granted_e6 = 0
         self.pairs_e6 = 0
+        self.in_flight_e6: dict[str, int] = {}
 
     def open_account(self, address: str, grant_e6: int, is_participant: bool = False) -> Account:
         """Return the account of `address`, created and funded once."""
@@ -70,37 +110,91 @@ class Ledger:
 
     def fund_house(self, grant_e6: int) -> None:
         """Give the house what rounding may cost it."""
-        self.house.collateral_e6 += grant_e6
-        self.granted_e6 += grant_e6
+        self.grant(self.house, grant_e6)
 
-    def settle(self, taker: Leg, maker: Leg, size_e6: int) -> int:
-        """Move money and tokens of one fill; return the taker's side of the money (§3.8 match kinds)."""
+    def grant(self, account: Account, amount_e6: int) -> None:
+        """Bring pUSD in from outside, or take it out (negative)."""
+        account.collateral_e6 += amount_e6
+        self.granted_e6 += amount_e6
+
+    def split(self, account: Account, tokens: tuple[str, str], size_e6: int) -> None:
+        """Turn pUSD into pairs of both tokens (negative: back)."""
+        account.collateral_e6 -= size_e6
+        self.pairs_e6 += size_e6
+        for token in tokens:
+            account.add(token, size_e6)
+
+    def match(self, settlement: Settlement, taker: Leg, maker: Leg, size_e6: int) -> int:
+        """Take one fill from both sides, note what each gets; return the taker's side of the money (§3.8)."""
         taker_money = taker.price_e4 * size_e6 // PRICE_ONE_E4
         maker_money = maker.price_e4 * size_e6 // PRICE_ONE_E4
         for leg, money in ((taker, taker_money), (maker, maker_money)):
-            leg.account.collateral_e6 += -money if leg.is_buy else money
-            leg.account.add_tokens(leg.token, size_e6 if leg.is_buy else -size_e6)
+            gives, gets = (COLLATERAL, leg.token) if leg.is_buy else (leg.token, COLLATERAL)
+            given, gotten = (money, size_e6) if leg.is_buy else (size_e6, money)
+            leg.account.add(gives, -given)
+            settlement.debits.append(Move(leg.account, gives, given))
+            self._launch(settlement, Move(leg.account, gets, gotten))
         if taker.token != maker.token:
             rest = size_e6 - taker_money - maker_money
-            if taker.is_buy:
-                self.pairs_e6 += size_e6
-                self.house.collateral_e6 -= rest
-            else:
-                self.pairs_e6 -= size_e6
-                self.house.collateral_e6 += rest
+            sign = 1 if taker.is_buy else -1
+            self._pair_up(settlement, sign * size_e6, -sign * rest)
         return taker_money
 
-    def collect_fee(self, account: Account, fee_e6: int) -> int:
-        """Take a taker's fee, at most what is free; return what was taken."""
-        taken = max(0, min(fee_e6, account.free_e6))
-        account.collateral_e6 -= taken
-        self.house.collateral_e6 += taken
+    def charge(self, settlement: Settlement, taker: Leg, fee_e6: int) -> int:
+        """Take a taker's fee: on top of a purchase as far as it is free, out of the proceeds of a sale."""
+        account = taker.account
+        if taker.is_buy:
+            taken = max(0, min(fee_e6, account.free_e6))
+            account.collateral_e6 -= taken
+            settlement.debits.append(Move(account, COLLATERAL, taken))
+        else:
+            due = sum(move.amount_e6 for move in settlement.credits if _is_proceeds(move, account))
+            taken = min(fee_e6, due)
+            self._launch(settlement, Move(account, COLLATERAL, -taken))
+        if taken:
+            self._launch(settlement, Move(self.house, COLLATERAL, taken))
         return taken
+
+    def arrive(self, settlement: Settlement) -> None:
+        """Give everybody what the trade brings; once."""
+        if settlement.is_arrived:
+            return
+        settlement.is_arrived = True
+        for move in settlement.credits:
+            self.in_flight_e6[move.token] -= move.amount_e6
+            move.account.add(move.token, move.amount_e6)
+
+    def revert(self, settlement: Settlement) -> None:
+        """Undo a trade that failed on the chain."""
+        for move in settlement.credits:
+            if settlement.is_arrived:
+                move.account.add(move.token, -move.amount_e6)
+            else:
+                self.in_flight_e6[move.token] -= move.amount_e6
+        for move in settlement.debits:
+            move.account.add(move.token, move.amount_e6)
+        self.pairs_e6 -= settlement.pairs_e6
+        self.house.collateral_e6 -= settlement.house_e6
 
     def imbalance_e6(self) -> int:
         """Zero, always: money made or lost by a bug."""
         held = sum(account.collateral_e6 for account in self.accounts.values())
-        return held + self.house.collateral_e6 + self.pairs_e6 - self.granted_e6
+        on_the_way = self.in_flight_e6.get(COLLATERAL, 0)
+        return held + self.house.collateral_e6 + self.pairs_e6 + on_the_way - self.granted_e6
+
+    def _launch(self, settlement: Settlement, move: Move) -> None:
+        settlement.credits.append(move)
+        self.in_flight_e6[move.token] = self.in_flight_e6.get(move.token, 0) + move.amount_e6
+
+    def _pair_up(self, settlement: Settlement, pairs_e6: int, house_e6: int) -> None:
+        self.pairs_e6 += pairs_e6
+        self.house.collateral_e6 += house_e6
+        settlement.pairs_e6 += pairs_e6
+        settlement.house_e6 += house_e6
+
+
+def _is_proceeds(move: Move, account: Account) -> bool:
+    return move.account is account and move.token == COLLATERAL
 
 
 def lock_e6(price_e4: int, size_e6: int) -> int:
@@ -108,11 +202,11 @@ def lock_e6(price_e4: int, size_e6: int) -> int:
     return notional_e6(price_e4, size_e6)
 
 
-def taker_fee_e6(price_e4: int, size_e6: int, rate_e4: int) -> int:
-    """Fee `shares·rate·p·(1−p)` (§7), rounded half up to 5 decimals; below 0.00001 it is nothing."""
-    numerator = size_e6 * rate_e4 * price_e4 * (PRICE_ONE_E4 - price_e4)
-    scale = PRICE_ONE_E4**3
-    if numerator < FEE_STEP_E6 * scale:
+def taker_fee_e6(price_e4: int, size_e6: int, rate_e4: int, exponent: int = 1) -> int:
+    """Fee `shares·rate·(p·(1−p))^exponent` (§7), rounded half up to 5 decimals; below 0.00001 it is nothing."""
+    variance: int = (price_e4 * (PRICE_ONE_E4 - price_e4)) ** exponent
+    scale: int = PRICE_ONE_E4 ** (1 + 2 * exponent)
+    numerator, step = size_e6 * rate_e4 * variance, FEE_STEP_E6 * scale
+    if numerator < step:
         return 0
-    step = FEE_STEP_E6 * scale
     return FEE_STEP_E6 * ((2 * numerator + step) // (2 * step))

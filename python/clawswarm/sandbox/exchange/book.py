@@ -17,6 +17,7 @@ class Order(msgspec.Struct, eq=False, gc=True):
     """One accepted order. `price_e4` is in its token's frame, `yes_price_e4` and `is_bid` in the YES frame.
 
     `budget_e6` is set for a market BUY, which is sized in pUSD: its `size_e6` is what the limit price buys.
+    `locked_e6` is what the account reserves for it now.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Order(msgspec.Struct, eq=False, gc=True):
     created_ns: int
     expires_s: int = 0
     budget_e6: int | None = None
+    is_post_only: bool = False
     remaining_e6: int = 0
     matched_e6: int = 0
     locked_e6: int = 0
@@ -56,6 +58,11 @@ class Order(msgspec.Struct, eq=False, gc=True):
     def side(self) -> str:
         """The venue's word for its side."""
         return "BUY" if self.is_buy else "SELL"
+
+    @property
+    def spends(self) -> str:
+        """What it gives: its token, or "" for pUSD."""
+        return "" if self.is_buy else self.token
 
     def leg(self, yes_price_e4: int) -> Leg:
         """This order's side of a fill at a YES-frame price."""

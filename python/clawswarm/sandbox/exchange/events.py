@@ -5,8 +5,10 @@ Each event carries the values at its own instant, since an order may change agai
 
 import msgspec
 
+from clawswarm.sandbox.exchange.accounts import Settlement
 from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.refusals import VenueRefusal
 
 
 class MakerFill(msgspec.Struct, frozen=True, eq=False):
@@ -29,6 +31,7 @@ class Trade(msgspec.Struct, eq=False):
     makers: tuple[MakerFill, ...]
     matched_ns: int
     tx_hash: str
+    settlement: Settlement
     status: str = "MATCHED"
     updated_ns: int = 0
 
@@ -86,6 +89,16 @@ class MarketClosed(msgspec.Struct, frozen=True, eq=False):
     """A market closed; its winner is in `market.winner`, None when unknown."""
 
     market: ListedMarket
+    at_ns: int
+
+
+class DelayEnded(msgspec.Struct, frozen=True, eq=False):
+    """A held order was entered (`refusal` None) or thrown out when its checks ran again; no public event."""
+
+    order: Order
+    trades: tuple[Trade, ...]
+    money_e6: int
+    refusal: VenueRefusal | None
     at_ns: int
 
 

@@ -3,10 +3,21 @@
 import msgspec
 
 
+class RewardTerms(msgspec.Struct, frozen=True):
+    """What a resting order must be to score for liquidity rewards (polymarket.md §8)."""
+
+    is_on: bool = True
+    min_size_e6: int = 50_000_000
+    max_spread_e4: int = 450
+    min_age_s: int = 0
+
+
 class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     """Static facts of one binary market, and the few that change while it lives.
 
-    These change: `tick_e4`, `is_open`, `winner` ("YES", "NO" or None), `last_trade_e4`, `updated_ns`, `end_ms`.
+    These change: `tick_e4`, `is_open`, `accepts_orders`, `winner` ("YES", "NO" or None), `last_trade_e4`,
+    `last_trade_side`, `updated_ns`, `end_ms`, `taker_delay_ms`.
+    `taker_delay_ms` holds marketable orders while the call waits, `seconds_delay` answers `delayed` at once.
     """
 
     condition_id: str
@@ -22,10 +33,22 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     end_ms: int
     outcomes: tuple[str, str] = ("Yes", "No")
     neg_risk: bool = False
+    fee_exponent: int = 1
+    taker_delay_ms: int = 0
+    seconds_delay: int = 0
+    rewards: RewardTerms = RewardTerms()
     is_open: bool = True
+    accepts_orders: bool = True
     winner: str | None = None
     last_trade_e4: int | None = None
+    last_trade_side: str = ""
+    listed_ns: int = 0
     updated_ns: int = 0
+
+    @property
+    def hold_ns(self) -> int:
+        """How long a marketable order is held."""
+        return max(self.taker_delay_ms * 1_000_000, self.seconds_delay * 1_000_000_000)
 
     def token(self, is_yes: bool) -> str:
         """Token id of an outcome."""

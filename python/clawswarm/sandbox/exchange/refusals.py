@@ -5,13 +5,18 @@ Texts that the venue documents nowhere are marked; they are our closest reading.
 
 from clawswarm.model.units import format_e6, format_price
 
+_WORDS = {"not found": 404, "unauthorized": 401, "context canceled": 400}
+
 
 class VenueRefusal(Exception):
-    """The venue says no; nothing has changed. `status` is the HTTP status, the text goes under `error`."""
+    """The venue says no; nothing has changed. `status` is the HTTP status, the text goes under `error`.
+
+    A quirk of the venue: a text with "not found" is always 404, "unauthorized" 401, "context canceled" 400.
+    """
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
-        self.status = status
+        self.status = next((code for word, code in _WORDS.items() if word in text.lower()), status)
         self.text = text
 
 
@@ -48,6 +53,36 @@ def wrong_signer() -> VenueRefusal:
 def invalid_signature() -> VenueRefusal:
     """The order's signature is not its signer's (text undocumented)."""
     return VenueRefusal(400, "invalid signature")
+
+
+def order_version_mismatch() -> VenueRefusal:
+    """The order is signed for another version of the exchange; clients read /version and sign again."""
+    return VenueRefusal(400, "order_version_mismatch")
+
+
+def address_banned(address: str) -> VenueRefusal:
+    """The account may not trade at all."""
+    return VenueRefusal(400, f"'{address}' address banned")
+
+
+def closed_only(address: str) -> VenueRefusal:
+    """The account may only reduce its positions."""
+    return VenueRefusal(400, f"'{address}' address in closed only mode")
+
+
+def no_api_key() -> VenueRefusal:
+    """The wallet has this key already, or cannot have it."""
+    return VenueRefusal(400, "Could not create api key")
+
+
+def no_derived_key() -> VenueRefusal:
+    """No key under this nonce."""
+    return VenueRefusal(400, "Could not derive api key!")
+
+
+def owner_only() -> VenueRefusal:
+    """A session signer asks for what only the wallet's owner may do (text undocumented)."""
+    return VenueRefusal(403, "only the wallet owner can cancel wallet orders")
 
 
 def invalid_signature_type() -> VenueRefusal:
@@ -126,6 +161,15 @@ def marketable_too_small(notional_e6: int) -> VenueRefusal:
     )
 
 
+def inaccurate_amounts(kind: str, maker: int, taker: int) -> VenueRefusal:
+    """The amounts have more decimals than the venue takes (seen live, documented nowhere)."""
+    return VenueRefusal(
+        400,
+        f"invalid amounts, the {kind} orders maker amount supports a max accuracy of {maker} decimals, "
+        f"taker amount a max of {taker} decimals",
+    )
+
+
 def invalid_expiration() -> VenueRefusal:
     """An expiration too near, or on an order that has none."""
     return VenueRefusal(400, "invalid expiration")
@@ -160,6 +204,31 @@ def bad_cursor() -> VenueRefusal:
     return VenueRefusal(400, "next item should be greater than or equal to 0")
 
 
+def invalid_side() -> VenueRefusal:
+    """Neither BUY nor SELL."""
+    return VenueRefusal(400, "Invalid side")
+
+
+def invalid_asset_type() -> VenueRefusal:
+    """Neither collateral nor conditional."""
+    return VenueRefusal(400, "Invalid asset type")
+
+
+def invalid_order_params() -> VenueRefusal:
+    """The filters of an order read are wrong."""
+    return VenueRefusal(400, "invalid order params payload")
+
+
+def invalid_trade_params() -> VenueRefusal:
+    """The filters of a trade read are wrong."""
+    return VenueRefusal(400, "Invalid trade params payload")
+
+
+def invalid_history_filter(what: str) -> VenueRefusal:
+    """The filters of a price history are wrong (texts seen live)."""
+    return VenueRefusal(400, f"invalid filters: {what}")
+
+
 def invalid_payload() -> VenueRefusal:
     """A body that is not what the route takes."""
     return VenueRefusal(400, "Invalid payload")
@@ -168,3 +237,17 @@ def invalid_payload() -> VenueRefusal:
 def payload_too_large() -> VenueRefusal:
     """A body beyond the venue's limit."""
     return VenueRefusal(400, "Payload exceeds the limit")
+
+
+ENGINE_FAULTS = {
+    "invalid nonce": 400,
+    "order canceled in the CTF exchange contract": 400,
+    "order match delayed due to market conditions": 400,
+    "there are no matching orders": 500,
+    "FOK orders are filled or killed": 500,
+    "the trade contains rounding issues": 500,
+    "the price of the taker's order has a discrepancy greater than allowed with the worst maker order": 500,
+    "could not insert order": 500,
+    "context canceled": 400,
+}
+"""Answers to an order that come from the venue's own trouble; the control port orders them."""

@@ -1,10 +1,12 @@
 """EIP-712 digests of the venue and the signer behind a signature, by hand: about 70 µs an order.
 
-Order V2 domain: name `Polymarket CTF Exchange`, version 2, the standard or neg-risk exchange contract.
-API-key domain: `ClobAuthDomain` version 1 (polymarket.md §1.3, §2.1; vectors in §14).
+Order V2 domain: name `Polymarket CTF Exchange`, version 2, the standard or neg-risk exchange contract; positions
+of Protocol V2 use version 3 and one contract. API-key domain: `ClobAuthDomain` version 1. A deposit wallet signs
+Solady's TypedDataSign around the order (polymarket.md §1.3, §2.1, §2.4; vectors in §14).
 """
 
 from binascii import Error as HexError
+from functools import lru_cache
 
 import msgspec
 from coincurve import PublicKey
@@ -13,18 +15,30 @@ from eth_hash.auto import keccak
 CHAIN_ID = 137
 EXCHANGE_V2 = "0xE111180000d2663C0091e4f400237545B87B996B"
 NEG_RISK_EXCHANGE_V2 = "0xe2222d279d744050d28e00520010520000310F59"
+EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
+EXCHANGE_V1 = "0x4bFb41d5B3570DeFd03C39a9A4D8dE6Bd8B8982E"
+NEG_RISK_EXCHANGE_V1 = "0xC5d563A36AE78145C45a50134d48A1215220f80a"
 AUTH_MESSAGE = "This message attests that I control the given wallet"
 
 _DOMAIN = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _AUTH_DOMAIN = b"EIP712Domain(string name,string version,uint256 chainId)"
-_ORDER_TYPE = keccak(
+ORDER_TYPE_TEXT = (
     b"Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,"
     b"uint256 takerAmount,uint8 side,uint8 signatureType,uint256 timestamp,bytes32 metadata,bytes32 builder)"
 )
+_ORDER_TYPE = keccak(ORDER_TYPE_TEXT)
+_WRAPPED_TYPE = keccak(
+    b"TypedDataSign(Order contents,string name,string version,uint256 chainId,address verifyingContract,"
+    b"bytes32 salt)" + ORDER_TYPE_TEXT
+)
+_WALLET_NAME = keccak(b"DepositWallet")
+_WALLET_VERSION = keccak(b"1")
 _AUTH_TYPE = keccak(b"ClobAuth(address address,string timestamp,uint256 nonce,string message)")
 _AUTH_MESSAGE_HASH = keccak(AUTH_MESSAGE.encode())
+PROTOCOL_V2_ZEROS = ((1 << 64) - 1) << 40
+"""Bits that are zero in a Protocol-V2 position id (polymarket.md §1.3)."""
+SIGNATURE_BYTES = 65
 _ADDRESS_DIGITS = 40
-_SIGNATURE_BYTES = 65
 
 
 class Malformed(ValueError):
@@ -72,30 +86,45 @@ def hex_bytes(text: str) -> bytes:
 
 
 def _bytes32(text: str) -> bytes:
-    raw = hex_bytes(text) if text else b""
-    if len(raw) not in (0, 32):
+    raw = hex_bytes(text) if text else bytes(32)
+    if len(raw) != 32:
         raise Malformed("no bytes32")
-    return raw.rjust(32, b"\0")
+    return raw
 
 
-def domain_separator(version: str, contract: str) -> bytes:
+def domain_separator(version: str, contract: str, chain_id: int = CHAIN_ID) -> bytes:
     """Separator of an exchange contract's domain."""
     return bytes(
         keccak(
             keccak(_DOMAIN)
             + keccak(b"Polymarket CTF Exchange")
             + keccak(version.encode())
-            + _word(CHAIN_ID)
+            + _word(chain_id)
             + address_bytes(contract).rjust(32, b"\0")
         )
     )
 
 
+V3_DOMAIN = domain_separator("3", EXCHANGE_V3)
 STANDARD_DOMAIN = domain_separator("2", EXCHANGE_V2)
 NEG_RISK_DOMAIN = domain_separator("2", NEG_RISK_EXCHANGE_V2)
-_AUTH_SEPARATOR = keccak(
-    keccak(_AUTH_DOMAIN) + keccak(b"ClobAuthDomain") + keccak(b"1") + CHAIN_ID.to_bytes(32, "big")
+OTHER_VERSION_DOMAINS = (
+    domain_separator("1", EXCHANGE_V1),
+    domain_separator("1", NEG_RISK_EXCHANGE_V1),
+    domain_separator("1", EXCHANGE_V2),
+    domain_separator("1", NEG_RISK_EXCHANGE_V2),
+    domain_separator("3", EXCHANGE_V2),
+    domain_separator("3", NEG_RISK_EXCHANGE_V2),
+    V3_DOMAIN,
 )
+"""Domains that an order of the wrong version is signed for."""
+
+
+def _auth_separator(chain_id: int) -> bytes:
+    return bytes(keccak(keccak(_AUTH_DOMAIN) + keccak(b"ClobAuthDomain") + keccak(b"1") + _word(chain_id)))
+
+
+_AUTH_SEPARATOR = _auth_separator(CHAIN_ID)
 
 
 def order_struct_hash(order: OrderFields) -> bytes:
@@ -122,14 +151,41 @@ def order_struct_hash(order: OrderFields) -> bytes:
     )
 
 
+def exchange_domain(token_id: int, neg_risk: bool) -> bytes:
+    """Domain that orders of a token are signed for."""
+    if token_id & PROTOCOL_V2_ZEROS == 0:
+        return V3_DOMAIN
+    return NEG_RISK_DOMAIN if neg_risk else STANDARD_DOMAIN
+
+
 def order_digest(order: OrderFields, neg_risk: bool) -> bytes:
     """What an order's signer signs; its hexadecimal is the order id."""
-    domain = NEG_RISK_DOMAIN if neg_risk else STANDARD_DOMAIN
-    return bytes(keccak(b"\x19\x01" + domain + order_struct_hash(order)))
+    return signing_digest(exchange_domain(order.token_id, neg_risk), order_struct_hash(order))
 
 
-def auth_digest(address: str, timestamp: str, nonce: int) -> bytes:
+def signing_digest(domain: bytes, struct_hash: bytes) -> bytes:
+    """What is signed for a struct under a domain."""
+    return bytes(keccak(b"\x19\x01" + domain + struct_hash))
+
+
+def wallet_struct_hash(order_hash: bytes, wallet: str) -> bytes:
+    """hashStruct of the TypedDataSign that a deposit wallet's signer signs around an order; salt 0."""
+    return bytes(
+        keccak(
+            _WRAPPED_TYPE
+            + order_hash
+            + _WALLET_NAME
+            + _WALLET_VERSION
+            + _word(CHAIN_ID)
+            + address_bytes(wallet).rjust(32, b"\0")
+            + bytes(32)
+        )
+    )
+
+
+def auth_digest(address: str, timestamp: str, nonce: int, chain_id: int = CHAIN_ID) -> bytes:
     """What a wallet signs to create or derive its API key (L1)."""
+    separator = _AUTH_SEPARATOR if chain_id == CHAIN_ID else _auth_separator(chain_id)
     struct = keccak(
         _AUTH_TYPE
         + address_bytes(address).rjust(32, b"\0")
@@ -137,13 +193,17 @@ def auth_digest(address: str, timestamp: str, nonce: int) -> bytes:
         + _word(nonce)
         + _AUTH_MESSAGE_HASH
     )
-    return bytes(keccak(b"\x19\x01" + _AUTH_SEPARATOR + struct))
+    return bytes(keccak(b"\x19\x01" + separator + struct))
 
 
 def recover_address(digest: bytes, signature: str) -> str:
     """Lower-case address that signed the digest. Raises Malformed for anything that is no signature."""
-    raw = hex_bytes(signature)
-    if len(raw) != _SIGNATURE_BYTES:
+    return recover_from_bytes(digest, hex_bytes(signature))
+
+
+def recover_from_bytes(digest: bytes, raw: bytes) -> str:
+    """Lower-case address that signed the digest. Raises Malformed for anything that is no signature."""
+    if len(raw) != SIGNATURE_BYTES:
         raise Malformed("a signature has 65 bytes")
     recovery = raw[64] - 27 if raw[64] >= 27 else raw[64]
     if recovery not in (0, 1):
@@ -155,6 +215,7 @@ def recover_address(digest: bytes, signature: str) -> str:
     return "0x" + keccak(key.format(compressed=False)[1:])[12:].hex()
 
 
+@lru_cache(maxsize=10_000)
 def checksum_address(address: str) -> str:
     """EIP-55 spelling of a 0x address."""
     plain = address_bytes(address).hex()

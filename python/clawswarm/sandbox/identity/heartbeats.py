@@ -1,4 +1,4 @@
-"""The venue's dead-man switch: one chain of heartbeat ids per API key (polymarket.md §4).
+"""The venue's dead-man switch: one chain of heartbeat ids per key, or per account (polymarket.md §4).
 
 Opt-in with the first accepted beat. Without an accepted beat for the timeout, the next sweep reports the key;
 its orders are then cancelled and its registration is gone. A refused beat does not count.
@@ -44,6 +44,12 @@ class HeartbeatRegister:
         issued = str(UUID(bytes=digest[:16], version=4))
         self._chains[key] = _Chain(expected=issued, accepted_ns=now_ns, beats=beats)
         return issued
+
+    def beat_without_id(self, key: str, now_ns: int) -> None:
+        """Accept a beat of the older interface; the id expected next is then the empty one."""
+        chain = self._chains.get(key)
+        beats = chain.beats + 1 if chain else 1
+        self._chains[key] = _Chain(expected="", accepted_ns=now_ns, beats=beats)
 
     def sweep(self, now_ns: int) -> list[str]:
         """Keys that fell silent, unregistered; looks only once per sweep interval."""

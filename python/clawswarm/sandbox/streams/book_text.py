@@ -81,7 +81,7 @@ class BookText:
         return f"[{','.join(bids)}]", f"[{','.join(asks)}]"
 
     def last_trade_text(self) -> str:
-        """Price of the last trade in its own token's terms with at least 3 decimals, "" before the first."""
+        """Price of the last trade in the resting order's token with at least 3 decimals, "" before the first."""
         return "" if self.last_trade_e4 is None else price_with_decimals(self.last_trade_e4)
 
     def hash(self, is_yes: bool, timestamp_ms: int) -> str:

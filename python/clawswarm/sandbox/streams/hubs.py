@@ -1,110 +1,104 @@
-"""Who hears what: subscriptions of the market, user and price channels, and the queues to their sockets.
+"""Who hears what: subscriptions of the market, user and price channels.
 
 Pure but for the queues: hubs are told of events and put texts into outboxes; `sockets.py` empties them.
-A consumer that lets its outbox fill is disconnected, as a venue does with slow consumers.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable
+from random import Random
 
 import msgspec
 
 from clawswarm.sandbox.exchange.events import Event, OrderChanged, TradeUpdated
 from clawswarm.sandbox.exchange.markets import ListedMarket
-from clawswarm.sandbox.streams.market_frames import MarketFrames
+from clawswarm.sandbox.streams.disturbance import Disorder, Disturbance
+from clawswarm.sandbox.streams.garbled import garble
+from clawswarm.sandbox.streams.market_frames import MarketFrame, MarketFrames
+from clawswarm.sandbox.streams.outbox import Outbox
 from clawswarm.sandbox.streams.user_frames import order_frame, parties, trade_frame
 
-OUTBOX_LIMIT = 20_000
 ASSET_LIMIT = 500
 PRICE_TOPIC = "crypto_prices_chainlink"
 _PRICE_HISTORY = 60
 _VALUE_SCALE = 10**12
-
-
-class Outbox:
-    """Texts on their way to one socket, in order."""
-
-    def __init__(self) -> None:
-        self.has_overflowed = False
-        self._texts: deque[str] = deque()
-        self._is_filled = asyncio.Event()
-
-    def put(self, text: str) -> None:
-        """Queue a text; beyond the limit the connection is given up."""
-        if len(self._texts) >= OUTBOX_LIMIT:
-            self.has_overflowed = True
-        else:
-            self._texts.append(text)
-        self._is_filled.set()
-
-    async def take(self) -> list[str]:
-        """Wait for texts and return all of them."""
-        await self._is_filled.wait()
-        self._is_filled.clear()
-        texts = list(self._texts)
-        self._texts.clear()
-        return texts
+_NS_PER_MS = 1_000_000
 
 
 class MarketListener:
-    """One market-channel connection. `is_swallowed`: a black hole has it, nothing reaches it any more."""
+    """One market-channel connection."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.tokens: set[str] = set()
         self.has_custom_features = False
-        self.is_swallowed = False
 
 
 class MarketHub:
-    """Subscriptions of the market channel by token."""
+    """Subscriptions of the market channel by token; `disorder_share` of neighbours steps back in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, disorder_share: float = 0, seed: int = 0) -> None:
         self.frames = MarketFrames()
         self.listeners: set[MarketListener] = set()
+        random = Random(seed)
+        self.disturbance = Disturbance[MarketFrame](Disorder(disorder_share, random), random, garble)
         self._by_token: dict[str, set[MarketListener]] = {}
 
     def subscribe(
         self, listener: MarketListener, tokens: Iterable[str], known: dict[str, tuple[ListedMarket, bool]]
     ) -> None:
-        """Add tokens and answer with one array of their books; unknown and closed tokens are left out."""
-        books = []
-        for token in dict.fromkeys(tokens):
+        """Add tokens and answer with one array of their books; unknown and closed tokens are left out.
+
+        A connection that watches more than 500 tokens gets no books (polymarket.md §5.1).
+        """
+        asked = list(dict.fromkeys(tokens))
+        for token in asked:
             listener.tokens.add(token)
             self._by_token.setdefault(token, set()).add(listener)
-            if (found := known.get(token)) is not None and found[0].is_open:
-                books.append(self.frames.snapshot(*found))
-        if len(listener.tokens) <= ASSET_LIMIT:
-            listener.outbox.put(f"[{','.join(books)}]")
+        if len(listener.tokens) > ASSET_LIMIT:
+            return
+        found = [known[token] for token in asked if token in known]
+        books = [self.frames.snapshot(market, is_yes) for market, is_yes in found if market.is_open]
+        listener.outbox.put(f"[{','.join(books)}]")
 
     def unsubscribe(self, listener: MarketListener, tokens: Iterable[str]) -> None:
         """Drop tokens; no answer."""
         for token in tokens:
             listener.tokens.discard(token)
-            self._by_token.get(token, set()).discard(listener)
+            if (listeners := self._by_token.get(token)) is not None:
+                listeners.discard(listener)
+                if not listeners:
+                    del self._by_token[token]
 
     def drop(self, listener: MarketListener) -> None:
         """Forget a connection."""
         self.unsubscribe(listener, list(listener.tokens))
         self.listeners.discard(listener)
 
-    def swallow_all(self) -> None:
-        """Cut every open connection off without closing it."""
-        for listener in self.listeners:
-            listener.is_swallowed = True
-
     def publish(self, event: Event) -> None:
         """Send an event's frames to whoever watches its tokens."""
         if isinstance(event, OrderChanged | TradeUpdated):
             return
         market = event.market
-        is_watched = bool(self._by_token.get(market.yes_token) or self._by_token.get(market.no_token))
-        for frame in self.frames.render(event, is_watched):
-            sets = [listeners for token in frame.tokens if (listeners := self._by_token.get(token))]
-            for listener in set().union(*sets):
-                if not listener.is_swallowed and (listener.has_custom_features or not frame.is_custom):
+        is_watched = market.yes_token in self._by_token or market.no_token in self._by_token
+        frames = self.frames.render(event, is_watched)
+        if frames:
+            self._send(self.disturbance.pass_on(frames, event.at_ns))
+
+    def release(self, now_ns: int) -> None:
+        """Send the frames that were held until now."""
+        self._send(self.disturbance.release(now_ns))
+
+    def _send(self, frames: list[MarketFrame]) -> None:
+        for frame in frames:
+            for listener in self._audience(frame.tokens):
+                if listener.has_custom_features or not frame.is_custom:
                     listener.outbox.put(frame.text)
+
+    def _audience(self, tokens: tuple[str, ...]) -> set[MarketListener]:
+        if not tokens:
+            return self.listeners
+        sets = [listeners for token in tokens if (listeners := self._by_token.get(token))]
+        return sets[0] if len(sets) == 1 else set().union(*sets)
 
 
 class UserListener:
@@ -116,10 +110,21 @@ class UserListener:
         self.outbox = Outbox()
 
 
+class UserFrame(msgspec.Struct, frozen=True):
+    """One text for every connection of a key that watches its market."""
+
+    key: str
+    condition_id: str
+    text: str
+    at_ms: int
+
+
 class UserHub:
     """Subscriptions of the user channel by API key."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        random = Random(seed)
+        self.disturbance = Disturbance[UserFrame](Disorder(0, random), random)
         self._by_key: dict[str, set[UserListener]] = {}
 
     @property
@@ -133,25 +138,36 @@ class UserHub:
 
     def drop(self, listener: UserListener) -> None:
         """Forget a connection."""
-        self._by_key.get(listener.key, set()).discard(listener)
+        if (listeners := self._by_key.get(listener.key)) is not None:
+            listeners.discard(listener)
+            if not listeners:
+                del self._by_key[listener.key]
 
     def publish(self, event: Event) -> None:
         """Send order and trade events to the keys they concern."""
         if isinstance(event, OrderChanged):
             owner = event.order.owner
-            if owner and self._by_key.get(owner):
-                self._send(owner, event.order.market.condition_id, order_frame(event))
+            if owner in self._by_key:
+                self._pass_on(owner, event.order.market, order_frame(event), event.at_ns)
         elif isinstance(event, TradeUpdated):
             for owner, address in parties(event.trade).items():
-                if self._by_key.get(owner):
-                    market = event.trade.market.condition_id
-                    self._send(owner, market, trade_frame(event, owner, address))
+                if owner in self._by_key:
+                    self._pass_on(owner, event.trade.market, trade_frame(event, owner, address), event.at_ns)
 
-    def _send(self, owner: str, condition_id: str, frame: dict[str, object]) -> None:
-        text = msgspec.json.encode(frame).decode()
-        for listener in self._by_key[owner]:
-            if listener.markets is None or condition_id in listener.markets:
-                listener.outbox.put(text)
+    def release(self, now_ns: int) -> None:
+        """Send the frames that were held until now."""
+        self._send(self.disturbance.release(now_ns))
+
+    def _pass_on(self, owner: str, market: ListedMarket, body: dict[str, object], at_ns: int) -> None:
+        text = msgspec.json.encode(body).decode()
+        frame = UserFrame(owner, market.condition_id, text, at_ns // _NS_PER_MS)
+        self._send(self.disturbance.pass_on([frame], at_ns))
+
+    def _send(self, frames: list[UserFrame]) -> None:
+        for frame in frames:
+            for listener in self._by_key.get(frame.key, ()):
+                if listener.markets is None or frame.condition_id in listener.markets:
+                    listener.outbox.put(frame.text)
 
 
 class PriceListener:

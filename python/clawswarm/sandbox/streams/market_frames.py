@@ -4,6 +4,8 @@ In: events in order, out: frames with the tokens whose subscribers get them. Tex
 recorded frames have it: `price_change` with a space after each comma, everything else compact.
 """
 
+import json
+
 import msgspec
 
 from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
@@ -19,13 +21,18 @@ from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.streams.book_text import BookText
 
 _NS_PER_MS = 1_000_000
+_REBATE_RATE = "0.2"
 
 
 class MarketFrame(msgspec.Struct, frozen=True):
-    """One text for every subscriber of any of `tokens`; only those with custom features when `is_custom`."""
+    """One text for every subscriber of any of `tokens`, for all when there is none.
+
+    `is_custom`: only for those with custom features.
+    """
 
     tokens: tuple[str, ...]
     text: str
+    at_ms: int
     is_custom: bool = False
 
 
@@ -46,9 +53,10 @@ class MarketFrames:
             return self._level_changed(event, is_watched)
         if isinstance(event, MarketListed):
             self.books[event.market.condition_id] = BookText(event.market)
-        elif isinstance(event, TickChanged):
+            return [_new_market_frame(event)]
+        if isinstance(event, TickChanged):
             return [_tick_frame(event, is_yes) for is_yes in (True, False)]
-        elif isinstance(event, MarketClosed):
+        if isinstance(event, MarketClosed):
             return [_resolved_frame(event)]
         return []
 
@@ -69,7 +77,8 @@ class MarketFrames:
         before = book.touch(is_yes=True)
         book.set_level(event.is_bid, event.price_e4, event.size_e6)
         if event.trade is not None:
-            book.last_trade_e4 = event.trade.price_e4
+            # As recorded: in the terms of the resting order's token, whichever the taker traded.
+            book.last_trade_e4 = event.price_e4 if event.origin_is_yes else PRICE_ONE_E4 - event.price_e4
         if not is_watched:
             return []
         at_ms = event.at_ns // _NS_PER_MS
@@ -99,7 +108,7 @@ def _price_change(event: LevelChanged, book: BookText, hashes: dict[bool, str], 
         f'{{"market":"{market.condition_id}", "price_changes":[{", ".join(entries)}], '
         f'"timestamp":"{at_ms}", "event_type":"price_change"}}'
     )
-    return MarketFrame(tokens=(market.yes_token, market.no_token), text=text)
+    return MarketFrame(tokens=(market.yes_token, market.no_token), text=text, at_ms=at_ms)
 
 
 def _book_frame(book: BookText, is_yes: bool, digest: str, at_ms: int) -> MarketFrame:
@@ -109,7 +118,7 @@ def _book_frame(book: BookText, is_yes: bool, digest: str, at_ms: int) -> Market
         f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}","bids":{bids},"asks":{asks},'
         f'"hash":"{digest}","timestamp":"{at_ms}","event_type":"book"}}'
     )
-    return MarketFrame(tokens=(market.token(is_yes),), text=text)
+    return MarketFrame(tokens=(market.token(is_yes),), text=text, at_ms=at_ms)
 
 
 def _last_trade(trade: Trade, at_ms: int) -> MarketFrame:
@@ -120,7 +129,7 @@ def _last_trade(trade: Trade, at_ms: int) -> MarketFrame:
         f'"fee_rate_bps":"{fee_rate_bps(market)}","side":"{trade.taker.side}","timestamp":"{at_ms}",'
         f'"event_type":"last_trade_price","transaction_hash":"{trade.tx_hash}"}}'
     )
-    return MarketFrame(tokens=(trade.taker.token,), text=text)
+    return MarketFrame(tokens=(trade.taker.token,), text=text, at_ms=at_ms)
 
 
 def _best_bid_ask(book: BookText, is_yes: bool, at_ms: int) -> MarketFrame:
@@ -132,35 +141,82 @@ def _best_bid_ask(book: BookText, is_yes: bool, at_ms: int) -> MarketFrame:
         f'"best_bid":"{_bid_text(bid)}","best_ask":"{_ask_text(ask)}","spread":"{spread}",'
         f'"timestamp":"{at_ms}","event_type":"best_bid_ask"}}'
     )
-    return MarketFrame(tokens=(market.token(is_yes),), text=text, is_custom=True)
+    return MarketFrame(tokens=(market.token(is_yes),), text=text, at_ms=at_ms, is_custom=True)
 
 
 def _tick_frame(event: TickChanged, is_yes: bool) -> MarketFrame:
-    market = event.market
+    market, at_ms = event.market, event.at_ns // _NS_PER_MS
     text = (
         f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
         f'"old_tick_size":"{format_price(event.old_e4)}","new_tick_size":"{format_price(event.new_e4)}",'
-        f'"timestamp":"{event.at_ns // _NS_PER_MS}","event_type":"tick_size_change"}}'
+        f'"timestamp":"{at_ms}","event_type":"tick_size_change"}}'
     )
-    return MarketFrame(tokens=(market.token(is_yes),), text=text)
+    return MarketFrame(tokens=(market.token(is_yes),), text=text, at_ms=at_ms)
+
+
+def _event_message(market: ListedMarket) -> dict[str, object]:
+    return {
+        "id": market.question_id,
+        "ticker": market.slug,
+        "slug": market.slug,
+        "title": market.question,
+        "description": "",
+    }
+
+
+def _new_market_frame(event: MarketListed) -> MarketFrame:
+    """Goes to everyone with custom features, whatever they watch (recorded-data.md fact 9)."""
+    market, at_ms = event.market, event.at_ns // _NS_PER_MS
+    tokens = [market.yes_token, market.no_token]
+    body: dict[str, object] = {
+        "id": market.question_id,
+        "question": market.question,
+        "market": market.condition_id,
+        "condition_id": market.condition_id,
+        "slug": market.slug,
+        "description": "",
+        "assets_ids": tokens,
+        "clob_token_ids": tokens,
+        "outcomes": list(market.outcomes),
+        "event_message": _event_message(market),
+        "timestamp": str(at_ms),
+        "event_type": "new_market",
+        "tags": [],
+        "active": True,
+        "sports_market_type": "",
+        "line": "",
+        "game_start_time": "",
+        "order_price_min_tick_size": format_price(market.tick_e4),
+        "group_item_title": "",
+        "taker_base_fee": fee_rate_bps(market),
+        "fees_enabled": market.fee_rate_e4 > 0,
+        "fee_schedule": {
+            "exponent": "1",
+            "rate": format_price(market.fee_rate_e4),
+            "taker_only": True,
+            "rebate_rate": _REBATE_RATE,
+        },
+    }
+    text = json.dumps(body, ensure_ascii=False, separators=(", ", ":"))
+    return MarketFrame(tokens=(), text=text, at_ms=at_ms, is_custom=True)
 
 
 def _resolved_frame(event: MarketClosed) -> MarketFrame:
-    market = event.market
+    market, at_ms = event.market, event.at_ns // _NS_PER_MS
     is_yes = market.winner == "YES"
-    body = {
+    body: dict[str, object] = {
         "id": market.question_id,
         "market": market.condition_id,
         "assets_ids": [market.yes_token, market.no_token],
         "winning_asset_id": market.token(is_yes) if market.winner else "",
         "winning_outcome": market.outcome(is_yes) if market.winner else "",
+        "event_message": _event_message(market),
         "tags": [],
-        "timestamp": str(event.at_ns // _NS_PER_MS),
+        "timestamp": str(at_ms),
         "event_type": "market_resolved",
     }
-    return MarketFrame(
-        tokens=(market.yes_token, market.no_token), text=msgspec.json.encode(body).decode(), is_custom=True
-    )
+    text = msgspec.json.encode(body).decode()
+    return MarketFrame(tokens=(market.yes_token, market.no_token), text=text, at_ms=at_ms, is_custom=True)
 
 
 def fee_rate_bps(market: ListedMarket) -> str:

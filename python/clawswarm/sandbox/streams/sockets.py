@@ -7,7 +7,9 @@ from contextlib import suppress
 import msgspec
 from aiohttp import WSMessage, WSMsgType, web
 
-from clawswarm.sandbox.streams.hubs import PRICE_TOPIC, MarketListener, Outbox, PriceListener, UserListener
+from clawswarm.sandbox.faults import Channel
+from clawswarm.sandbox.streams.hubs import PRICE_TOPIC, MarketListener, PriceListener, UserListener
+from clawswarm.sandbox.streams.outbox import Outbox
 from clawswarm.sandbox.venue import Venue
 
 _NS_PER_S = 1_000_000_000
@@ -15,6 +17,9 @@ _NS_PER_MS = 1_000_000
 _LARGEST_FRAME_BYTES = 1 << 20
 _BLACK_HOLE_POLL_S = 0.02
 _GOING_AWAY = 1001
+_NORMAL = 1000
+_ABNORMAL = 1006
+_POLICY = 1008
 
 
 class _MarketMessage(msgspec.Struct):
@@ -78,57 +83,48 @@ class VenueSockets:
 
     async def market(self, request: web.Request) -> web.WebSocketResponse:
         """Public books and trades."""
-        await self._black_hole_over()
+        await self._black_hole_over("market", request)
         listener = MarketListener()
         hub = self._venue.market_hub
         hub.listeners.add(listener)
+        expiry = self._expect_subscription(listener.outbox)
+
+        def hear(text: str) -> None:
+            try:
+                asked = msgspec.json.decode(text, type=_MarketMessage)
+            except (msgspec.MsgspecError, RecursionError):
+                return
+            if asked.custom_feature_enabled is not None:
+                listener.has_custom_features = asked.custom_feature_enabled
+            if asked.operation == "unsubscribe":
+                hub.unsubscribe(listener, asked.assets_ids)
+            elif asked.operation == "subscribe" or asked.type.lower() == "market":
+                expiry()
+                hub.subscribe(listener, asked.assets_ids, self._venue.exchange.tokens)
 
         async def receive(socket: web.WebSocketResponse) -> None:
             async for message in socket:
-                if not listener.is_swallowed:
-                    await self._market_message(listener, socket, message)
-            if listener.is_swallowed:
-                await self._black_hole_over()
+                text = await _plain_text(socket, listener.outbox, message)
+                if text is not None:
+                    hear(text)
+            if listener.outbox.is_swallowed:
+                await self._black_hole_over("market", request)
 
         try:
-            return await self._serve(request, listener.outbox, receive)
+            return await self._serve("market", request, listener.outbox, receive)
         finally:
+            expiry()
             hub.drop(listener)
-
-    async def _market_message(
-        self, listener: MarketListener, socket: web.WebSocketResponse, message: WSMessage
-    ) -> None:
-        if message.type is WSMsgType.PING:
-            await socket.pong(message.data)
-        if message.type is not WSMsgType.TEXT:
-            return
-        if message.data == "PING":
-            listener.outbox.put("PONG")
-            return
-        try:
-            asked = msgspec.json.decode(message.data, type=_MarketMessage)
-        except (msgspec.MsgspecError, RecursionError):
-            return
-        if asked.custom_feature_enabled is not None:
-            listener.has_custom_features = asked.custom_feature_enabled
-        hub, exchange = self._venue.market_hub, self._venue.exchange
-        if asked.operation == "unsubscribe":
-            hub.unsubscribe(listener, asked.assets_ids)
-        elif asked.operation == "subscribe" or asked.type.lower() == "market":
-            hub.subscribe(listener, asked.assets_ids, exchange.tokens)
-
-    async def _black_hole_over(self) -> None:
-        # Polled, since the control port may end the hole early or make it longer.
-        while left_ns := self._venue.faults.black_hole_left_ns(self._now_ns()):  # noqa: ASYNC110
-            await asyncio.sleep(min(_BLACK_HOLE_POLL_S, left_ns / _NS_PER_S))
 
     # --- user -----------------------------------------------------------------------------------
 
     async def user(self, request: web.Request) -> web.WebSocketResponse:
         """Orders and trades of one key; wrong credentials close the connection."""
+        await self._black_hole_over("user", request)
         outbox = Outbox()
         listener: UserListener | None = None
         hub = self._venue.user_hub
+        expiry = self._expect_subscription(outbox)
 
         async def receive(socket: web.WebSocketResponse) -> None:
             nonlocal listener
@@ -144,11 +140,15 @@ class VenueSockets:
                 elif (listener := self._authenticate(asked, outbox)) is None:
                     return
                 else:
+                    expiry()
                     hub.add(listener)
+            if outbox.is_swallowed:
+                await self._black_hole_over("user", request)
 
         try:
-            return await self._serve(request, outbox, receive)
+            return await self._serve("user", request, outbox, receive)
         finally:
+            expiry()
             if listener is not None:
                 hub.drop(listener)
 
@@ -188,7 +188,7 @@ class VenueSockets:
                     listener.symbols = set()
 
         try:
-            return await self._serve(request, listener.outbox, receive)
+            return await self._serve("prices", request, listener.outbox, receive)
         finally:
             hub.listeners.discard(listener)
 
@@ -196,6 +196,7 @@ class VenueSockets:
 
     async def _serve(
         self,
+        channel: str,
         request: web.Request,
         outbox: Outbox,
         receive: Callable[[web.WebSocketResponse], Coroutine[None, None, None]],
@@ -205,28 +206,49 @@ class VenueSockets:
             autoping=False, autoclose=False, compress=False, max_msg_size=_LARGEST_FRAME_BYTES
         )
         await socket.prepare(request)
+        connections = self._venue.connections
+        connections.add(channel, outbox)
         self._open.add(socket)
         writing = asyncio.create_task(_write(socket, outbox))
         reading = asyncio.create_task(receive(socket))
         try:
             await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
-            if outbox.has_overflowed and request.transport is not None:
+            is_cut = outbox.has_overflowed or outbox.closing_code == _ABNORMAL
+            if is_cut and request.transport is not None:
                 request.transport.abort()
         finally:
+            connections.discard(channel, outbox)
             self._open.discard(socket)
             for task in (writing, reading):
                 task.cancel()
             await asyncio.gather(writing, reading, return_exceptions=True)
         with suppress(ConnectionError, RuntimeError):
-            await socket.close()
+            await socket.close(code=outbox.closing_code or _NORMAL)
         return socket
+
+    def _expect_subscription(self, outbox: Outbox) -> Callable[[], None]:
+        """Drop the client unless the returned function is called in time."""
+        timeout_s = self._venue.settings.subscribe_timeout_s
+        if not timeout_s:
+            return lambda: None
+        return asyncio.get_running_loop().call_later(timeout_s, outbox.close, _POLICY).cancel
+
+    async def _black_hole_over(self, channel: Channel, request: web.Request) -> None:
+        """Wait for the end of a black hole, or for the client to give up."""
+        # Polled, since the control port may end the hole early or make it longer.
+        while self._venue.faults.black_hole_left_ns(self._now_ns(), channel):
+            if request.transport is None or request.transport.is_closing():
+                return
+            await asyncio.sleep(_BLACK_HOLE_POLL_S)
 
 
 async def _write(socket: web.WebSocketResponse, outbox: Outbox) -> None:
     with suppress(ConnectionError, RuntimeError):
-        while not outbox.has_overflowed:
+        while outbox.is_open:
             for text in await outbox.take():
                 await socket.send_str(text)
+                if not outbox.is_open:
+                    return
 
 
 def _symbols(asked: _PriceMessage) -> set[str] | None:
@@ -246,6 +268,8 @@ def _symbols(asked: _PriceMessage) -> set[str] | None:
 
 def _change_markets(listener: UserListener, asked: _UserMessage) -> None:
     named = set(asked.markets or ())
+    if not named:
+        return
     if asked.operation == "subscribe":
         listener.markets = named if listener.markets is None else listener.markets | named
     elif asked.operation == "unsubscribe" and listener.markets is not None:
@@ -253,7 +277,9 @@ def _change_markets(listener: UserListener, asked: _UserMessage) -> None:
 
 
 async def _plain_text(socket: web.WebSocketResponse, outbox: Outbox, message: WSMessage) -> str | None:
-    """The text of a message that is not a PING; PINGs are answered here."""
+    """The text of a message that is not a PING; PINGs are answered here. A black hole hears nothing."""
+    if outbox.is_swallowed:
+        return None
     if message.type is WSMsgType.PING:
         await socket.pong(message.data)
     if message.type is not WSMsgType.TEXT:

@@ -1,0 +1,151 @@
+"""Routes that steer the venue: engine modes, ticks and ends of markets, tiers."""
+
+from typing import Literal
+
+import msgspec
+
+from clawswarm.model.errors import WireFault
+from clawswarm.model.units import parse_price_e4
+from clawswarm.sandbox.control.route import Unusable, route, until_ns
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.identity.eip712 import Malformed, checksum_address
+from clawswarm.sandbox.rest.buckets import TIERS
+from clawswarm.sandbox.rest.modes import POST_ONLY_AFTER_RESTART_S, EngineMode
+from clawswarm.sandbox.venue import Venue
+
+_OK = {"ok": True}
+_TICKS_E4 = (1000, 100, 50, 25, 10, 1)
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Unknown keys are refused."""
+
+
+class Restart(_Body, frozen=True, kw_only=True):
+    """How long 425 lasts, and the post-only mode behind it."""
+
+    seconds: float = 90
+    post_only_seconds: float = POST_ONLY_AFTER_RESTART_S
+
+
+class Mode(_Body, frozen=True, kw_only=True):
+    """Which mode, and how long; null until the next change."""
+
+    mode: EngineMode
+    seconds: float | None = None
+
+
+class Tick(_Body, frozen=True, kw_only=True):
+    """The new tick of a market."""
+
+    market: str
+    tick: str
+
+
+class Close(_Body, frozen=True, kw_only=True):
+    """The end of a market."""
+
+    market: str
+    winner: Literal["YES", "NO"] | None = None
+
+
+class Tier(_Body, frozen=True, kw_only=True):
+    """Whose tier."""
+
+    address: str
+    tier: str
+
+
+def restart(venue: Venue, now_ns: int, body: Restart) -> object:
+    """Restart the engine."""
+    restart_ns = until_ns(body.seconds, now_ns) - now_ns
+    post_only_ns = until_ns(body.post_only_seconds, now_ns) - now_ns
+    venue.modes.restart(now_ns, restart_ns, post_only_ns)
+    return _OK
+
+
+def mode(venue: Venue, now_ns: int, body: Mode) -> object:
+    """Switch the engine's mode."""
+    end_ns = None if body.seconds is None else until_ns(body.seconds, now_ns)
+    venue.modes.set(body.mode, end_ns)
+    return _OK
+
+
+def tick(venue: Venue, now_ns: int, body: Tick) -> object:
+    """Change a market's tick."""
+    market = _open_market(venue, body.market)
+    try:
+        tick_e4 = parse_price_e4(body.tick)
+    except WireFault as fault:
+        raise Unusable(str(fault)) from fault
+    if tick_e4 not in _TICKS_E4:
+        raise Unusable("tick must be one of 0.1, 0.01, 0.005, 0.0025, 0.001, 0.0001")
+    venue.publish(venue.exchange.change_tick(market, tick_e4, now_ns))
+    return _OK
+
+
+def close(venue: Venue, now_ns: int, body: Close) -> object:
+    """Close a market."""
+    market = _open_market(venue, body.market)
+    venue.publish(venue.exchange.close_market(market, body.winner, now_ns))
+    return _OK
+
+
+def tier(venue: Venue, now_ns: int, body: Tier) -> object:
+    """Move a signer to a tier."""
+    if body.tier not in TIERS:
+        raise Unusable(f"tier must be one of: {', '.join(TIERS)}")
+    try:
+        address = checksum_address(body.address)
+    except Malformed as fault:
+        raise Unusable("an address is 0x and 40 hexadecimal digits") from fault
+    venue.buckets.set_tier(address.lower(), body.tier, now_ns)
+    return _OK
+
+
+def _open_market(venue: Venue, condition_id: str) -> ListedMarket:
+    market = venue.exchange.markets.get(condition_id)
+    if market is None or not market.is_open:
+        raise Unusable("market must be the condition id of an open market")
+    return market
+
+
+ROUTES = (
+    route(
+        "POST",
+        "/engine/restart",
+        Restart(),
+        "order and cancel requests answer 425 for `seconds`, then only post-only orders and cancels are taken "
+        "for `post_only_seconds`",
+        restart,
+    ),
+    route(
+        "POST",
+        "/engine/mode",
+        Mode(mode=EngineMode.CANCEL_ONLY, seconds=5),
+        "the engine is normal, restarting, post-only, cancel-only or disabled for `seconds` (null: until the "
+        "next change)",
+        mode,
+    ),
+    route(
+        "POST",
+        "/markets/tick",
+        Tick(market="0x<condition id>", tick="0.001"),
+        "the market trades in other steps; tick_size_change is sent; resting orders keep their prices",
+        tick,
+    ),
+    route(
+        "POST",
+        "/markets/close",
+        Close(market="0x<condition id>", winner="YES"),
+        "the market closes: orders are cancelled, market_resolved is sent; winner null leaves it open",
+        close,
+    ),
+    route(
+        "POST",
+        "/accounts/tier",
+        Tier(address="0x<signer>", tier="elite"),
+        "the signer's order and cancel buckets are those of the tier, and full",
+        tier,
+    ),
+)

@@ -1,0 +1,26 @@
+"""Whether a resting order scores for liquidity rewards now: size, distance from the midpoint, age (§8).
+
+The midpoint is size-cut-off-adjusted: only levels of at least the market's reward minimum count.
+"""
+
+from clawswarm.sandbox.exchange.book import BookSide, Order, UnifiedBook
+
+_NS_PER_S = 1_000_000_000
+
+
+def is_scoring(order: Order, book: UnifiedBook, now_ns: int) -> bool:
+    """Whether a live order earns rewards at this moment."""
+    terms = order.market.rewards
+    if order.status != "LIVE" or not terms.is_on or order.remaining_e6 < terms.min_size_e6:
+        return False
+    if now_ns - order.created_ns < terms.min_age_s * _NS_PER_S:
+        return False
+    bid, ask = (_adjusted_touch(side, terms.min_size_e6) for side in (book.bids, book.asks))
+    if bid is None or ask is None:
+        return False
+    return abs(2 * order.yes_price_e4 - bid - ask) <= 2 * terms.max_spread_e4
+
+
+def _adjusted_touch(side: BookSide, min_size_e6: int) -> int | None:
+    large = (level.price_e4 for level in side.best_first() if level.total_e6 >= min_size_e6)
+    return next(large, None)
