@@ -1,4 +1,4 @@
-"""The whole Rust API on one screen: books out of frames, quotes out of book states.
+"""The whole Rust API on one screen: books out of frames, quotes out of book states, signed bytes out of orders.
 
 Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the YES frame; `_ms` is the venue's
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
@@ -6,7 +6,18 @@ clock. Source: rust/core; the binding in rust/python converts and nothing else.
 
 from typing import Self, final
 
-__all__ = ["BookTop", "Books", "MarketResolved", "Quote", "TradePrint", "quote"]
+__all__ = [
+    "BookTop",
+    "Books",
+    "Limits",
+    "MarketResolved",
+    "OrderSigner",
+    "Quote",
+    "TradePrint",
+    "amounts",
+    "cancel_body",
+    "quote",
+]
 
 @final
 class BookTop:
@@ -133,3 +144,120 @@ def quote(
     Never crosses the given touch. ValueError when a number is not finite or out of range or the touch is
     crossed. Formula and sources: rust/core/src/quoting.rs.
     """
+
+@final
+class OrderSigner:
+    """One account that signs orders and requests; no text of it shows its key.
+
+    `signature_type` 0 account, 1 proxy, 2 safe, 3 deposit wallet; `funder` is the wallet, None for type 0;
+    `session`: the key is a session signer of the deposit wallet. ValueError when they do not go together.
+    """
+
+    def __new__(
+        cls,
+        private_key: bytes,
+        chain_id: int,
+        signature_type: int,
+        funder: str | None,
+        session: bool = False,
+    ) -> Self: ...
+    @property
+    def address(self) -> str:
+        """Checksummed address of the key."""
+
+    def sign_order(
+        self,
+        token_id: str,
+        side: str,
+        maker_amount: int,
+        taker_amount: int,
+        salt: int,
+        timestamp_ms: int,
+        neg_risk: bool,
+        api_key: str,
+        post_only: bool,
+        order_type: str,
+        expiration_s: int,
+    ) -> tuple[str, bytes]:
+        """Order id and body of `POST /order`; amounts in 1e-6, `expiration_s` 0 unless the type is GTD.
+
+        ValueError when the venue would refuse its form, OverflowError when a number is beyond 64 bits.
+        """
+
+    def request_headers(
+        self,
+        api_key: str,
+        secret: str,
+        passphrase: str,
+        method: str,
+        path: str,
+        body: bytes,
+        timestamp_s: int,
+    ) -> dict[str, str]:
+        """L2 headers of one request; `path` without query. ValueError when the secret is not base64."""
+
+    def login_headers(self, timestamp_s: int, nonce: int) -> dict[str, str]:
+        """L1 headers, for the key endpoints alone."""
+
+def amounts(price_e4: int, size_e6: int, side: str, tick_e4: int) -> tuple[int, int]:
+    """Maker and taker amount of a limit order in 1e-6, the size rounded down to hundredths of a share.
+
+    ValueError when the price is off the grid, the tick none, or nothing is left of the size.
+    """
+
+def cancel_body(order_ids: list[str]) -> bytes:
+    """Body of `DELETE /orders`; ValueError when there are no ids, or more than 1,000, or one is none."""
+
+@final
+class Limits:
+    """What may still be sent: windows of requests, buckets of orders and cancels, cancels first.
+
+    `place_requests` are the windows of 10 s and 600 s; a request may arrive `jitter_ns` earlier or later than
+    planned. What is asked for is paid for when it is allowed; a refusal costs nothing. `open` counts the orders
+    open or under way. Rules and sources: rust/core/src/limits.
+    """
+
+    def __new__(cls, tier: str, place_requests: tuple[int, int], jitter_ns: int, now_ns: int) -> Self: ...
+    def place(self, orders: int, open: int, now_ns: int) -> str | None:
+        """Pay for one place request; the limit it meets when it may not be sent."""
+
+    def cancel(self, orders: int, now_ns: int) -> str | None:
+        """Pay for one cancel by id in the course of trading; the limit it meets when it may not be sent."""
+
+    def withdraw(self, orders: int, open: int, now_ns: int) -> str | None:
+        """Pay for withdrawing orders that must go: "ids", or "all" (a cancel-all) where tokens lack.
+
+        None only with nothing open, in the debt of an earlier cancel-all, or with a window full to the brim.
+        """
+
+    def withdraw_all(self, open: int, now_ns: int) -> bool:
+        """Pay for one cancel-all; False in debt, or with its window full to the brim."""
+
+    def settle(self, expected: int, cancelled: int, now_ns: int) -> None:
+        """A cancel-all that paid for `expected` orders has cancelled so many."""
+
+    def correct(
+        self,
+        is_cancel: bool,
+        remaining: str | None,
+        reset: str | None,
+        tier: str | None,
+        is_refused: bool,
+        venue_ms: int,
+        now_ns: int,
+    ) -> None:
+        """Take in the Poly-RateLimit headers of an answer (`is_refused`: 429); unreadable ones are ignored."""
+
+    def shadow_price(self, now_ns: int) -> float:
+        """What an order token is worth: 0 when all are left, 1 at half, rising as they go."""
+
+    @property
+    def highest_places(self) -> tuple[int, int]:
+        """The most place requests counted in 10 s and in 600 s."""
+
+    def tokens(self, now_ns: int) -> tuple[int, int]:
+        """Whole order and cancel tokens left, less the headroom; negative in debt."""
+
+    @property
+    def tier(self) -> str:
+        """The tier in force."""

@@ -1,5 +1,6 @@
 //! Integer units, the YES frame, and the only conversion from the decimals of a wire.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The price of certainty in 1e-4.
@@ -40,7 +41,8 @@ pub enum UnitError {
 }
 
 /// Side of an order or of an aggressor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Side {
     /// Pays to own shares.
     Buy,

@@ -2,13 +2,19 @@
 #![warn(missing_docs)]
 
 mod book;
+mod limits;
+mod order;
 mod quoting;
 
-/// The Rust core: books, features and quoting.
+/// The Rust core: books, features, quoting, orders and limits.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
     use crate::book::{BookTop, Books, MarketResolved, TradePrint};
+    #[pymodule_export]
+    use crate::limits::Limits;
+    #[pymodule_export]
+    use crate::order::{OrderSigner, amounts, cancel_body};
     #[pymodule_export]
     use crate::quoting::{Quote, quote};
 }

@@ -3,6 +3,8 @@
 mod books;
 mod decode;
 mod ladder;
+mod limits;
+mod order;
 mod quoting;
 mod units;
 mod venue;

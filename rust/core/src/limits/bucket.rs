@@ -1,0 +1,108 @@
+//! A token bucket that never promises more than the venue's own bucket holds when the request arrives.
+//!
+//! Requests sent within L arrive within L + 2J, J being the largest send jitter, so a bucket of
+//! burst − rate × 2J on this side keeps one of `burst` on the venue's side. That is the headroom.
+
+use super::tier::Rate;
+
+/// Parts of a token: a rate per second is then the same number of parts per nanosecond.
+pub(super) const TOKEN: i64 = 1_000_000_000;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bucket {
+    rate: Rate,
+    headroom: i64,
+    tokens: i64,
+    filled_ns: u64,
+    blocked_until_ns: u64,
+}
+
+impl Bucket {
+    pub fn new(rate: Rate, jitter_ns: u64, now_ns: u64) -> Self {
+        let mut bucket = Self {
+            rate,
+            headroom: 0,
+            tokens: 0,
+            filled_ns: now_ns,
+            blocked_until_ns: 0,
+        };
+        bucket.set_rate(rate, jitter_ns);
+        bucket.tokens = bucket.capacity();
+        bucket
+    }
+
+    /// Take another tier's rate; what is in the bucket stays, up to its new size.
+    pub fn set_rate(&mut self, rate: Rate, jitter_ns: u64) {
+        let twice_jitter = i64::try_from(jitter_ns.saturating_mul(2)).unwrap_or(i64::MAX);
+        self.rate = rate;
+        // At least a token is left of the burst, however large the jitter.
+        let most = (i64::from(rate.burst) - 1) * TOKEN;
+        self.headroom = twice_jitter.saturating_mul(rate.per_s.into()).min(most);
+        self.tokens = self.tokens.min(self.capacity());
+    }
+
+    /// Whole tokens at `now_ns`; negative in debt.
+    pub fn tokens(&self, now_ns: u64) -> i64 {
+        self.parts(now_ns).div_euclid(TOKEN)
+    }
+
+    /// Share of the bucket that is full at `now_ns`, never below one token.
+    pub fn fill(&self, now_ns: u64) -> f64 {
+        self.parts(now_ns).max(TOKEN) as f64 / self.capacity() as f64
+    }
+
+    /// Whole tokens when it is full.
+    pub fn size(&self) -> i64 {
+        self.capacity() / TOKEN
+    }
+
+    /// Take tokens out, or put them back where negative; into debt if need be.
+    pub fn take(&mut self, tokens: i64, now_ns: u64) {
+        self.tokens = self
+            .parts(now_ns)
+            .saturating_sub(tokens.saturating_mul(TOKEN))
+            .min(self.capacity());
+        self.filled_ns = self.filled_ns.max(now_ns);
+    }
+
+    /// The venue says less is left than we thought.
+    pub fn lower_to(&mut self, tokens: f64, now_ns: u64) {
+        // A cast saturates. No header may forbid cancels for longer than it takes to refill ten bursts.
+        let parts = (tokens * TOKEN as f64) as i64;
+        let parts = parts.max(-10 * i64::from(self.rate.burst) * TOKEN);
+        self.tokens = self.parts(now_ns).min(parts);
+        self.filled_ns = self.filled_ns.max(now_ns);
+    }
+
+    /// The venue floors its bucket at zero, so ours lies at most the headroom below.
+    pub fn forgive_debt(&mut self) {
+        self.tokens = self.tokens.max(-self.headroom);
+    }
+
+    pub fn block_until(&mut self, until_ns: u64) {
+        self.blocked_until_ns = self.blocked_until_ns.max(until_ns);
+    }
+
+    pub fn is_blocked(&self, now_ns: u64) -> bool {
+        now_ns < self.blocked_until_ns
+    }
+
+    pub fn words(&self) -> [u64; 3] {
+        [self.tokens as u64, self.filled_ns, self.blocked_until_ns]
+    }
+
+    pub fn restore(&mut self, words: [u64; 3]) {
+        self.tokens = (words[0] as i64).min(self.capacity());
+        [_, self.filled_ns, self.blocked_until_ns] = words;
+    }
+
+    fn parts(&self, now_ns: u64) -> i64 {
+        let elapsed = i64::try_from(now_ns.saturating_sub(self.filled_ns)).unwrap_or(i64::MAX);
+        let earned = elapsed.saturating_mul(self.rate.per_s.into());
+        self.tokens.saturating_add(earned).min(self.capacity())
+    }
+
+    fn capacity(&self) -> i64 {
+        i64::from(self.rate.burst) * TOKEN - self.headroom
+    }
+}

@@ -1,0 +1,381 @@
+//! What may still be sent: windows of requests per route and endpoint, buckets of orders and cancels per signer.
+//!
+//! ```text
+//! windows (an address, sliding)   POST /order 3,500 / 10 s, 36,000 / 600 s   DELETE /order 3,000, 30,000   …
+//! buckets (a signer, by tier)     orders and cancels, each rate × time up to a burst; Standard 40/60, 80/120
+//! cost                            a place or cancel 1 an order; cancel-all 1, and 1 more per cancelled order
+//! ```
+//!
+//! The venue counts when a request arrives, which is up to `jitter_ns` before or after its nominal time; `Window`
+//! and `Bucket` leave the headroom for that. A batch also counts against its single endpoint: a rule that matched
+//! by prefix would count it so.
+//!
+//! **Cancels come first.** The venue admits a cancel by id only while its bucket holds a token for each, a
+//! cancel-all for one token; the rest of that one is debited afterwards, into debt up to Gold, floored at zero
+//! from Platinum. So that everything open can always be withdrawn:
+//!
+//! ```text
+//! ordinary cancels  leave RESERVE of the bucket and of each window to the withdrawals
+//! places            only while  open + new ≤ cancel tokens − reserve + debt,  and the reserve is whole
+//!                   debt = what refills in MAX_DEBT_S where the tier has debt, else 0
+//! withdrawals       by id while the tokens last, else by cancel-all; never refused while an order is open
+//! ```
+//!
+//! From Platinum everything open can then be cancelled by id; below, a cancel-all leaves the bucket in debt for
+//! at most MAX_DEBT_S. Sources: polymarket.md §6.1 (the older set), §6.2, design.md §7.
+
+mod bucket;
+mod headers;
+mod request;
+mod tier;
+mod window;
+
+use bucket::Bucket;
+pub use headers::Headers;
+pub use request::{BucketName, Refusal, Request, Withdrawal};
+use request::{Endpoint, RESERVE, reserved};
+pub use tier::{Rate, Tier};
+use window::Window;
+pub use window::WindowLimit;
+
+/// How long a cancel-all may block later cancels.
+const MAX_DEBT_S: i64 = 1;
+const MAGIC: u64 = u64::from_le_bytes(*b"clawlim1");
+
+/// The venue's limits and how exactly we keep time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Assumed until a header says otherwise.
+    pub tier: Tier,
+    /// Addresses to send from.
+    pub routes: usize,
+    /// How much earlier or later than nominal a request can arrive.
+    pub jitter_ns: u64,
+    /// Requests to `POST /order` in 10 s and in 600 s.
+    pub place_requests: [u32; 2],
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            tier: Tier::Standard,
+            routes: 1,
+            jitter_ns: 50_000_000,
+            place_requests: Endpoint::PlaceOne.published(),
+        }
+    }
+}
+
+/// The limits of one signer over its routes; a route is a number below `LimitSettings::routes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    settings: LimitSettings,
+    tier: Tier,
+    orders: Bucket,
+    cancels: Bucket,
+    windows: Vec<Window>,
+}
+
+impl Limits {
+    /// Nothing has been sent yet.
+    #[must_use]
+    pub fn new(settings: LimitSettings, now_ns: u64) -> Self {
+        let jitter_ns = settings.jitter_ns;
+        let route = Endpoint::ALL.into_iter().flat_map(|endpoint| {
+            let requests = match endpoint {
+                Endpoint::PlaceOne => settings.place_requests,
+                _ => endpoint.published(),
+            };
+            [(requests[0], 10), (requests[1], 600)]
+                .map(|(requests, span_s)| Window::new(WindowLimit { requests, span_s }, jitter_ns))
+        });
+        let route: Vec<Window> = route.collect();
+        Self {
+            settings,
+            tier: settings.tier,
+            orders: Bucket::new(settings.tier.orders(), jitter_ns, now_ns),
+            cancels: Bucket::new(settings.tier.cancels(), jitter_ns, now_ns),
+            windows: vec![route; settings.routes.max(1)].concat(),
+        }
+    }
+
+    /// What was sent is not known: every counter is full, and only the withdrawals' reserve of requests is left.
+    #[must_use]
+    pub fn after_loss(settings: LimitSettings, now_ns: u64) -> Self {
+        let mut limits = Self::new(settings, now_ns);
+        for bucket in [&mut limits.orders, &mut limits.cancels] {
+            bucket.lower_to(0.0, now_ns);
+        }
+        for route in 0..settings.routes.max(1) {
+            for endpoint in Endpoint::ALL {
+                for window in limits.windows_of(route, endpoint) {
+                    let used = window.limit.requests - reserved(endpoint, window.limit);
+                    window.add(used, now_ns);
+                    window.highest = 0;
+                }
+            }
+        }
+        limits
+    }
+
+    /// Pay for a request that is about to be sent on a route; a refused one costs nothing.
+    ///
+    /// # Errors
+    /// When the venue could refuse it, or it would cost what a withdrawal may need.
+    pub fn admit(&mut self, route: usize, request: Request, now_ns: u64) -> Result<(), Refusal> {
+        let cancel_tokens = self.cancels.tokens(now_ns);
+        let reserve = self.reserve();
+        let (endpoint, bucket) = match request {
+            Request::Place { orders, .. } if orders > 1 => (Endpoint::PlaceMany, &self.orders),
+            Request::Place { .. } => (Endpoint::PlaceOne, &self.orders),
+            Request::Cancel { orders } if orders > 1 => (Endpoint::CancelMany, &self.cancels),
+            Request::Cancel { .. } => (Endpoint::CancelOne, &self.cancels),
+            Request::CancelMarket { .. } => (Endpoint::CancelMarket, &self.cancels),
+        };
+        if bucket.is_blocked(now_ns) {
+            return Err(Refusal::Blocked);
+        }
+        let (what, asked, left) = match request {
+            Request::Place { orders, .. } => ("orders", orders, self.orders.tokens(now_ns)),
+            Request::Cancel { orders } => ("cancels", orders, cancel_tokens - reserve),
+            Request::CancelMarket { open } => ("cancels", open.saturating_add(1), cancel_tokens - reserve),
+        };
+        if left < i64::from(asked) {
+            return Err(Refusal::Tokens { what, asked, left });
+        }
+        if let Request::Place { orders, open } = request {
+            let debt = if self.tier.has_debt() {
+                MAX_DEBT_S * i64::from(self.tier.cancels().per_s)
+            } else {
+                0
+            };
+            let would_be_open = i64::from(open) + i64::from(orders);
+            let allowed = if cancel_tokens > reserve {
+                cancel_tokens - reserve + debt
+            } else {
+                0
+            };
+            if would_be_open > allowed {
+                return Err(Refusal::TooManyOpen {
+                    open: would_be_open,
+                    allowed,
+                });
+            }
+        }
+        self.pay_window(route, endpoint, true, now_ns)?;
+        let bucket = if endpoint.is_place() {
+            &mut self.orders
+        } else {
+            &mut self.cancels
+        };
+        bucket.take(asked.into(), now_ns);
+        Ok(())
+    }
+
+    /// Pay for withdrawing `orders` of the `open` ones; by id if the tokens last, else everything.
+    ///
+    /// # Errors
+    /// Only with nothing open, in the debt of an earlier withdrawal, or when a window is full to the brim.
+    pub fn withdraw(
+        &mut self,
+        route: usize,
+        orders: u32,
+        open: u32,
+        now_ns: u64,
+    ) -> Result<Withdrawal, Refusal> {
+        let left = self.cancels.tokens(now_ns);
+        let endpoint = if orders > 1 {
+            Endpoint::CancelMany
+        } else {
+            Endpoint::CancelOne
+        };
+        // By id only if a token is left for those that stay open.
+        let needed = i64::from(orders) + i64::from(open > orders);
+        if orders == 0 || left < needed || self.pay_window(route, endpoint, false, now_ns).is_err() {
+            return self.withdraw_all(route, open, now_ns).map(|()| Withdrawal::All);
+        }
+        self.cancels.take(orders.into(), now_ns);
+        Ok(Withdrawal::ByIds)
+    }
+
+    /// Pay for one cancel-all with `open` orders open or under way; tell `settle` what it cancelled.
+    ///
+    /// # Errors
+    /// In the debt of an earlier withdrawal, or when its window is full to the brim.
+    pub fn withdraw_all(&mut self, route: usize, open: u32, now_ns: u64) -> Result<(), Refusal> {
+        let left = self.cancels.tokens(now_ns);
+        if left < 1 {
+            return Err(Refusal::Tokens {
+                what: "cancels",
+                asked: 1,
+                left,
+            });
+        }
+        self.pay_window(route, Endpoint::CancelAll, false, now_ns)?;
+        self.debit(i64::from(open) + 1, now_ns);
+        Ok(())
+    }
+
+    /// A cancel-all or cancel-market that paid for `expected` orders has cancelled so many.
+    pub fn settle(&mut self, expected: u32, cancelled: u32, now_ns: u64) {
+        self.debit(i64::from(cancelled) - i64::from(expected), now_ns);
+    }
+
+    /// Take in what the venue says of a bucket; `venue_ms` is its clock, `now_ns` ours.
+    pub fn correct(&mut self, name: BucketName, headers: &Headers<'_>, venue_ms: u64, now_ns: u64) {
+        let report = headers.report(venue_ms);
+        if let Some(tier) = report.tier {
+            self.set_tier(tier, now_ns);
+        }
+        let bucket = match name {
+            BucketName::Orders => &mut self.orders,
+            BucketName::Cancels => &mut self.cancels,
+        };
+        if let Some(remaining) = report.remaining {
+            bucket.lower_to(remaining, now_ns);
+        }
+        if let Some(wait_ns) = report.wait_ns {
+            bucket.block_until(now_ns.saturating_add(wait_ns));
+        }
+    }
+
+    /// What an order token is worth, in units of its worth when half of it all is left.
+    ///
+    /// size / tokens − 1, the marginal price of a logarithmic barrier, of whichever is scarcest: the order bucket
+    /// or a window of places on any route. 0 when full, 1 at half, finite when empty.
+    pub fn shadow_price(&mut self, now_ns: u64) -> f64 {
+        let mut fill = self.orders.fill(now_ns);
+        for route in 0..self.settings.routes.max(1) {
+            for window in self.windows_of(route, Endpoint::PlaceOne) {
+                let size = f64::from(window.limit.requests.max(1));
+                fill = fill.min(f64::from(window.free(now_ns).max(1)) / size);
+            }
+        }
+        (1.0 / fill - 1.0).max(0.0)
+    }
+
+    /// The most place requests any route has had in its 10 s and 600 s windows, as this side counts.
+    #[must_use]
+    pub fn highest_places(&self) -> [u32; 2] {
+        let per_route = 2 * Endpoint::ALL.len();
+        let highest = |index: usize| {
+            let routes = self.windows.chunks(per_route);
+            routes.map(|windows| windows[index].highest).max().unwrap_or(0)
+        };
+        [highest(0), highest(1)]
+    }
+
+    /// Whole tokens of a bucket, less the headroom; negative in debt.
+    #[must_use]
+    pub fn tokens(&self, name: BucketName, now_ns: u64) -> i64 {
+        match name {
+            BucketName::Orders => self.orders.tokens(now_ns),
+            BucketName::Cancels => self.cancels.tokens(now_ns),
+        }
+    }
+
+    /// The tier in force.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// All counters as plain numbers, for a file that outlives the process.
+    #[must_use]
+    pub fn save(&self, now_ns: u64) -> Vec<u64> {
+        let tier = Tier::ALL.iter().position(|tier| *tier == self.tier);
+        let mut words = vec![MAGIC, now_ns, tier.unwrap_or(0) as u64];
+        words.extend(self.orders.words());
+        words.extend(self.cancels.words());
+        words.extend(self.windows.iter().flat_map(Window::words));
+        words.push(checksum(&words));
+        words
+    }
+
+    /// Go on with saved counters; where they are not whole, or from the future, they count as full.
+    #[must_use]
+    pub fn restore(settings: LimitSettings, words: &[u64], now_ns: u64) -> Self {
+        Self::read(settings, words, now_ns).unwrap_or_else(|| Self::after_loss(settings, now_ns))
+    }
+
+    fn read(settings: LimitSettings, words: &[u64], now_ns: u64) -> Option<Self> {
+        let (sum, words) = words.split_last()?;
+        let (&[magic, saved_ns, tier], rest) = words.split_first_chunk()?;
+        let (orders, rest) = rest.split_first_chunk()?;
+        let (cancels, mut rest) = rest.split_first_chunk()?;
+        if *sum != checksum(words) || magic != MAGIC || saved_ns > now_ns {
+            return None;
+        }
+        let mut limits = Self::new(settings, now_ns);
+        limits.set_tier(*Tier::ALL.get(usize::try_from(tier).ok()?)?, now_ns);
+        limits.orders.restore(*orders);
+        limits.cancels.restore(*cancels);
+        for window in &mut limits.windows {
+            let (own, others) = rest.split_at_checked(window.words_len())?;
+            if !window.restore(own) {
+                return None;
+            }
+            rest = others;
+        }
+        rest.is_empty().then_some(limits)
+    }
+
+    fn set_tier(&mut self, tier: Tier, now_ns: u64) {
+        // Earned until now at the old rate.
+        self.orders.take(0, now_ns);
+        self.cancels.take(0, now_ns);
+        self.tier = tier;
+        self.orders.set_rate(tier.orders(), self.settings.jitter_ns);
+        self.cancels.set_rate(tier.cancels(), self.settings.jitter_ns);
+    }
+
+    fn reserve(&self) -> i64 {
+        (self.cancels.size() / i64::from(RESERVE)).max(1)
+    }
+
+    fn debit(&mut self, tokens: i64, now_ns: u64) {
+        self.cancels.take(tokens, now_ns);
+        if !self.tier.has_debt() {
+            self.cancels.forgive_debt();
+        }
+    }
+
+    fn pay_window(
+        &mut self,
+        route: usize,
+        endpoint: Endpoint,
+        is_ordinary: bool,
+        now_ns: u64,
+    ) -> Result<(), Refusal> {
+        for counted in endpoint.counted_at() {
+            for window in self.windows_of(route, *counted) {
+                let kept = if is_ordinary {
+                    reserved(*counted, window.limit)
+                } else {
+                    0
+                };
+                if window.free(now_ns) <= kept {
+                    let (name, limit) = (counted.as_str(), window.limit);
+                    return Err(Refusal::Window { name, limit });
+                }
+            }
+        }
+        for counted in endpoint.counted_at() {
+            for window in self.windows_of(route, *counted) {
+                window.add(1, now_ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn windows_of(&mut self, route: usize, endpoint: Endpoint) -> &mut [Window] {
+        let first = 2 * (route * Endpoint::ALL.len() + endpoint as usize);
+        &mut self.windows[first..first + 2]
+    }
+}
+
+fn checksum(words: &[u64]) -> u64 {
+    words.iter().fold(MAGIC, |sum, word| {
+        (sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+    })
+}

@@ -1,0 +1,519 @@
+//! The limits against a naive venue that counts requests when they arrive.
+
+use claw_core::limits::{BucketName, Headers, LimitSettings, Limits, Refusal, Request, Tier, Withdrawal};
+use proptest::prelude::*;
+
+const MS: u64 = 1_000_000;
+const S: u64 = 1_000 * MS;
+const JITTER_NS: u64 = 50 * MS;
+/// Sends begin here, so that an early arrival is still after time zero.
+const START: u64 = 10 * S;
+
+const fn settings(tier: Tier, place_requests: [u32; 2]) -> LimitSettings {
+    LimitSettings {
+        tier,
+        routes: 1,
+        jitter_ns: JITTER_NS,
+        place_requests,
+    }
+}
+
+/// A request as the venue sees it.
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    Place(u32),
+    Cancel(u32),
+    /// One token at first, then one for each cancelled order.
+    CancelMany(u32),
+}
+
+/// The venue: exact windows of places and token buckets in parts of 1e-9.
+struct Venue {
+    tier: Tier,
+    place_requests: [u32; 2],
+    places: Vec<u64>,
+    orders: (i128, u64),
+    cancels: (i128, u64),
+}
+
+impl Venue {
+    fn new(tier: Tier, place_requests: [u32; 2]) -> Self {
+        let full = |burst: u32| (i128::from(burst) * 1_000_000_000, 0);
+        Self {
+            tier,
+            place_requests,
+            places: Vec::new(),
+            orders: full(tier.orders().burst),
+            cancels: full(tier.cancels().burst),
+        }
+    }
+
+    /// Whether the venue accepts it.
+    fn accepts(&mut self, arrival: Arrival, at_ns: u64) -> bool {
+        const TOKEN: i128 = 1_000_000_000;
+        let (orders, cancels) = (self.tier.orders(), self.tier.cancels());
+        for (bucket, rate) in [(&mut self.orders, orders), (&mut self.cancels, cancels)] {
+            let earned = i128::from(at_ns - bucket.1) * i128::from(rate.per_s);
+            *bucket = ((bucket.0 + earned).min(i128::from(rate.burst) * TOKEN), at_ns);
+        }
+        let (bucket, cost) = match arrival {
+            Arrival::Place(orders) => (&mut self.orders, orders),
+            Arrival::Cancel(orders) => (&mut self.cancels, orders),
+            Arrival::CancelMany(_) => (&mut self.cancels, 1),
+        };
+        if bucket.0 < i128::from(cost) * TOKEN {
+            return false;
+        }
+        bucket.0 -= i128::from(cost) * TOKEN;
+        match arrival {
+            Arrival::Place(_) => {
+                self.places.push(at_ns);
+                [10, 600]
+                    .into_iter()
+                    .zip(self.place_requests)
+                    .all(|(span_s, limit)| {
+                        // In order of arrival, so the old ones are in front.
+                        let before = self.places.partition_point(|place| at_ns - *place > span_s * S);
+                        self.places.len() - before <= limit as usize
+                    })
+            }
+            Arrival::Cancel(_) => true,
+            Arrival::CancelMany(cancelled) => {
+                self.cancels.0 -= i128::from(cancelled) * TOKEN;
+                if !self.tier.has_debt() {
+                    self.cancels.0 = self.cancels.0.max(0);
+                }
+                true
+            }
+        }
+    }
+
+    /// Which of these the venue refuses, in the order in which they arrive.
+    fn refused(mut self, mut arrivals: Vec<(u64, Arrival)>) -> Vec<(u64, Arrival)> {
+        arrivals.sort_by_key(|(at_ns, _)| *at_ns);
+        arrivals.retain(|(at_ns, arrival)| !self.accepts(*arrival, *at_ns));
+        arrivals
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Place(u32),
+    Cancel(u32),
+    CancelMarket(u32),
+    Withdraw(u32),
+    WithdrawAll,
+}
+
+fn wishes(with_withdrawals: bool) -> impl Strategy<Value = Vec<(u64, u64, Wish, u32)>> {
+    let pause_ms = prop_oneof![Just(0_u64), 0..40_u64, 0..2_000_u64, 0..700_000_u64];
+    let places = (1..=15_u32).prop_map(Wish::Place);
+    let cancels = prop_oneof![
+        (1..60_u32).prop_map(Wish::Cancel),
+        (0..80_u32).prop_map(Wish::CancelMarket)
+    ];
+    let wish = if with_withdrawals {
+        let withdrawals = prop_oneof![(1..200_u32).prop_map(Wish::Withdraw), Just(Wish::WithdrawAll)];
+        prop_oneof![6 => places, 2 => cancels, 1 => withdrawals].boxed()
+    } else {
+        prop_oneof![3 => places, 2 => cancels].boxed()
+    };
+    // Pause, arrival within ± the jitter, what, and how often in a row.
+    prop::collection::vec((pause_ms, 0..=2 * JITTER_NS, wish, 1..12_u32), 1..120)
+}
+
+fn tiers() -> impl Strategy<Value = Tier> {
+    prop::sample::select(vec![Tier::Standard, Tier::Gold, Tier::Platinum, Tier::Elite])
+}
+
+proptest! {
+    #[test]
+    fn the_venue_refuses_nothing_that_was_admitted(
+        tier in tiers(),
+        windows in prop::sample::select(vec![[3_500, 36_000], [12, 30], [40, 41]]),
+        wishes in wishes(false),
+    ) {
+        let mut limits = Limits::new(settings(tier, windows), START);
+        let (mut now, mut open, mut sent) = (START, 0_u32, Vec::new());
+        for (pause_ms, lag_ns, wish, times) in wishes {
+            now += pause_ms * MS;
+            for _ in 0..times {
+                let arrives = now - JITTER_NS + lag_ns;
+                let (request, arrival) = match wish {
+                    Wish::Place(orders) => (Request::Place { orders, open }, Arrival::Place(orders)),
+                    Wish::CancelMarket(of) => {
+                        let of = of.min(open);
+                        (Request::CancelMarket { open: of }, Arrival::CancelMany(of))
+                    }
+                    Wish::Cancel(orders) => {
+                        let orders = orders.min(open).max(1);
+                        (Request::Cancel { orders }, Arrival::Cancel(orders))
+                    }
+                    Wish::Withdraw(_) | Wish::WithdrawAll => unreachable!("not among these wishes"),
+                };
+                if limits.admit(0, request, now).is_ok() {
+                    sent.push((arrives, arrival));
+                    open = match arrival {
+                        Arrival::Place(orders) => open + orders,
+                        Arrival::Cancel(orders) | Arrival::CancelMany(orders) => open.saturating_sub(orders),
+                    };
+                }
+            }
+        }
+        prop_assert_eq!(Venue::new(tier, windows).refused(sent).len(), 0);
+    }
+
+    #[test]
+    fn whatever_is_open_can_always_be_withdrawn(tier in tiers(), wishes in wishes(true)) {
+        let windows = [3_500, 36_000];
+        let mut limits = Limits::new(settings(tier, windows), START);
+        let (mut now, mut open, mut sent, mut has_overtaken) = (START, 0_u32, Vec::new(), false);
+        for (pause_ms, lag_ns, wish, times) in wishes {
+            now += pause_ms * MS;
+            let arrives = now - JITTER_NS + lag_ns;
+            for _ in 0..times {
+                match wish {
+                    Wish::Place(orders) => {
+                        if limits.admit(0, Request::Place { orders, open }, now).is_ok() {
+                            sent.push((arrives, Arrival::Place(orders)));
+                            open += orders;
+                        }
+                    }
+                    Wish::Cancel(orders) | Wish::CancelMarket(orders) => {
+                        let orders = orders.min(open);
+                        if orders > 0 && limits.admit(0, Request::Cancel { orders }, now).is_ok() {
+                            sent.push((arrives, Arrival::Cancel(orders)));
+                            open -= orders;
+                        }
+                    }
+                    Wish::Withdraw(_) | Wish::WithdrawAll if open == 0 => {}
+                    Wish::Withdraw(orders) => {
+                        let orders = orders.min(open);
+                        match limits.withdraw(0, orders, open, now) {
+                            Ok(Withdrawal::ByIds) => {
+                                sent.push((arrives, Arrival::Cancel(orders)));
+                                open -= orders;
+                            }
+                            Ok(Withdrawal::All) => {
+                                sent.push((arrives, Arrival::CancelMany(open)));
+                                (open, has_overtaken) = (0, true);
+                            }
+                            Err(refusal) => prop_assert!(false, "{open} open: {refusal}"),
+                        }
+                    }
+                    Wish::WithdrawAll => {
+                        let paid = limits.withdraw_all(0, open, now);
+                        prop_assert!(paid.is_ok(), "{open} open: {paid:?}");
+                        sent.push((arrives, Arrival::CancelMany(open)));
+                        (open, has_overtaken) = (0, true);
+                    }
+                }
+            }
+            // What one second pays back, or the headroom where the venue floors the bucket at zero.
+            let rate = i64::from(tier.cancels().per_s);
+            let debt = if tier.has_debt() { rate } else { rate / 10 };
+            prop_assert!(limits.tokens(BucketName::Cancels, now) >= -debt);
+        }
+        // A cancel-all that overtakes earlier cancels makes them moot; a place is never refused.
+        let refused = Venue::new(tier, windows).refused(sent);
+        let places = refused.iter().filter(|(_, arrival)| matches!(arrival, Arrival::Place(_)));
+        prop_assert_eq!(places.count(), 0);
+        if !has_overtaken {
+            prop_assert_eq!(refused.len(), 0);
+        }
+    }
+
+    #[test]
+    fn saved_counters_go_on_where_they_were(wishes in wishes(false), cut in 0..4_000_usize, bit in 0..64_u32) {
+        let settings = settings(Tier::Gold, [12, 30]);
+        let (mut limits, mut now) = (Limits::new(settings, START), START);
+        for (pause_ms, _, wish, _) in wishes {
+            now += pause_ms * MS;
+            if let Wish::Place(orders) = wish {
+                // A refusal changes nothing that is saved.
+                let _ = limits.admit(0, Request::Place { orders, open: 0 }, now);
+            }
+        }
+        let words = limits.save(now);
+        let mut restored = Limits::restore(settings, &words, now);
+        prop_assert_eq!(&restored.save(now), &words);
+        for _ in 0..3 {
+            let request = Request::Place { orders: 1, open: 0 };
+            prop_assert_eq!(restored.admit(0, request, now), limits.admit(0, request, now));
+        }
+        let full = Limits::after_loss(settings, now);
+        let mut damaged = words.clone();
+        damaged[cut % words.len()] ^= 1 << bit;
+        prop_assert_eq!(&Limits::restore(settings, &damaged, now), &full);
+        prop_assert_eq!(&Limits::restore(settings, &words[..cut % words.len()], now), &full);
+        prop_assert_eq!(&Limits::restore(settings, &words, now - 1), &Limits::after_loss(settings, now - 1));
+    }
+
+    #[test]
+    fn headers_never_panic_and_never_give_tokens(
+        remaining in ".{0,12}", reset in ".{0,12}", tier in ".{0,12}", number in any::<f64>(),
+    ) {
+        let mut limits = Limits::new(LimitSettings::default(), START);
+        let full = limits.tokens(BucketName::Orders, START);
+        let number = number.to_string();
+        for (remaining, reset) in [(&remaining, &reset), (&number, &number)] {
+            let headers = Headers {
+                remaining: Some(remaining), reset: Some(reset), tier: Some(&tier), is_refused: true,
+            };
+            limits.correct(BucketName::Orders, &headers, 1_700_000_000_000, START);
+            prop_assert!(limits.tokens(BucketName::Orders, START) <= full);
+            limits.correct(BucketName::Cancels, &headers, 1_700_000_000_000, START);
+        }
+        prop_assert_eq!(limits.withdraw(0, 1, 1, START + 17 * S), Ok(Withdrawal::ByIds));
+    }
+}
+
+/// Send as fast as is allowed; how many got through, and what the venue refused.
+fn rush(tier: Tier, request: Request, arrival: Arrival, for_s: u64) -> (usize, usize) {
+    let windows = [3_500, 36_000];
+    let mut limits = Limits::new(settings(tier, windows), START);
+    let mut sent = Vec::new();
+    for step in 0..for_s * 1_000 {
+        let now = START + step * MS;
+        for _ in 0..2 {
+            if limits.admit(0, request, now).is_ok() {
+                // The worst case: early and late in turn.
+                let lag = if step % 2 == 0 { 0 } else { 2 * JITTER_NS };
+                sent.push((now - JITTER_NS + lag, arrival));
+            }
+        }
+    }
+    (sent.len(), Venue::new(tier, windows).refused(sent).len())
+}
+
+#[test]
+fn a_window_is_used_to_within_two_percent_and_never_exceeded() {
+    let one = Request::Place { orders: 1, open: 0 };
+    let (sent, refused) = rush(Tier::Elite, one, Arrival::Place(1), 10);
+    assert_eq!((sent, refused), (3_500, 0));
+    let (sent, refused) = rush(Tier::Elite, one, Arrival::Place(1), 60);
+    assert!(sent > 6 * 3_500 * 98 / 100, "{sent}");
+    assert_eq!(refused, 0);
+}
+
+#[test]
+fn a_bucket_gives_its_rate_and_its_burst_less_the_headroom() {
+    let one = Request::Place { orders: 1, open: 0 };
+    let (sent, refused) = rush(Tier::Standard, one, Arrival::Place(1), 100);
+    assert_eq!(refused, 0);
+    // 60 − 40/s × 100 ms at first, then 40 a second.
+    assert!((4_055..=4_056).contains(&sent), "{sent}");
+}
+
+#[test]
+fn batches_have_their_own_window_and_count_as_singles_too() {
+    let mut limits = Limits::new(settings(Tier::Elite, [3, 100]), START);
+    let two = Request::Place { orders: 2, open: 0 };
+    for _ in 0..3 {
+        assert_eq!(limits.admit(0, two, START), Ok(()));
+    }
+    let refusal = limits.admit(0, two, START).unwrap_err();
+    assert_eq!(refusal.to_string(), "rate: 3 place requests in 10 s are used up");
+    assert_eq!(limits.highest_places(), [3, 3]);
+}
+
+#[test]
+fn routes_have_their_own_windows_and_share_the_signers_buckets() {
+    let settings = LimitSettings {
+        routes: 2,
+        ..settings(Tier::Standard, [1, 100])
+    };
+    let mut limits = Limits::new(settings, START);
+    let one = Request::Place { orders: 1, open: 0 };
+    assert_eq!(limits.admit(0, one, START), Ok(()));
+    assert!(matches!(limits.admit(0, one, START), Err(Refusal::Window { .. })));
+    assert_eq!(limits.admit(1, one, START), Ok(()));
+    assert_eq!(limits.tokens(BucketName::Orders, START), 54);
+}
+
+/// The venue's order path full of traffic, then everything must go.
+fn drill(tier: Tier) -> (Limits, u32, u64) {
+    let mut limits = Limits::new(settings(tier, [3_500, 36_000]), START);
+    let (mut open, mut now) = (0, START);
+    // Places until no more may be open, then cancels of long dead ids until no more are allowed.
+    while now < START + 20 * S {
+        if limits.admit(0, Request::Place { orders: 15, open }, now).is_ok() {
+            open += 15;
+        }
+        now += 10 * MS;
+    }
+    while limits.admit(0, Request::Cancel { orders: 1 }, now).is_ok() {}
+    (limits, open, now)
+}
+
+#[test]
+fn debt_drill_at_standard() {
+    let (mut limits, open, now) = drill(Tier::Standard);
+    // 112 tokens less 11 in reserve, and 80 that a second pays back.
+    assert_eq!(open, 180);
+    assert_eq!(limits.tokens(BucketName::Cancels, now), 11);
+    assert!(matches!(
+        limits.admit(0, Request::Cancel { orders: 1 }, now),
+        Err(Refusal::Tokens { .. })
+    ));
+    assert_eq!(limits.withdraw(0, open, open, now), Ok(Withdrawal::All));
+    limits.settle(open, open, now);
+    assert_eq!(limits.tokens(BucketName::Cancels, now), 11 - 181);
+    // In debt no order is placed that could not be withdrawn, and nothing is open that had to be.
+    let one = Request::Place { orders: 1, open: 0 };
+    assert!(matches!(
+        limits.admit(0, one, now + S),
+        Err(Refusal::TooManyOpen { .. })
+    ));
+    assert_eq!(limits.admit(0, one, now + 3 * S), Ok(()));
+}
+
+#[test]
+fn debt_drill_at_platinum() {
+    let (mut limits, open, now) = drill(Tier::Platinum);
+    // 1,260 tokens less 126 in reserve; there is no debt to go into.
+    assert_eq!(open, 1_125);
+    assert_eq!(limits.withdraw(0, open, open, now), Ok(Withdrawal::All));
+    limits.settle(open, open, now);
+    // Floored: the venue's zero, less our headroom of 100 ms.
+    assert_eq!(limits.tokens(BucketName::Cancels, now), -90);
+    assert_eq!(limits.withdraw(0, 5, 5, now + 110 * MS), Ok(Withdrawal::ByIds));
+}
+
+#[test]
+fn at_platinum_everything_open_can_be_cancelled_by_id() {
+    let mut limits = Limits::new(settings(Tier::Platinum, [3_500, 36_000]), START);
+    let (mut open, mut now) = (0, START);
+    while limits.admit(0, Request::Place { orders: 15, open }, now).is_ok() {
+        open += 15;
+        now += 50 * MS;
+    }
+    assert!(i64::from(open) <= limits.tokens(BucketName::Cancels, now));
+    assert_eq!(limits.withdraw(0, open, open, now), Ok(Withdrawal::ByIds));
+}
+
+#[test]
+fn a_market_withdrawn_in_part_leaves_a_token_for_the_rest() {
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    assert_eq!(limits.withdraw(0, 112, 150, START), Ok(Withdrawal::All));
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    assert_eq!(limits.withdraw(0, 111, 150, START), Ok(Withdrawal::ByIds));
+    assert_eq!(limits.withdraw(0, 39, 39, START), Ok(Withdrawal::All));
+}
+
+#[test]
+fn what_a_cancel_all_did_not_cancel_is_paid_back() {
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    assert_eq!(limits.withdraw_all(0, 40, START), Ok(()));
+    assert_eq!(limits.tokens(BucketName::Cancels, START), 112 - 41);
+    limits.settle(40, 25, START);
+    assert_eq!(limits.tokens(BucketName::Cancels, START), 112 - 26);
+    limits.settle(0, 10, START);
+    assert_eq!(limits.tokens(BucketName::Cancels, START), 112 - 36);
+}
+
+#[test]
+fn after_a_loss_only_withdrawals_are_left() {
+    let mut limits = Limits::after_loss(LimitSettings::default(), START);
+    let one = Request::Place { orders: 1, open: 0 };
+    let now = START + 2 * S;
+    assert!(matches!(limits.admit(0, one, now), Err(Refusal::Window { .. })));
+    assert!(matches!(
+        limits.admit(0, Request::Cancel { orders: 1 }, now),
+        Err(Refusal::Window { .. })
+    ));
+    assert_eq!(limits.withdraw(0, 3, 3, now), Ok(Withdrawal::ByIds));
+    assert_eq!(limits.withdraw_all(0, 3, now), Ok(()));
+    assert!(limits.admit(0, one, START + 599 * S).is_err());
+    assert_eq!(limits.admit(0, one, START + 606 * S), Ok(()));
+    assert_eq!(limits.highest_places(), [1, 1]);
+}
+
+#[test]
+fn headers_lower_the_bucket_hold_it_and_change_the_tier() {
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    let one = Request::Place { orders: 1, open: 0 };
+    let say = |limits: &mut Limits, remaining, reset, tier| {
+        let headers = Headers {
+            remaining,
+            reset,
+            tier,
+            is_refused: false,
+        };
+        limits.correct(BucketName::Orders, &headers, 1_700_000_000_000, START);
+    };
+    say(&mut limits, Some("100"), Some("1700000009"), Some("standard"));
+    assert_eq!(limits.tokens(BucketName::Orders, START), 56);
+    say(&mut limits, Some(" 12.7 "), None, None);
+    assert_eq!(limits.tokens(BucketName::Orders, START), 12);
+    say(&mut limits, Some("-2"), Some("1700000003"), None);
+    assert_eq!(limits.admit(0, one, START + 2_999 * MS), Err(Refusal::Blocked));
+    assert_eq!(limits.admit(0, one, START + 3 * S), Ok(()));
+    say(&mut limits, None, None, Some("Gold"));
+    assert_eq!(limits.tier(), Tier::Gold);
+    assert_eq!(limits.tokens(BucketName::Orders, START + 20 * S), 560);
+    say(&mut limits, Some("none"), Some("?"), Some("wood"));
+    assert_eq!(limits.tier(), Tier::Gold);
+}
+
+#[test]
+fn a_hold_on_cancels_does_not_hold_withdrawals() {
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    let headers = Headers {
+        reset: Some("1700000030"),
+        is_refused: true,
+        ..Headers::default()
+    };
+    limits.correct(BucketName::Cancels, &headers, 1_700_000_000_000, START);
+    assert_eq!(
+        limits.admit(0, Request::Cancel { orders: 1 }, START),
+        Err(Refusal::Blocked)
+    );
+    assert_eq!(limits.withdraw(0, 1, 1, START), Ok(Withdrawal::ByIds));
+}
+
+#[test]
+fn a_token_costs_nothing_when_full_and_more_the_fewer_there_are() {
+    let mut limits = Limits::new(LimitSettings::default(), START);
+    assert_eq!(limits.shadow_price(START), 0.0);
+    let mut dearer = vec![0.0];
+    while limits
+        .admit(0, Request::Place { orders: 4, open: 0 }, START)
+        .is_ok()
+    {
+        dearer.push(limits.shadow_price(START));
+    }
+    assert!(dearer.windows(2).all(|pair| pair[0] < pair[1]), "{dearer:?}");
+    assert_eq!((dearer[7], dearer.len()), (1.0, 15));
+    assert!(dearer[14].is_finite());
+    assert!(limits.shadow_price(START + S) < 1.0);
+    assert_eq!(limits.shadow_price(START + 700 * S), 0.0);
+}
+
+#[test]
+fn the_published_tiers() {
+    let published = [
+        ("standard", 40, 60, 80, 120, true),
+        ("copper", 60, 90, 120, 180, true),
+        ("bronze", 80, 120, 160, 240, true),
+        ("silver", 200, 300, 400, 600, true),
+        ("gold", 400, 600, 800, 1_200, true),
+        ("platinum", 450, 675, 900, 1_350, false),
+        ("diamond", 525, 787, 1_050, 1_575, false),
+        ("elite", 600, 900, 1_200, 1_800, false),
+    ];
+    for (tier, row) in Tier::ALL.into_iter().zip(published) {
+        let (orders, cancels) = (tier.orders(), tier.cancels());
+        let own = (
+            tier.as_str(),
+            orders.per_s,
+            orders.burst,
+            cancels.per_s,
+            cancels.burst,
+            tier.has_debt(),
+        );
+        assert_eq!(own, row);
+        assert_eq!(Tier::parse(row.0), Some(tier));
+    }
+    assert_eq!(Tier::parse("wood"), None);
+}

@@ -1,0 +1,168 @@
+//! Binding of `claw_core::order`.
+
+use claw_core::order::address::Address;
+use claw_core::order::amounts::limit_amounts;
+use claw_core::order::body::{OrderType, Submission, cancel_orders_body, order_body};
+use claw_core::order::hmac::Credentials;
+use claw_core::order::prefixed_hex;
+use claw_core::order::signing::{self, Account, SigningKey};
+use claw_core::order::typed_data::{Exchange, OrderTerms, TokenId};
+use claw_core::units::Side;
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::quoting::to_e4;
+
+/// One account that signs orders and requests.
+#[pyclass(frozen, module = "clawswarm._core")]
+pub struct OrderSigner {
+    inner: signing::OrderSigner,
+    address: Py<PyString>,
+}
+
+#[pymethods]
+impl OrderSigner {
+    #[new]
+    #[pyo3(signature = (private_key, chain_id, signature_type, funder, session = false))]
+    fn new(
+        py: Python<'_>,
+        private_key: &[u8],
+        chain_id: u64,
+        signature_type: u8,
+        funder: Option<&str>,
+        session: bool,
+    ) -> PyResult<Self> {
+        let key = SigningKey::new(private_key).map_err(value_error)?;
+        let funder = funder.map(Address::parse).transpose().map_err(value_error)?;
+        let account = Account::new(signature_type, funder, session).map_err(value_error)?;
+        let inner = signing::OrderSigner::new(key, chain_id, account).map_err(value_error)?;
+        let address = PyString::new(py, &inner.address().to_string()).unbind();
+        Ok(Self { inner, address })
+    }
+
+    /// Checksummed address of the key.
+    #[getter]
+    fn address(&self, py: Python<'_>) -> Py<PyString> {
+        self.address.clone_ref(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("OrderSigner({})", self.inner.address())
+    }
+
+    /// Hash, sign and write one order.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the fields of one order, passed flat across the language border"
+    )]
+    fn sign_order<'py>(
+        &self,
+        py: Python<'py>,
+        token_id: &str,
+        side: &str,
+        maker_amount: u64,
+        taker_amount: u64,
+        salt: u64,
+        timestamp_ms: u64,
+        neg_risk: bool,
+        api_key: &str,
+        post_only: bool,
+        order_type: &str,
+        expiration_s: u64,
+    ) -> PyResult<(String, Bound<'py, PyBytes>)> {
+        let token = TokenId::parse(token_id).map_err(value_error)?;
+        let terms = OrderTerms {
+            token: &token,
+            side: to_side(side)?,
+            maker_amount_e6: maker_amount,
+            taker_amount_e6: taker_amount,
+            salt,
+            timestamp_ms,
+        };
+        let order_type = OrderType::parse(order_type)
+            .ok_or_else(|| PyValueError::new_err(format!("order type {order_type:?} is unknown")))?;
+        let submission = Submission {
+            owner: api_key,
+            order_type,
+            expiration_s,
+            is_post_only: post_only,
+        };
+        let signed = self.inner.sign(Exchange::of(&token, neg_risk), &terms);
+        let body = order_body(&self.inner, &terms, &signed, &submission).map_err(value_error)?;
+        Ok((prefixed_hex(&signed.id), PyBytes::new(py, &body)))
+    }
+
+    /// L2 headers of one request.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one request, passed flat across the language border"
+    )]
+    fn request_headers<'py>(
+        &self,
+        py: Python<'py>,
+        api_key: &Bound<'py, PyString>,
+        secret: &str,
+        passphrase: &Bound<'py, PyString>,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        timestamp_s: u64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (key_text, pass_text): (PyBackedStr, PyBackedStr) = (api_key.extract()?, passphrase.extract()?);
+        let credentials = Credentials::new(&key_text, secret, &pass_text).map_err(value_error)?;
+        let signature = credentials.sign(timestamp_s, method, path, body);
+        let headers = PyDict::new(py);
+        headers.set_item(intern!(py, "POLY_ADDRESS"), &self.address)?;
+        headers.set_item(intern!(py, "POLY_SIGNATURE"), signature)?;
+        headers.set_item(intern!(py, "POLY_TIMESTAMP"), timestamp_s.to_string())?;
+        headers.set_item(intern!(py, "POLY_API_KEY"), api_key)?;
+        headers.set_item(intern!(py, "POLY_PASSPHRASE"), passphrase)?;
+        Ok(headers)
+    }
+
+    /// L1 headers, for the key endpoints alone.
+    fn login_headers<'py>(
+        &self,
+        py: Python<'py>,
+        timestamp_s: u64,
+        nonce: u64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let signature = prefixed_hex(&self.inner.sign_login(timestamp_s, nonce));
+        let headers = PyDict::new(py);
+        headers.set_item(intern!(py, "POLY_ADDRESS"), &self.address)?;
+        headers.set_item(intern!(py, "POLY_SIGNATURE"), signature)?;
+        headers.set_item(intern!(py, "POLY_TIMESTAMP"), timestamp_s.to_string())?;
+        headers.set_item(intern!(py, "POLY_NONCE"), nonce.to_string())?;
+        Ok(headers)
+    }
+}
+
+/// Maker and taker amount of a limit order in 1e-6.
+#[pyfunction]
+pub fn amounts(price_e4: i64, size_e6: u64, side: &str, tick_e4: i64) -> PyResult<(u64, u64)> {
+    let (price_e4, tick_e4) = (to_e4("price_e4", price_e4)?, to_e4("tick_e4", tick_e4)?);
+    let amounts = limit_amounts(price_e4, size_e6, to_side(side)?, tick_e4).map_err(value_error)?;
+    Ok((amounts.maker_e6, amounts.taker_e6))
+}
+
+/// Body of `DELETE /orders`.
+#[pyfunction]
+pub fn cancel_body<'py>(py: Python<'py>, order_ids: Vec<PyBackedStr>) -> PyResult<Bound<'py, PyBytes>> {
+    let body = cancel_orders_body(&order_ids).map_err(value_error)?;
+    Ok(PyBytes::new(py, &body))
+}
+
+fn to_side(text: &str) -> PyResult<Side> {
+    [Side::Buy, Side::Sell]
+        .into_iter()
+        .find(|side| side.as_str() == text)
+        .ok_or_else(|| PyValueError::new_err(format!("side {text:?} is neither BUY nor SELL")))
+}
+
+/// A domain error as Python's.
+pub fn value_error(error: impl std::error::Error) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
