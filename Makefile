@@ -10,16 +10,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Outside the clone, so that a fresh clone builds warm.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clawswarm/target
-RUST_SOURCES := $(wildcard rust/*/Cargo.toml rust/*/src/*.rs) Cargo.toml Cargo.lock
+CORE_SOURCES := $(wildcard rust/core/Cargo.toml rust/core/src/*.rs rust/core/src/*/*.rs) Cargo.toml Cargo.lock
+MODULE_SOURCES := $(CORE_SOURCES) $(wildcard rust/python/Cargo.toml rust/python/src/*.rs)
+ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs)
 SECONDS_OF_DEMO ?= 60
 
 .PHONY: demo test check format bench lock clean
 .DEFAULT_GOAL := demo
 
-demo: $(VENV)/.built
+demo: $(VENV)/.built $(BIN)/claw-engine
 	$(BIN)/claw up --mode sandbox --for $(SECONDS_OF_DEMO) --report report.json
 
-test: check
+test: check $(BIN)/claw-engine
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest
 
@@ -37,7 +39,7 @@ format: $(VENV)/.built
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-bench: $(VENV)/.built
+bench: $(VENV)/.built $(BIN)/claw-engine
 	$(BIN)/python -m benchmarks.run
 
 # New versions, on purpose: rewrites requirements.lock (hashes, no index address).
@@ -53,9 +55,14 @@ $(VENV)/.installed: requirements.lock | machine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	touch $@
 
-$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES) pyproject.toml | machine
+$(VENV)/.built: $(VENV)/.installed $(MODULE_SOURCES) pyproject.toml | machine
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+# The execution engine, beside the interpreter: there the supervisor looks for it.
+$(BIN)/claw-engine: $(ENGINE_SOURCES) | $(VENV)/.installed machine
+	cargo build --quiet --release --locked --package claw-engine
+	install -m 755 $(CARGO_TARGET_DIR)/release/claw-engine $@
 
 # What must be there before anything is installed: one sentence for each thing that is not.
 .PHONY: machine

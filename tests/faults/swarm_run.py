@@ -112,8 +112,12 @@ class SwarmRun:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"clawswarm.runtime.wiring" in words and str(self.state_dir).encode() in words[-2]:
+            if len(words) < 3 or str(self.state_dir).encode() not in words[-2]:
+                continue
+            if b"clawswarm.runtime.wiring" in words:
                 found[words[-3].decode()] = int(entry.name)
+            elif words[0].endswith(b"/claw-engine"):
+                found["engine"] = int(entry.name)
         return found
 
     @property

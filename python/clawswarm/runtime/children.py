@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -28,9 +28,11 @@ class ChildState(StrEnum):
 class Child:
     """A child process and what it has said about itself."""
 
-    def __init__(self, name: str, place_file: Path, socket_dir: Path, log_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], socket_dir: Path, log_dir: Path, clock: Clock
+    ) -> None:
         self.name = name
-        self._place_file, self.log_path, self._clock = place_file, log_dir / f"{name}.log", clock
+        self._command, self.log_path, self._clock = command, log_dir / f"{name}.log", clock
         self._address = socket_dir / f"{name}.notify"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._address))
@@ -64,11 +66,7 @@ class Child:
         }
         with self.log_path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "clawswarm.runtime.wiring",
-                self.name,
-                str(self._place_file),
+                *self._command,
                 env=environment,
                 pass_fds=(lifeline,),
                 stdin=asyncio.subprocess.DEVNULL,

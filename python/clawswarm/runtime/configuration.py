@@ -10,8 +10,8 @@ import msgspec
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
-from clawswarm.engine.settings import EngineSettings
 from clawswarm.model.errors import UserFault
+from clawswarm.runtime.engine import EngineSettings
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.venues.polymarket.settings import SocketSettings
 
@@ -98,8 +98,6 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[engine] withdraw_timeout_s": engine.withdraw_timeout_s,
         "[engine.limits] place_requests_10s": engine.limits.place_requests_10s,
         "[engine.limits] place_requests_600s": engine.limits.place_requests_600s,
-        "[engine.limits] orders_per_s": engine.limits.orders_per_s,
-        "[engine.limits] orders_burst": engine.limits.orders_burst,
         "[supervision] watchdog_s": configuration.supervision.watchdog_s,
         "[supervision] start_timeout_s": configuration.supervision.start_timeout_s,
         "[supervision] restart_window_s": configuration.supervision.restart_window_s,
@@ -113,6 +111,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] widen_linear": quoter.widen_linear,
         "[quoter] widen_quadratic": quoter.widen_quadratic,
         "[quoter] hold_ticks": quoter.hold_ticks,
+        "[engine.limits] send_jitter_ms": engine.limits.send_jitter_ms,
         "[supervision] restarts": configuration.supervision.restarts,
         "[sandbox] start_at_s": sandbox.start_at_s,
     }

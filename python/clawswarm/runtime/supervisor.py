@@ -54,10 +54,12 @@ class Supervisor:
         kept = self.run_dir / "config.toml"
         kept.write_bytes(config_path.read_bytes())
         place = RunPlace(str(kept.resolve()), str(self.run_dir.resolve()), str(state.socket_dir))
-        self._place_file = self.run_dir / "place.json"
-        self._place_file.write_bytes(msgspec.json.encode(place))
+        place_file = self.run_dir / "place.json"
+        place_file.write_bytes(msgspec.json.encode(place))
+        wiring = Wiring(place, configuration)
+        self._commands = {name: wiring.command(name, place_file) for name in (SANDBOX, *BUS_PEERS[1:])}
         self._lifeline, self._lifeline_end = os.pipe()
-        self._bus = Wiring(place, configuration).bus(SUPERVISOR)
+        self._bus = wiring.bus(SUPERVISOR)
         self._halts = self._bus.latest("halt", HaltSwarm)
         self._resumes = self._bus.latest("resume", ResumeSwarm)
         self.observer = Observer(self._bus)
@@ -103,8 +105,8 @@ class Supervisor:
 
     async def _start_children(self) -> None:
         logs = self.run_dir / "logs"
-        for name in (SANDBOX, *BUS_PEERS[1:]):
-            self.children[name] = Child(name, self._place_file, self._state_dir.socket_dir, logs, self._clock)
+        for name, command in self._commands.items():
+            self.children[name] = Child(name, command, self._state_dir.socket_dir, logs, self._clock)
         sandbox = self.children[SANDBOX]
         await sandbox.spawn(self._lifeline)
         self._watching.append(asyncio.create_task(self._keep(sandbox)))

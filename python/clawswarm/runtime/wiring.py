@@ -1,6 +1,7 @@
 """The only file that names concrete parts: which process is made of what, in which mode.
 
-Run as `python -m clawswarm.runtime.wiring NAME PLACE`: the supervisor starts every child this way.
+The supervisor starts the engine as `claw-engine SETTINGS` and every other child as
+`python -m clawswarm.runtime.wiring NAME PLACE`.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
+from clawswarm.runtime.engine import EngineFile, engine_command
 from clawswarm.runtime.roster import (
     BUS_PEERS,
     ENGINE,
@@ -47,7 +49,6 @@ class Wiring:
         """The coroutine function that is this process."""
         kinds: dict[str, Main] = {
             "sandbox": self._sandbox,
-            "engine": self._engine,
             "orchestrator": self._orchestrator,
             "sentinel": self._sentinel,
             "quoter": self._quoter,
@@ -58,9 +59,33 @@ class Wiring:
             raise InvariantBroken(f"no process is called {name}")
         return main
 
+    def command(self, name: str, place_file: Path) -> list[str]:
+        """The command that starts the process called `name`. Raises UserFault when its binary is missing."""
+        if name == ENGINE:
+            return engine_command(self._engine_file())
+        return [sys.executable, "-m", "clawswarm.runtime.wiring", name, str(place_file)]
+
     def bus(self, name: str) -> Bus:
         """This process's membership of the bus."""
         return Bus(name, BUS_PEERS, self._socket_dir)
+
+    def _engine_file(self) -> EngineFile:
+        settings = self._configuration.engine
+        return EngineFile(
+            name=ENGINE,
+            earlier_peers=BUS_PEERS[: BUS_PEERS.index(ENGINE)],
+            socket_dir=str(self._socket_dir),
+            port=str(self._port),
+            folder=str(self._run_dir / ENGINE),
+            clob_url=self._http,
+            user_ws_url=f"{self._ws}/ws/user",
+            chain_id=CHAIN_ID,
+            heartbeat_s=settings.heartbeat_s,
+            reconcile_s=settings.reconcile_s,
+            withdraw_timeout_s=settings.withdraw_timeout_s,
+            limits=settings.limits,
+            feed=self._configuration.feed,
+        )
 
     async def _sandbox(self, process: Process) -> None:
         from clawswarm.sandbox.server import SandboxServer
@@ -86,20 +111,6 @@ class Wiring:
             if now - empty_since > ns(ORPHAN_QUIET_S):
                 return
             await asyncio.sleep(0.1)
-
-    async def _engine(self, process: Process) -> None:
-        from clawswarm.engine.process import Engine, EngineAddresses
-        from clawswarm.venues.polymarket.signing import Wallet, throwaway_key
-
-        folder = self._run_dir / ENGINE
-        wallet = Wallet(throwaway_key(folder / "throwaway.key"), CHAIN_ID)
-        addresses = EngineAddresses(self._http, f"{self._ws}/ws/user", self._port, folder)
-        bus = self.bus(process.name)
-        engine = Engine(process, bus, wallet, self._configuration.engine, self._configuration.feed, addresses)
-        try:
-            await engine.run()
-        finally:
-            bus.close()
 
     async def _orchestrator(self, process: Process) -> None:
         from clawswarm.agents.orchestrator.agent import Orchestrator

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clawswarm.agents.risk_manager.exposure import ExposureBook, RiskSettings, owner_of
-from clawswarm.engine.orders import Inventories
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.kernel.journal import Journal
 from clawswarm.model.instruments import Market, Side
@@ -131,12 +130,14 @@ trades = st.lists(
 
 def told(history: list[tuple[Market, bool, Side, int, int]]) -> list[Fill]:
     """The fills as the engine would tell them."""
-    inventories, fills, seen_s = Inventories(), [], 0
+    held: dict[str, tuple[int, int]] = {}
+    fills, seen_s = [], 0
     for number, (market, is_yes, side, shares, pause_s) in enumerate(history):
-        token = market.yes_token if is_yes else market.no_token
         seen_s += pause_s
-        held = inventories.apply(str(number), "0x1", market, token, side, shares * SHARE)
-        assert held is not None
+        yes_e6, no_e6 = held.get(market.condition_id, (0, 0))
+        change = side.sign * shares * SHARE
+        yes_e6, no_e6 = (yes_e6 + change, no_e6) if is_yes else (yes_e6, no_e6 + change)
+        held[market.condition_id] = (yes_e6, no_e6)
         fills.append(
             Fill(
                 trade_id=str(number),
@@ -149,8 +150,8 @@ def told(history: list[tuple[Market, bool, Side, int, int]]) -> list[Fill]:
                 size_e6=shares * SHARE,
                 fee_e6=0,
                 fair_e4=None,
-                yes_e6=held.yes_e6,
-                no_e6=held.no_e6,
+                yes_e6=yes_e6,
+                no_e6=no_e6,
                 seen_ns=seen_s * NS_PER_S,
             )
         )

@@ -58,8 +58,8 @@ def test_an_edit_of_these_tests_changes_one_value(tmp_path: Path) -> None:
     changed = load_configuration(edited(tmp_path, "risk", "band", "0.1"))
     assert changed.risk.band == 0.1
     assert changed.orchestrator == shipped.orchestrator
-    limited = load_configuration(edited(tmp_path, "engine.limits", "orders_burst", "3"))
-    assert limited.engine.limits.orders_burst == 3
+    limited = load_configuration(edited(tmp_path, "engine.limits", "send_jitter_ms", "3"))
+    assert limited.engine.limits.send_jitter_ms == 3
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_can_lose_money_has_no_default(tmp_path: Path, table: str, key: str
         ),
         ("orchestrator", "capital_usd", "5000.5", "Expected `int`, got `float` in [orchestrator]"),
         ("quoter", "half_spread_logits", "true", "Expected `float`, got `bool` in [quoter]"),
-        ("engine.limits", "orders_burst", "[]", "Expected `int`, got `array` in [engine.limits]"),
+        ("engine.limits", "send_jitter_ms", "[]", "Expected `int`, got `array` in [engine.limits]"),
         ("sandbox", "takers", "1", "Expected `bool`, got `int` in [sandbox], key takers"),
         ("", "mode", '"live"', "Invalid enum value 'live' in the top level, key mode"),
     ],
@@ -133,7 +133,7 @@ POSITIVE = [
     ("feed", "reconnect_max_s"),
     ("engine", "heartbeat_s"),
     ("engine", "reconcile_s"),
-    ("engine.limits", "orders_burst"),
+    ("engine.limits", "place_requests_600s"),
     ("engine.limits", "place_requests_10s"),
     ("supervision", "watchdog_s"),
     ("supervision", "start_timeout_s"),

@@ -1,4 +1,4 @@
-"""User channel and price stream: subscriptions out, events in, nonsense refused."""
+"""Market channel and price stream: subscriptions out, events in, nonsense refused."""
 
 import json
 
@@ -14,51 +14,9 @@ from clawswarm.venues.polymarket.feed import (
     read_reference,
     reference_subscription,
 )
-from clawswarm.venues.polymarket.user_feed import read_user_events, user_subscription
-from clawswarm.venues.polymarket.wire import ApiKey, Trade, UserOrder
 
 steady = settings(deadline=None, derandomize=True)
 
-ORDER = {
-    "event_type": "order",
-    "type": "PLACEMENT",
-    "id": "0x12e9",
-    "owner": "key",
-    "market": "0xc",
-    "asset_id": "11",
-    "side": "BUY",
-    "original_size": "10",
-    "size_matched": "",
-    "price": "0.48",
-    "status": "LIVE",
-    "associate_trades": None,
-    "timestamp": "1776808414710",
-}
-TRADE = {
-    "event_type": "trade",
-    "type": "TRADE",
-    "id": "t-1",
-    "taker_order_id": "0x9",
-    "market": "0xc",
-    "asset_id": "11",
-    "side": "SELL",
-    "size": "10",
-    "price": "0.48",
-    "status": "MATCHED",
-    "transaction_hash": None,
-    "trader_side": "MAKER",
-    "maker_orders": [
-        {
-            "order_id": "0x12e9",
-            "owner": "key",
-            "matched_amount": "5",
-            "price": "0.48",
-            "asset_id": "11",
-            "side": "BUY",
-            "fee_rate_bps": "",
-        }
-    ],
-}
 TICK = {
     "topic": "crypto_prices_chainlink",
     "type": "update",
@@ -73,66 +31,6 @@ def frame(value: object) -> bytes:
 
 def changed(base: dict[str, object], **changes: object) -> bytes:
     return frame({**base, **changes})
-
-
-def test_an_object_is_one_event() -> None:
-    assert read_user_events(frame(ORDER)) == [UserOrder("0x12e9", "PLACEMENT", "LIVE", "")]
-    (trade,) = read_user_events(frame(TRADE))
-    assert isinstance(trade, Trade)
-    assert (trade.id, trade.maker_orders[0].matched_amount, trade.trader_side) == ("t-1", "5", "MAKER")
-
-
-def test_an_array_keeps_its_order_and_leaves_unknown_events_out() -> None:
-    events = read_user_events(b"  " + frame([TRADE, {"event_type": "news", "id": 7}, ORDER, {}]))
-    assert [type(event) for event in events] == [Trade, UserOrder]
-
-
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"event_type":"news"}', b'{"type":"PLACEMENT"}'])
-def test_frames_without_a_known_event_are_empty(body: bytes) -> None:
-    assert read_user_events(body) == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"PONG",
-        b"null",
-        b"17",
-        b'"order"',
-        b"[17]",
-        b"[[]]",
-        b'{"event_type":7}',
-        b'{"event_type":"order"}',
-        b'{"event_type":"trade","id":"t"}',
-        b'{"event_type":"order"',
-        b"\xff\xfe",
-        b'{"event_type":"\xff"}',
-    ],
-)
-def test_nonsense_on_the_user_channel_is_a_wire_fault(body: bytes) -> None:
-    with pytest.raises(WireFault, match="user channel"):
-        read_user_events(body)
-
-
-@steady
-@given(st.binary(max_size=60), st.integers(0, 400))
-def test_damaged_frames_of_the_user_channel_raise_nothing_else(noise: bytes, place: int) -> None:
-    whole = frame([ORDER, TRADE])
-    for body in (noise, whole[:place], whole[:place] + noise + whole[place + len(noise) :]):
-        try:
-            read_user_events(body)
-        except WireFault:
-            continue
-
-
-def test_the_user_subscription_carries_the_key_and_no_market() -> None:
-    key = ApiKey("id", "hush", "quiet")
-    assert json.loads(user_subscription(key)) == {
-        "type": "user",
-        "auth": {"apiKey": "id", "secret": "hush", "passphrase": "quiet"},
-        "markets": [],
-    }
 
 
 def test_a_price_update_is_read() -> None:

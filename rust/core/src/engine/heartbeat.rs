@@ -1,0 +1,53 @@
+//! The venue's heartbeat: one id chain, one beat at a time; a refusal names the id to beat with at once.
+
+use super::events::{Answer, Level, Request};
+use super::machine::{Engine, Purpose};
+use super::signing::SignOrder;
+
+#[derive(Debug, Default)]
+pub(super) struct Heartbeat {
+    id: String,
+    next_ns: u64,
+    is_under_way: bool,
+    is_second: bool,
+}
+
+impl<S: SignOrder> Engine<S> {
+    /// Beat when it is time; called from the work loop alone, so that a hang stops the beats.
+    pub(super) fn beat_when_due(&mut self, now_ns: u64) {
+        if now_ns < self.heartbeat.next_ns || self.heartbeat.is_under_way {
+            return;
+        }
+        self.heartbeat.next_ns = now_ns + self.settings.heartbeat_ns;
+        self.heartbeat.is_second = false;
+        self.send_heartbeat();
+    }
+
+    fn send_heartbeat(&mut self) {
+        self.heartbeat.is_under_way = true;
+        self.send(Purpose::Heartbeat, Request::Heartbeat(self.heartbeat.id.clone()));
+    }
+
+    pub(super) fn take_heartbeat(&mut self, answer: Answer) {
+        self.heartbeat.is_under_way = false;
+        let reason = match answer {
+            Answer::Heartbeat { is_accepted, next_id } => {
+                self.heartbeat.id = next_id;
+                if is_accepted {
+                    return;
+                }
+                if !self.heartbeat.is_second {
+                    self.heartbeat.is_second = true;
+                    return self.send_heartbeat();
+                }
+                "the venue refuses the id that it named itself".to_owned()
+            }
+            other => other.into_failure(),
+        };
+        self.log(
+            Level::Warning,
+            "engine.heartbeat.failed",
+            vec![("reason", reason)],
+        );
+    }
+}

@@ -1,0 +1,379 @@
+//! The machine itself: what it holds, and which part of it an event is for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Request, RequestId};
+use super::gate::{Gate, Revoked};
+use super::heartbeat::Heartbeat;
+use super::messages::{Allocation, Fill, Inventory, Market, Version};
+use super::orders::{Inventories, OwnOrders};
+use super::plans::PlanUnderWay;
+use super::pulse::Counters;
+use super::reconcile::{Reconciliation, Step};
+use super::resolve::Resolution;
+use super::signing::{Salts, SignOrder, VenueClock};
+use super::uptime::QuotingUptime;
+use super::withdraw::{Clearance, Withdrawal};
+use crate::limits::{BucketName, Headers, LimitSettings, Limits};
+
+/// Timing and limits.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineSettings {
+    /// Time between two heartbeats.
+    pub heartbeat_ns: u64,
+    /// Time between two reconciliations.
+    pub reconcile_ns: u64,
+    /// How long a withdrawal of everything may take.
+    pub withdraw_timeout_ns: u64,
+    /// The venue's limits.
+    pub limits: LimitSettings,
+}
+
+/// What an engine knows when it starts.
+#[derive(Debug)]
+pub struct Start<S> {
+    /// Signs for the account.
+    pub signer: S,
+    /// The venue's clock.
+    pub venue_clock: VenueClock,
+    /// Seeds the salts of orders.
+    pub seed: u64,
+    /// The venue's markets: fills can only be read with them.
+    pub markets: Vec<Market>,
+    /// Fills that an earlier life journalled.
+    pub fills: Vec<Fill>,
+}
+
+/// Where the engine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Withdrawing what an earlier life left, then comparing with the venue.
+    Recovering,
+    Running,
+    /// Asked to stop: places under way first, then everything is withdrawn.
+    Leaving,
+    Ended,
+}
+
+/// The user feed: nothing is placed unless fills can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Feed {
+    Down,
+    /// Connected, and not yet compared with the venue since.
+    CatchingUp,
+    Live,
+}
+
+/// Whose question an answer is to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    PlanCancel(u64),
+    PlanPlace(u64),
+    WithdrawCancel(u64),
+    WithdrawList(u64),
+    ClearCancel(u64),
+    ClearList(u64),
+    ResolveCancel(String),
+    ResolveLook(String),
+    Reconcile(Step),
+    Heartbeat,
+}
+
+/// One account's order path.
+#[derive(Debug)]
+pub struct Engine<S> {
+    pub(super) settings: EngineSettings,
+    pub(super) signer: S,
+    pub(super) venue_clock: VenueClock,
+    pub(super) salts: Salts,
+    pub(super) markets: HashMap<String, Market>,
+    pub(super) gate: Gate,
+    pub(super) limits: Limits,
+    pub(super) orders: OwnOrders,
+    pub(super) inventories: Inventories,
+    pub(super) fair_e4: HashMap<String, f64>,
+    pub(super) refused_trades: BTreeSet<String>,
+    pub(super) quoters: BTreeMap<String, ConnectionId>,
+    pub(super) phase: Phase,
+    pub(super) feed: Feed,
+    pub(super) halted: Option<String>,
+    pub(super) plans: BTreeMap<u64, PlanUnderWay>,
+    pub(super) withdrawals: BTreeMap<u64, Withdrawal>,
+    pub(super) clearance: Option<Clearance>,
+    pub(super) resolutions: BTreeMap<String, Resolution>,
+    pub(super) reconciliation: Reconciliation,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) counters: Counters,
+    pub(super) actions: Vec<Action>,
+    pub(super) uptime: QuotingUptime,
+    requests: BTreeMap<RequestId, Purpose>,
+    last_id: u64,
+}
+
+impl<S: SignOrder> Engine<S> {
+    /// Start: the first actions withdraw whatever an earlier life left open.
+    pub fn start(settings: EngineSettings, start: Start<S>, now_ns: u64) -> (Self, Vec<Action>) {
+        let mut inventories = Inventories::default();
+        for fill in start.fills {
+            let held = Inventory {
+                market: fill.market,
+                yes_e6: fill.yes_e6,
+                no_e6: fill.no_e6,
+                v: Version,
+            };
+            inventories.restore(&fill.trade_id, &fill.order_id, &held);
+        }
+        let markets = start.markets.into_iter();
+        let mut engine = Self {
+            settings,
+            signer: start.signer,
+            venue_clock: start.venue_clock,
+            salts: Salts::new(start.seed),
+            markets: markets
+                .map(|market| (market.condition_id.clone(), market))
+                .collect(),
+            gate: Gate::default(),
+            limits: Limits::new(settings.limits, now_ns),
+            orders: OwnOrders::default(),
+            inventories,
+            fair_e4: HashMap::new(),
+            refused_trades: BTreeSet::new(),
+            quoters: BTreeMap::new(),
+            phase: Phase::Recovering,
+            feed: Feed::Down,
+            halted: None,
+            plans: BTreeMap::new(),
+            withdrawals: BTreeMap::new(),
+            clearance: None,
+            resolutions: BTreeMap::new(),
+            reconciliation: Reconciliation::default(),
+            heartbeat: Heartbeat::default(),
+            counters: Counters::default(),
+            actions: Vec::new(),
+            uptime: QuotingUptime::default(),
+            requests: BTreeMap::new(),
+            last_id: 0,
+        };
+        engine.clear(None, now_ns);
+        let actions = std::mem::take(&mut engine.actions);
+        (engine, actions)
+    }
+
+    /// Take in one event and say what to do about it, in order.
+    pub fn handle(&mut self, event: Event, now_ns: u64) -> Vec<Action> {
+        if self.phase == Phase::Ended {
+            return Vec::new();
+        }
+        match event {
+            Event::Tick => self.tick(now_ns),
+            Event::QuoterConnected(connection, name) => self.connect_quoter(connection, name, now_ns),
+            Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
+            Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
+            Event::Allocated(allocation) => self.allocate(allocation, now_ns),
+            Event::BookSeen(book) => {
+                match book.microprice.filter(|_| book.is_valid) {
+                    Some(microprice) => self.fair_e4.insert(book.market, microprice * 10_000.0),
+                    None => self.fair_e4.remove(&book.market),
+                };
+            }
+            Event::HaltAsked(halt) => self.halt(&halt.cause, now_ns),
+            Event::ResumeAsked(resume) => {
+                if self.halted.take().is_some() {
+                    self.log(Level::Info, "engine.resumed", vec![("origin", resume.origin)]);
+                }
+            }
+            Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
+            Event::BucketSeen(bucket, report) => self.correct_limits(bucket, &report, now_ns),
+            Event::FeedConnected => {
+                self.feed = Feed::CatchingUp;
+                self.reconcile(now_ns);
+            }
+            Event::FeedLost(reason) => self.lose_feed(reason, now_ns),
+            Event::OrderCancelled(order_id, status) => {
+                self.order_gone(&order_id, Some(status).filter(|status| !status.is_empty()));
+                // The channel keeps the order of events: the order's trades came before.
+                self.orders.forget(&order_id);
+            }
+            Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
+            Event::StopAsked => self.leave(now_ns),
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When to send the next [`Event::Tick`] at the latest; None when only the usual ticks are needed.
+    #[must_use]
+    pub fn next_wake_ns(&self) -> Option<u64> {
+        let withdrawals = self
+            .withdrawals
+            .values()
+            .filter_map(|withdrawal| withdrawal.paused_until_ns);
+        let resolutions = self
+            .resolutions
+            .values()
+            .filter_map(|resolution| resolution.paused_until_ns);
+        let clearance = self
+            .clearance
+            .as_ref()
+            .and_then(|clearance| clearance.paused_until_ns);
+        let others = clearance.into_iter().chain(self.reconciliation.paused_until_ns);
+        withdrawals.chain(resolutions).chain(others).min()
+    }
+
+    /// Every order that is or may be open.
+    #[must_use]
+    pub const fn orders(&self) -> &OwnOrders {
+        &self.orders
+    }
+
+    /// What is held.
+    #[must_use]
+    pub const fn inventories(&self) -> &Inventories {
+        &self.inventories
+    }
+
+    fn tick(&mut self, now_ns: u64) {
+        if self.phase == Phase::Running {
+            let revoked = self.gate.expire(now_ns);
+            self.revoke(revoked, now_ns);
+            let markets = self
+                .gate
+                .mandates()
+                .map(|mandate| mandate.market.condition_id.as_str());
+            self.uptime.sample(markets, &self.orders, now_ns);
+            self.beat_when_due(now_ns);
+        }
+        if self.phase == Phase::Running || (self.phase == Phase::Recovering && self.clearance.is_none()) {
+            self.reconcile_when_due(now_ns);
+        }
+        self.go_on_resolving(now_ns);
+        self.go_on_withdrawing(now_ns);
+    }
+
+    fn allocate(&mut self, allocation: Allocation, now_ns: u64) {
+        for mandate in &allocation.mandates {
+            let market = &mandate.market;
+            self.markets.insert(market.condition_id.clone(), market.clone());
+        }
+        let Some(revoked) = self.gate.install(allocation) else {
+            return;
+        };
+        let mandates = self.gate.mandates();
+        let holders = mandates.map(|mandate| (mandate.quoter.clone(), mandate.market.condition_id.clone()));
+        let holders: Vec<(String, String)> = holders.collect();
+        for (quoter, market) in holders {
+            let held = self.inventories.of(&market);
+            self.reply_inventory(&quoter, held);
+        }
+        self.revoke(revoked, now_ns);
+    }
+
+    fn revoke(&mut self, revoked: Vec<Revoked>, now_ns: u64) {
+        for ended in revoked {
+            self.withdraw(&ended.quoter, Some(&ended.market), ended.cause, now_ns);
+        }
+    }
+
+    fn take_answer(&mut self, request: RequestId, answer: Answer, sent_ns: Option<u64>, now_ns: u64) {
+        let Some(purpose) = self.requests.remove(&request) else {
+            return;
+        };
+        if let Answer::Ineligible(reason) = &answer {
+            let cause = format!("eligibility: {reason}");
+            self.escalate(&cause, now_ns);
+        }
+        match purpose {
+            Purpose::PlanCancel(id) => self.take_plan_cancel(id, answer, now_ns),
+            Purpose::PlanPlace(id) => self.take_plan_place(id, answer, sent_ns, now_ns),
+            Purpose::WithdrawCancel(id) => self.take_withdraw_cancel(id, answer, now_ns),
+            Purpose::WithdrawList(id) => self.take_withdraw_list(id, answer, now_ns),
+            Purpose::ClearCancel(generation) => self.take_clear_cancel(generation, answer, now_ns),
+            Purpose::ClearList(generation) => self.take_clear_list(generation, answer, now_ns),
+            Purpose::ResolveCancel(order_id) => self.take_resolve_cancel(order_id, answer, now_ns),
+            Purpose::ResolveLook(order_id) => self.take_resolve_look(&order_id, answer, now_ns),
+            Purpose::Reconcile(step) => self.take_reconcile(step, answer, now_ns),
+            Purpose::Heartbeat => self.take_heartbeat(answer),
+        }
+    }
+
+    fn correct_limits(&mut self, bucket: BucketName, report: &BucketReport, now_ns: u64) {
+        let headers = Headers {
+            remaining: report.remaining.as_deref(),
+            reset: report.reset.as_deref(),
+            tier: report.tier.as_deref(),
+            is_refused: report.is_refused,
+        };
+        let venue_ms = self.venue_clock.venue_ms(now_ns);
+        self.limits.correct(bucket, &headers, venue_ms, now_ns);
+    }
+
+    /// State is unknown, or the venue refuses us: say so and cancel everything.
+    pub(super) fn escalate(&mut self, cause: &str, now_ns: u64) {
+        self.log(Level::Error, "engine.halt", vec![("cause", cause.to_owned())]);
+        self.actions.push(Action::Explain(cause.to_owned()));
+        self.halt(cause, now_ns);
+    }
+
+    fn halt(&mut self, cause: &str, now_ns: u64) {
+        if self.halted.is_some() {
+            return;
+        }
+        self.halted = Some(cause.to_owned());
+        self.log(Level::Warning, "engine.halted", vec![("cause", cause.to_owned())]);
+        if self.phase == Phase::Running {
+            self.clear(Some(&format!("halt: {cause}")), now_ns);
+        }
+    }
+
+    /// A reconciliation is complete: what waited for it may go on.
+    pub(super) fn be_reconciled(&mut self) {
+        if self.feed == Feed::CatchingUp {
+            self.feed = Feed::Live;
+        }
+        if self.phase == Phase::Recovering {
+            self.phase = Phase::Running;
+            self.actions.push(Action::BeReady);
+        }
+    }
+
+    /// Whether a reconciliation is needed before fills can be trusted.
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.feed == Feed::CatchingUp
+    }
+
+    fn leave(&mut self, now_ns: u64) {
+        if self.phase == Phase::Leaving {
+            return;
+        }
+        self.phase = Phase::Leaving;
+        self.withdrawals.clear();
+        self.clearance = None;
+        self.leave_when_idle(now_ns);
+    }
+
+    /// A place under way would land after the last listing: each has its answer (or time-out) first.
+    pub(super) fn leave_when_idle(&mut self, now_ns: u64) {
+        if self.phase == Phase::Leaving && self.plans.is_empty() && self.clearance.is_none() {
+            self.clear(None, now_ns);
+        }
+    }
+
+    pub(super) fn exit(&mut self, code: u8) {
+        self.phase = Phase::Ended;
+        self.actions.push(Action::Exit(code));
+    }
+
+    pub(super) fn send(&mut self, purpose: Purpose, request: Request) {
+        let id = self.fresh_id();
+        self.requests.insert(id, purpose);
+        self.actions.push(Action::Send(id, request));
+    }
+
+    pub(super) fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(super) fn log(&mut self, level: Level, event: &'static str, fields: Vec<(&'static str, String)>) {
+        self.actions.push(Action::Log(level, event, fields));
+    }
+}

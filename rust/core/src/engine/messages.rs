@@ -1,0 +1,346 @@
+//! The messages that the engine exchanges with quoters and the bus: `model/messages.py`, field by field.
+//!
+//! Times ending in `_ns` are CLOCK_BOOTTIME of this host. Units: prices 1e-4, sizes and money 1e-6.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::units::Side;
+
+/// The version of the wire: written as 1, and nothing else is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Version;
+
+impl Version {
+    const NUMBER: u8 = 1;
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(Self::NUMBER)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self),
+            other => Err(D::Error::custom(format!("version {other} of the wire"))),
+        }
+    }
+}
+
+/// One binary market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Market {
+    /// The venue's id.
+    pub condition_id: String,
+    /// For people.
+    pub slug: String,
+    /// Markets whose outcomes move together.
+    pub underlying: String,
+    /// The outcome token whose price is the book's price.
+    pub yes_token: String,
+    /// Its complement.
+    pub no_token: String,
+    /// Price grid.
+    pub tick_e4: u16,
+    /// Smallest order.
+    pub min_size_e6: u64,
+    /// Which exchange contract settles it.
+    pub neg_risk: bool,
+    /// Whether it takes orders.
+    pub is_open: bool,
+    /// When it ends, on the venue's clock.
+    pub closes_ms: Option<i64>,
+}
+
+/// Permission of one quoter to trade one market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mandate {
+    /// The market.
+    pub market: Market,
+    /// Who may trade it.
+    pub quoter: String,
+    /// Grows with every change of owner.
+    pub epoch: u64,
+    /// Money that may be at work.
+    pub capital_e6: u64,
+    /// Largest net position, either way.
+    pub max_position_e6: u64,
+    /// Size of one order, for the quoter.
+    pub order_size_e6: u64,
+}
+
+/// The whole mandate table of one orchestrator term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Grows at each start of the orchestrator.
+    pub term: u64,
+    /// When it was sent.
+    pub sent_ns: u64,
+    /// How long its mandates live from then.
+    pub life_ns: u64,
+    /// Markets that are absent are withdrawn.
+    pub mandates: Vec<Mandate>,
+}
+
+/// Top of one market's book, of which the engine reads the fair price alone.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct BookState {
+    /// The market.
+    pub market: String,
+    /// Size-weighted touch, a probability.
+    pub microprice: Option<f64>,
+    /// Whether the sentinel vouches for it.
+    pub is_valid: bool,
+}
+
+/// Cancel everything and place nothing until `ResumeSwarm`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HaltSwarm {
+    /// Why.
+    pub cause: String,
+}
+
+/// The operator lifts a halt.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ResumeSwarm {
+    /// Who.
+    pub origin: String,
+}
+
+/// First message of a quoter on its connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The quoter.
+    pub name: String,
+}
+
+/// One new post-only order, in the YES frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Unique within the quoter's connection.
+    #[serde(rename = "ref")]
+    pub reference: u64,
+    /// Side in the YES frame.
+    pub side: Side,
+    /// Price in the YES frame.
+    pub price_e4: u16,
+    /// Shares.
+    pub size_e6: u64,
+}
+
+/// What a quoter wants changed in one market: cancels first, then places.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The market.
+    pub market: String,
+    /// Term of the mandate it relies on.
+    pub term: u64,
+    /// Epoch of the mandate it relies on.
+    pub epoch: u64,
+    /// Order ids to cancel.
+    pub cancels: Vec<String>,
+    /// Orders to place.
+    pub places: Vec<Place>,
+    /// What it is worth, for the order of the queue.
+    pub value: f64,
+    /// Sequence of the last book the quoter had seen.
+    pub book_sequence: u64,
+    /// When the book that caused it was read; None when something else caused it.
+    pub book_received_ns: Option<u64>,
+    /// When it was decided.
+    pub decided_ns: u64,
+}
+
+/// What a quoter may send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum EngineRequest {
+    /// Who is calling.
+    Hello(Hello),
+    /// What to change.
+    Plan(Plan),
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderState {
+    /// Resting.
+    Live,
+    /// Gone unfilled, or with a rest.
+    Cancelled,
+    /// Gone, all of it traded.
+    Filled,
+    /// The venue did not take it.
+    Rejected,
+    /// Counts as exposure until the venue has answered.
+    Unknown,
+}
+
+/// What became of one order of the receiving quoter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct OrderUpdate {
+    /// The market.
+    pub market: String,
+    /// The place it came from.
+    #[serde(rename = "ref")]
+    pub reference: u64,
+    /// The venue's id: the order's hash.
+    pub order_id: String,
+    /// Its new state.
+    pub state: OrderState,
+    /// Side in the YES frame.
+    pub side: Side,
+    /// Price in the YES frame.
+    pub price_e4: u16,
+    /// Shares not yet traded.
+    pub remaining_e6: u64,
+    /// The venue's word, where it gave one.
+    pub reason: Option<String>,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+/// Every cancel and place of a plan has its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct PlanDone {
+    /// The market.
+    pub market: String,
+    /// Which plan.
+    pub decided_ns: u64,
+    /// Names the limit if the gate said no.
+    pub refused: Option<String>,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+/// What the account holds in one market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct Inventory {
+    /// The market.
+    pub market: String,
+    /// Shares of YES.
+    pub yes_e6: i64,
+    /// Shares of NO.
+    pub no_e6: i64,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+impl Inventory {
+    /// Shares of YES net of NO: the directional position.
+    #[must_use]
+    pub const fn net_e6(&self) -> i64 {
+        self.yes_e6 - self.no_e6
+    }
+}
+
+/// What the engine says to a quoter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum EngineReply {
+    /// An order changed.
+    OrderUpdate(OrderUpdate),
+    /// A plan is done.
+    PlanDone(PlanDone),
+    /// The account's holding changed or was asked for.
+    Inventory(Inventory),
+}
+
+/// One of our orders traded. Price and side in the YES frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct Fill {
+    /// The venue's trade.
+    pub trade_id: String,
+    /// Our order.
+    pub order_id: String,
+    /// The market.
+    pub market: String,
+    /// Its underlying.
+    pub underlying: String,
+    /// Whose order it was; empty when nobody's any more.
+    pub owner: String,
+    /// Side in the YES frame.
+    pub side: Side,
+    /// Price in the YES frame.
+    pub price_e4: u16,
+    /// Shares.
+    pub size_e6: u64,
+    /// Makers pay none.
+    pub fee_e6: u64,
+    /// Microprice when the fill was seen, None when no valid book was at hand.
+    pub fair_e4: Option<f64>,
+    /// YES held after it.
+    pub yes_e6: i64,
+    /// NO held after it.
+    pub no_e6: i64,
+    /// When it was seen.
+    pub seen_ns: u64,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+/// The engine withdrew orders without being asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct DeadmanFired {
+    /// Why.
+    pub cause: String,
+    /// Whose orders: a quoter, or "all".
+    pub victim: String,
+    /// How many.
+    pub cancelled: u64,
+    /// From the cause until the venue's listing showed none.
+    pub elapsed_ms: f64,
+    /// When it was over.
+    pub fired_ns: u64,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+/// Pulse and counters of one process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub struct Beat {
+    /// The process.
+    pub name: String,
+    /// What it is.
+    pub kind: &'static str,
+    /// Its process id.
+    pub pid: u32,
+    /// One word.
+    pub state: &'static str,
+    /// When it was sent.
+    pub sent_ns: u64,
+    /// Running totals.
+    pub counters: BTreeMap<&'static str, f64>,
+    /// Latency name → bucket → count.
+    pub histograms: BTreeMap<&'static str, BTreeMap<u32, u64>>,
+    /// Version of the wire.
+    pub v: Version,
+}
+
+/// What is journalled before an order is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The order's hash.
+    pub order_id: String,
+    /// The market.
+    pub market: String,
+    /// Whose it is.
+    pub owner: String,
+    /// Side in the YES frame.
+    pub side: Side,
+    /// Price in the YES frame.
+    pub price_e4: u16,
+    /// Shares.
+    pub size_e6: u64,
+}

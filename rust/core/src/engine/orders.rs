@@ -1,0 +1,286 @@
+//! Own orders and inventory of one account; idempotent by order id and by (trade id, order id).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::messages::{Inventory, Market, Version};
+use crate::units::{Side, mirror_price_e4};
+
+/// One order of ours that is or may be open. `side` and `price_e4` are in the YES frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnOrder {
+    /// The venue's id: the order's hash.
+    pub order_id: String,
+    /// The place it came from.
+    pub reference: u64,
+    /// The quoter whose it is.
+    pub owner: String,
+    /// The market.
+    pub market: String,
+    /// Side in the YES frame.
+    pub side: Side,
+    /// Price in the YES frame.
+    pub price_e4: u16,
+    /// Shares not yet traded.
+    pub remaining_e6: u64,
+    /// The outcome token it is on.
+    pub token_id: String,
+    /// Its side on that token.
+    pub token_side: Side,
+    /// Its price on that token.
+    pub token_price_e4: u16,
+    /// From before it is sent until the venue has answered; such an order counts as open.
+    pub is_unknown: bool,
+}
+
+/// An order as the venue knows it: on one outcome token, at that token's price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenOrder {
+    /// The outcome token.
+    pub token_id: String,
+    /// Side on that token.
+    pub side: Side,
+    /// Price of that token.
+    pub price_e4: u16,
+    /// Shares.
+    pub size_e6: u64,
+    /// The market's tick.
+    pub tick_e4: u16,
+    /// Which exchange contract it is signed for.
+    pub neg_risk: bool,
+    /// Makes the hash unique together with the timestamp.
+    pub salt: u64,
+    /// The venue's clock when it was signed.
+    pub timestamp_ms: u64,
+}
+
+/// The outcome token on which a YES-frame order is best placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenChoice {
+    /// The outcome token.
+    pub token_id: String,
+    /// Side on that token.
+    pub side: Side,
+    /// Price of that token.
+    pub price_e4: u16,
+}
+
+/// Every order of the account that is or may be open.
+#[derive(Debug, Default)]
+pub struct OwnOrders {
+    orders: BTreeMap<String, OwnOrder>,
+    by_market: BTreeMap<String, BTreeSet<String>>,
+    departed: BTreeMap<String, OwnOrder>,
+}
+
+impl OwnOrders {
+    /// Remember an order, before it is sent.
+    pub fn add(&mut self, order: OwnOrder) {
+        self.by_market
+            .entry(order.market.clone())
+            .or_default()
+            .insert(order.order_id.clone());
+        self.orders.insert(order.order_id.clone(), order);
+    }
+
+    /// One order, None once it is gone.
+    #[must_use]
+    pub fn get(&self, order_id: &str) -> Option<&OwnOrder> {
+        self.orders.get(order_id)
+    }
+
+    /// One order, to change it.
+    pub fn get_mut(&mut self, order_id: &str) -> Option<&mut OwnOrder> {
+        self.orders.get_mut(order_id)
+    }
+
+    /// Forget an order that is certainly gone.
+    pub fn remove(&mut self, order_id: &str) -> Option<OwnOrder> {
+        let order = self.orders.remove(order_id)?;
+        if let Some(ids) = self.by_market.get_mut(&order.market) {
+            ids.remove(order_id);
+            if ids.is_empty() {
+                self.by_market.remove(&order.market);
+            }
+        }
+        Some(order)
+    }
+
+    /// An order is not open any more, but trades of it may still be unseen: until they are it is exposure.
+    pub fn depart(&mut self, order_id: &str) -> Option<OwnOrder> {
+        let order = self.remove(order_id)?;
+        self.departed.insert(order.order_id.clone(), order.clone());
+        Some(order)
+    }
+
+    /// One order that departed, to change it.
+    pub fn departed_mut(&mut self, order_id: &str) -> Option<&mut OwnOrder> {
+        self.departed.get_mut(order_id)
+    }
+
+    /// Every trade of an order has been seen.
+    pub fn forget(&mut self, order_id: &str) {
+        self.departed.remove(order_id);
+    }
+
+    /// Orders whose last trades may be unseen.
+    pub fn departed(&self) -> impl Iterator<Item = &OwnOrder> {
+        self.departed.values()
+    }
+
+    /// Every order.
+    pub fn all(&self) -> impl Iterator<Item = &OwnOrder> {
+        self.orders.values()
+    }
+
+    /// The orders of one market.
+    pub fn of_market(&self, market: &str) -> impl Iterator<Item = &OwnOrder> {
+        let ids = self.by_market.get(market).into_iter().flatten();
+        ids.filter_map(|order_id| self.orders.get(order_id))
+    }
+
+    /// Ids of an owner's orders, in one market or (None) in all.
+    #[must_use]
+    pub fn of_owner(&self, owner: &str, market: Option<&str>) -> Vec<String> {
+        let is_chosen =
+            |order: &&OwnOrder| order.owner == owner && market.is_none_or(|market| order.market == market);
+        self.all()
+            .filter(is_chosen)
+            .map(|order| order.order_id.clone())
+            .collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+}
+
+/// Outcome tokens held, by market, with the trades that made them.
+#[derive(Debug, Default)]
+pub struct Inventories {
+    held: HashMap<String, (i64, i64)>,
+    seen: HashSet<(String, String)>,
+    /// Bought, and not settled yet: by (trade id, order id), what in which market.
+    unsettled: BTreeMap<(String, String), Inventory>,
+}
+
+impl Inventories {
+    /// What is held in a market.
+    #[must_use]
+    pub fn of(&self, market: &str) -> Inventory {
+        let (yes_e6, no_e6) = self.held.get(market).copied().unwrap_or_default();
+        Inventory {
+            market: market.to_owned(),
+            yes_e6,
+            no_e6,
+            v: Version,
+        }
+    }
+
+    /// What of it can be sold: tokens can be used once the trade that bought them is on the chain.
+    #[must_use]
+    pub fn settled(&self, market: &str) -> Inventory {
+        let mut settled = self.of(market);
+        for bought in self.unsettled.values().filter(|bought| bought.market == market) {
+            settled.yes_e6 -= bought.yes_e6;
+            settled.no_e6 -= bought.no_e6;
+        }
+        settled
+    }
+
+    /// A trade is on the chain.
+    pub fn settle(&mut self, trade_id: &str, order_id: &str) {
+        self.unsettled.remove(&(trade_id.to_owned(), order_id.to_owned()));
+    }
+
+    /// Take over what an earlier life of this process had recorded.
+    pub fn restore(&mut self, trade_id: &str, order_id: &str, inventory: &Inventory) {
+        self.seen.insert((trade_id.to_owned(), order_id.to_owned()));
+        self.held
+            .insert(inventory.market.clone(), (inventory.yes_e6, inventory.no_e6));
+    }
+
+    /// Book one fill of `size_e6` on a token; None when it was booked before.
+    pub fn apply(
+        &mut self,
+        (trade_id, order_id): (&str, &str),
+        market: &Market,
+        (token_id, token_side): (&str, Side),
+        size_e6: u64,
+    ) -> Option<Inventory> {
+        if !self.seen.insert((trade_id.to_owned(), order_id.to_owned())) {
+            return None;
+        }
+        let size = i64::try_from(size_e6).unwrap_or(i64::MAX);
+        let change = match token_side {
+            Side::Buy => size,
+            Side::Sell => -size,
+        };
+        let (yes_e6, no_e6) = self.held.entry(market.condition_id.clone()).or_default();
+        let is_yes = token_id == market.yes_token;
+        let held = if is_yes { yes_e6 } else { no_e6 };
+        *held = held.saturating_add(change);
+        if token_side == Side::Buy {
+            let bought = Inventory {
+                market: market.condition_id.clone(),
+                yes_e6: if is_yes { size } else { 0 },
+                no_e6: if is_yes { 0 } else { size },
+                v: Version,
+            };
+            self.unsettled
+                .insert((trade_id.to_owned(), order_id.to_owned()), bought);
+        }
+        Some(self.of(&market.condition_id))
+    }
+}
+
+/// Sell a token that is held free of other orders; without one, buy the complement instead.
+pub fn choose_token<'a>(
+    market: &Market,
+    (side, price_e4): (Side, u16),
+    size_e6: u64,
+    held: &Inventory,
+    open_orders: impl Iterator<Item = &'a OwnOrder>,
+) -> TokenChoice {
+    let (mut yes_reserved, mut no_reserved) = (0_i128, 0_i128);
+    for order in open_orders.filter(|order| order.token_side == Side::Sell) {
+        let reserved = if order.token_id == market.yes_token {
+            &mut yes_reserved
+        } else {
+            &mut no_reserved
+        };
+        *reserved += i128::from(order.remaining_e6);
+    }
+    let mirror = mirror_price_e4(price_e4);
+    let size = i128::from(size_e6);
+    let (token_id, side, price_e4) = match side {
+        Side::Sell if i128::from(held.yes_e6) - yes_reserved >= size => {
+            (&market.yes_token, Side::Sell, price_e4)
+        }
+        Side::Sell => (&market.no_token, Side::Buy, mirror),
+        Side::Buy if i128::from(held.no_e6) - no_reserved >= size => (&market.no_token, Side::Sell, mirror),
+        Side::Buy => (&market.yes_token, Side::Buy, price_e4),
+    };
+    TokenChoice {
+        token_id: token_id.clone(),
+        side,
+        price_e4,
+    }
+}
+
+/// Side and price in the YES frame of an order on either token.
+#[must_use]
+pub fn yes_frame(market: &Market, token_id: &str, token_side: Side, token_price_e4: u16) -> (Side, u16) {
+    if token_id == market.yes_token {
+        (token_side, token_price_e4)
+    } else {
+        (token_side.opposite(), mirror_price_e4(token_price_e4))
+    }
+}

@@ -1,0 +1,352 @@
+//! Plans: a quoter's cancels, then its places, each through the gate; and what the quoter is told.
+//!
+//! Cancels and places of a plan are sent together, for the gate counts as if every cancel failed. Only a place that
+//! would cross an own open order, or could use the tokens that a cancelled one holds, waits until the cancels are
+//! acknowledged; then the gate is asked again: the mandate may have ended meanwhile, or a fill come.
+
+use super::events::{Action, Answer, ConnectionId, Level, PlaceResult, Request};
+use super::gate::Exposure;
+use super::machine::{Engine, Feed, Phase, Purpose};
+use super::messages::{EngineReply, Intent, OrderState, Place, Plan, PlanDone, Version};
+use super::orders::{OwnOrder, TokenOrder, choose_token};
+use super::signing::{SignOrder, SignedOrder};
+use super::withdraw::ROUTE;
+use crate::limits;
+use crate::order::body::MAX_CANCELS;
+use crate::units::Side;
+
+/// A plan whose outcome is not there yet.
+#[derive(Debug)]
+pub(super) struct PlanUnderWay {
+    quoter: String,
+    plan: Plan,
+    refused: Option<String>,
+    /// What was sent, in the order of the answers.
+    placed: Vec<String>,
+    is_cancelling: bool,
+    is_placing: bool,
+    /// Whether its places wait for the answer to its cancels.
+    is_waiting: bool,
+}
+
+impl<S: SignOrder> Engine<S> {
+    pub(super) fn connect_quoter(&mut self, connection: ConnectionId, name: String, now_ns: u64) {
+        if let Some(old) = self.quoters.insert(name.clone(), connection) {
+            if old != connection {
+                self.actions.push(Action::CloseQuoter(old));
+                self.withdraw(&name, None, "connection replaced", now_ns);
+            }
+        }
+    }
+
+    pub(super) fn close_quoter(&mut self, connection: ConnectionId, now_ns: u64) {
+        if let Some(name) = self.name_of(connection) {
+            self.quoters.remove(&name);
+            if self.phase == Phase::Running {
+                self.withdraw(&name, None, "connection closed", now_ns);
+            }
+        }
+    }
+
+    fn name_of(&self, connection: ConnectionId) -> Option<String> {
+        let mut quoters = self.quoters.iter();
+        quoters.find_map(|(name, current)| (*current == connection).then(|| name.clone()))
+    }
+
+    pub(super) fn start_plan(&mut self, connection: ConnectionId, plan: Plan, now_ns: u64) {
+        let Some(quoter) = self.name_of(connection) else {
+            return;
+        };
+        let refused = self.refusal(&quoter, &plan, now_ns);
+        let is_own = |order_id: &&String| {
+            let own = self.orders.get(order_id);
+            own.is_some_and(|own| own.owner == quoter && own.market == plan.market)
+        };
+        let mut cancels: Vec<String> = plan.cancels.iter().filter(is_own).cloned().collect();
+        cancels.truncate(MAX_CANCELS);
+        let id = self.fresh_id();
+        let mut under_way = PlanUnderWay {
+            is_waiting: !cancels.is_empty() && !self.can_overlap(&plan, &cancels),
+            quoter,
+            plan,
+            refused,
+            placed: Vec::new(),
+            is_cancelling: false,
+            is_placing: false,
+        };
+        if !cancels.is_empty() {
+            match self.pay_plan_cancel(&under_way.plan, cancels, now_ns) {
+                Ok(request) => {
+                    under_way.is_cancelling = true;
+                    self.send(Purpose::PlanCancel(id), request);
+                }
+                Err(refusal) => {
+                    self.counters.refused += 1;
+                    under_way.refused = Some(refusal.to_string());
+                }
+            }
+        }
+        if !(under_way.is_cancelling && under_way.is_waiting) {
+            self.place(id, &mut under_way, now_ns);
+        }
+        self.keep_plan(id, under_way, now_ns);
+    }
+
+    /// Whether the places of a plan are as good before its cancels are acknowledged as after.
+    fn can_overlap(&self, plan: &Plan, cancels: &[String]) -> bool {
+        let is_in_the_way = |own: &OwnOrder, place: &Place| match (own.side, place.side) {
+            (Side::Sell, Side::Buy) => place.price_e4 >= own.price_e4,
+            (Side::Buy, Side::Sell) => place.price_e4 <= own.price_e4,
+            _ => own.token_side == Side::Sell && cancels.contains(&own.order_id),
+        };
+        let mut open = self.orders.of_market(&plan.market);
+        !open.any(|own| plan.places.iter().any(|place| is_in_the_way(own, place)))
+    }
+
+    /// Remember a plan until all of it is answered.
+    fn keep_plan(&mut self, id: u64, under_way: PlanUnderWay, now_ns: u64) {
+        if under_way.is_cancelling || under_way.is_placing {
+            self.plans.insert(id, under_way);
+        } else {
+            self.finish_plan(&under_way, now_ns);
+        }
+    }
+
+    /// Pay for a plan's cancels. One that only cancels is a brake: it may use what is kept for withdrawals.
+    fn pay_plan_cancel(
+        &mut self,
+        plan: &Plan,
+        cancels: Vec<String>,
+        now_ns: u64,
+    ) -> Result<Request, limits::Refusal> {
+        let orders = u32::try_from(cancels.len()).unwrap_or(u32::MAX);
+        if plan.places.is_empty() {
+            return self.pay_withdrawal(cancels, now_ns);
+        }
+        let admitted = self
+            .limits
+            .admit(ROUTE, limits::Request::Cancel { orders }, now_ns);
+        admitted.map(|()| Request::Cancel(cancels))
+    }
+
+    pub(super) fn take_plan_cancel(&mut self, id: u64, answer: Answer, now_ns: u64) {
+        let Some(mut under_way) = self.plans.remove(&id) else {
+            return;
+        };
+        under_way.is_cancelling = false;
+        match answer {
+            Answer::Cancelled(report) => {
+                self.apply_cancel(report, None);
+                if under_way.is_waiting {
+                    if under_way.refused.is_none() {
+                        under_way.refused = self.refusal(&under_way.quoter, &under_way.plan, now_ns);
+                    }
+                    self.place(id, &mut under_way, now_ns);
+                }
+            }
+            other => {
+                under_way.refused = Some(format!("the venue did not answer: {}", other.into_failure()));
+            }
+        }
+        self.keep_plan(id, under_way, now_ns);
+    }
+
+    /// Send the places of a plan that the gate let pass, if it has any and the limits allow.
+    fn place(&mut self, id: u64, under_way: &mut PlanUnderWay, now_ns: u64) {
+        if under_way.refused.is_some() || under_way.plan.places.is_empty() {
+            return;
+        }
+        let orders = u32::try_from(under_way.plan.places.len()).unwrap_or(u32::MAX);
+        let request = limits::Request::Place {
+            orders,
+            open: self.open_count(),
+        };
+        if let Err(refusal) = self.limits.admit(ROUTE, request, now_ns) {
+            self.counters.refused += 1;
+            under_way.refused = Some(refusal.to_string());
+            return;
+        }
+        let mut signed: Vec<SignedOrder> = Vec::with_capacity(under_way.plan.places.len());
+        for place in under_way.plan.places.clone() {
+            match self.prepare(under_way, place, now_ns) {
+                Ok(order) => signed.push(order),
+                Err(reason) => {
+                    for order in &signed {
+                        self.orders.remove(&order.order_id);
+                    }
+                    under_way.refused = Some(format!("order: {reason}"));
+                    return;
+                }
+            }
+        }
+        under_way.placed = signed.iter().map(|order| order.order_id.clone()).collect();
+        under_way.is_placing = true;
+        self.send(Purpose::PlanPlace(id), Request::Place(signed));
+    }
+
+    fn prepare(
+        &mut self,
+        under_way: &PlanUnderWay,
+        place: Place,
+        now_ns: u64,
+    ) -> Result<SignedOrder, String> {
+        let mandate = self.gate.mandate(&under_way.plan.market);
+        let market = &mandate.ok_or("the mandate is gone")?.market;
+        let held = self.inventories.settled(&market.condition_id);
+        let resting = self.orders.of_market(&market.condition_id);
+        let choice = choose_token(
+            market,
+            (place.side, place.price_e4),
+            place.size_e6,
+            &held,
+            resting,
+        );
+        let order = TokenOrder {
+            token_id: choice.token_id,
+            side: choice.side,
+            price_e4: choice.price_e4,
+            size_e6: place.size_e6,
+            tick_e4: market.tick_e4,
+            neg_risk: market.neg_risk,
+            salt: self.salts.next(),
+            timestamp_ms: self.venue_clock.venue_ms(now_ns),
+        };
+        let signed = self.signer.sign(&order)?;
+        let intent = Intent {
+            order_id: signed.order_id.clone(),
+            market: market.condition_id.clone(),
+            owner: under_way.quoter.clone(),
+            side: place.side,
+            price_e4: place.price_e4,
+            size_e6: place.size_e6,
+        };
+        self.orders.add(OwnOrder {
+            order_id: signed.order_id.clone(),
+            reference: place.reference,
+            owner: under_way.quoter.clone(),
+            market: intent.market.clone(),
+            side: place.side,
+            price_e4: place.price_e4,
+            remaining_e6: place.size_e6,
+            token_id: order.token_id,
+            token_side: order.side,
+            token_price_e4: order.price_e4,
+            is_unknown: true,
+        });
+        self.actions.push(Action::JournalIntent(intent));
+        Ok(signed)
+    }
+
+    pub(super) fn take_plan_place(&mut self, id: u64, answer: Answer, sent_ns: Option<u64>, now_ns: u64) {
+        let Some(mut under_way) = self.plans.remove(&id) else {
+            return;
+        };
+        under_way.is_placing = false;
+        if let (Some(sent_ns), Some(received_ns)) = (sent_ns, under_way.plan.book_received_ns) {
+            self.counters
+                .tick_to_wire_us
+                .add(sent_ns.saturating_sub(received_ns) / 1_000);
+        }
+        let count = under_way.placed.len();
+        let results = match answer {
+            Answer::Placed(results) if results.len() == count => results,
+            Answer::Placed(results) => {
+                vec![PlaceResult::Unknown(format!("{} answers", results.len())); count]
+            }
+            Answer::Ineligible(reason) => {
+                under_way.refused = Some(reason.clone());
+                vec![PlaceResult::Refused(reason); count]
+            }
+            other => vec![PlaceResult::Unknown(other.into_failure()); count],
+        };
+        for (order_id, result) in under_way.placed.iter().zip(results) {
+            self.take_place(order_id, result, now_ns);
+        }
+        self.keep_plan(id, under_way, now_ns);
+    }
+
+    fn take_place(&mut self, order_id: &str, result: PlaceResult, now_ns: u64) {
+        match result {
+            PlaceResult::Accepted => {
+                self.counters.placed += 1;
+                // A fill or a cancellation may have been faster than this answer.
+                if let Some(own) = self.orders.get_mut(order_id) {
+                    own.is_unknown = false;
+                    let own = own.clone();
+                    self.reply_update(&own, OrderState::Live, None);
+                }
+            }
+            PlaceResult::Refused(reason) => {
+                self.counters.rejected += 1;
+                let fields = vec![("order_id", order_id.to_owned()), ("reason", reason.clone())];
+                self.log(Level::Info, "order.place.refused", fields);
+                if let Some(own) = self.orders.remove(order_id) {
+                    self.reply_update(&own, OrderState::Rejected, Some(reason));
+                }
+            }
+            PlaceResult::Unknown(reason) => {
+                let fields = vec![("order_id", order_id.to_owned()), ("reason", reason.clone())];
+                self.log(Level::Warning, "order.place.unknown", fields);
+                if let Some(own) = self.orders.get(order_id).cloned() {
+                    self.reply_update(&own, OrderState::Unknown, Some(reason));
+                    self.resolve(order_id, now_ns);
+                }
+            }
+        }
+    }
+
+    fn finish_plan(&mut self, under_way: &PlanUnderWay, now_ns: u64) {
+        let quoter = &under_way.quoter;
+        if under_way.refused.is_none() && !under_way.placed.is_empty() {
+            let cycle_ns = now_ns.saturating_sub(under_way.plan.decided_ns);
+            self.counters.cycle_us.add(cycle_ns / 1_000);
+        }
+        if self.phase == Phase::Running && self.closed_reason(quoter).is_some() {
+            self.withdraw(quoter, None, "lost its right while a plan was under way", now_ns);
+        }
+        let done = PlanDone {
+            market: under_way.plan.market.clone(),
+            decided_ns: under_way.plan.decided_ns,
+            refused: under_way.refused.clone(),
+            v: Version,
+        };
+        self.reply(quoter, EngineReply::PlanDone(done));
+        self.leave_when_idle(now_ns);
+    }
+
+    fn refusal(&self, quoter: &str, plan: &Plan, now_ns: u64) -> Option<String> {
+        if let Some(reason) = self.closed_reason(quoter) {
+            return Some(reason);
+        }
+        let departed = self.orders.departed().filter(|order| order.market == plan.market);
+        let exposure = Exposure {
+            open: self.orders.of_market(&plan.market).collect(),
+            departed: departed.collect(),
+            held: self.inventories.of(&plan.market),
+        };
+        self.gate.refusal(plan, quoter, &exposure, now_ns)
+    }
+
+    fn closed_reason(&self, quoter: &str) -> Option<String> {
+        if self.phase != Phase::Running {
+            return Some("stopping".to_owned());
+        }
+        if let Some(cause) = &self.halted {
+            return Some(format!("halted: {cause}"));
+        }
+        if self.feed != Feed::Live {
+            return Some("the user feed is down: fills could not be seen".to_owned());
+        }
+        if self.clearance.is_some() {
+            return Some("every order is being withdrawn".to_owned());
+        }
+        if self
+            .withdrawals
+            .values()
+            .any(|withdrawal| withdrawal.quoter == quoter)
+        {
+            return Some("orders of this quoter are being withdrawn".to_owned());
+        }
+        (!self.quoters.contains_key(quoter)).then(|| "the quoter is gone".to_owned())
+    }
+}

@@ -1,0 +1,147 @@
+//! Comparing with the venue: missed fills are booked, strangers cancelled, what is gone forgotten.
+//!
+//! ```text
+//! list orders → list trades → strangers? list again → cancel those that are still there → forget what is gone
+//! ```
+//!
+//! A stranger is an open order that this engine does not know; two listings must show it, because an order that
+//! was cancelled between them is none.
+
+use std::collections::BTreeSet;
+
+use super::events::{Answer, Level, Request};
+use super::machine::{Engine, Phase, Purpose};
+use super::signing::SignOrder;
+
+const RETRY_NS: u64 = 250_000_000;
+/// Strangers cancelled in one go; the others are found again.
+const MOST_AT_ONCE: usize = 50;
+
+#[derive(Debug, Default)]
+pub(super) struct Reconciliation {
+    next_ns: u64,
+    is_under_way: bool,
+    /// What happened since it began is not covered by it.
+    is_wanted_again: bool,
+    before: BTreeSet<String>,
+    /// Gone before it began: its listing of trades shows whatever they traded.
+    departed: Vec<String>,
+    listed: BTreeSet<String>,
+    strangers: Vec<String>,
+    /// When to try again after a failure that cannot wait for the next time.
+    pub(super) paused_until_ns: Option<u64>,
+}
+
+/// Which step of a reconciliation a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    List,
+    Trades,
+    ListAgain,
+    CancelStrangers,
+}
+
+impl<S: SignOrder> Engine<S> {
+    /// Compare now; if that is under way already, once more after it.
+    pub(super) fn reconcile(&mut self, now_ns: u64) {
+        if self.reconciliation.is_under_way {
+            self.reconciliation.is_wanted_again = true;
+            return;
+        }
+        let known = self.orders.all().filter(|order| !order.is_unknown);
+        let before = known.map(|order| order.order_id.clone()).collect();
+        let departed = self
+            .orders
+            .departed()
+            .map(|order| order.order_id.clone())
+            .collect();
+        self.reconciliation = Reconciliation {
+            next_ns: now_ns + self.settings.reconcile_ns,
+            is_under_way: true,
+            before,
+            departed,
+            ..Reconciliation::default()
+        };
+        self.send(Purpose::Reconcile(Step::List), Request::ListOrders);
+    }
+
+    pub(super) fn reconcile_when_due(&mut self, now_ns: u64) {
+        let retry = self.reconciliation.paused_until_ns;
+        let is_due = now_ns >= self.reconciliation.next_ns || retry.is_some_and(|until| now_ns >= until);
+        if is_due && !self.reconciliation.is_under_way {
+            self.reconcile(now_ns);
+        }
+    }
+
+    pub(super) fn take_reconcile(&mut self, step: Step, answer: Answer, now_ns: u64) {
+        match (step, answer) {
+            (Step::List, Answer::Orders(listed)) => {
+                self.reconciliation.listed = listed.into_iter().collect();
+                self.send(Purpose::Reconcile(Step::Trades), Request::ListTrades);
+            }
+            (Step::Trades, Answer::Trades(trades)) => {
+                for trade in &trades {
+                    self.take_trade(trade, now_ns);
+                }
+                let listed = self.reconciliation.listed.iter();
+                let strangers = listed.filter(|order_id| self.orders.get(order_id).is_none());
+                self.reconciliation.strangers = strangers.cloned().collect();
+                if self.reconciliation.strangers.is_empty() {
+                    self.settle(now_ns);
+                } else {
+                    self.send(Purpose::Reconcile(Step::ListAgain), Request::ListOrders);
+                }
+            }
+            (Step::ListAgain, Answer::Orders(listed)) => self.cancel_strangers(&listed, now_ns),
+            (Step::CancelStrangers, Answer::Cancelled(report)) => {
+                self.apply_cancel(report, None);
+                self.settle(now_ns);
+            }
+            (_, other) => self.fail_reconcile(other.into_failure(), now_ns),
+        }
+    }
+
+    fn cancel_strangers(&mut self, listed: &[String], now_ns: u64) {
+        let mut strangers = std::mem::take(&mut self.reconciliation.strangers);
+        strangers.retain(|order_id| listed.contains(order_id) && self.orders.get(order_id).is_none());
+        if strangers.is_empty() {
+            return self.settle(now_ns);
+        }
+        let count = strangers.len().to_string();
+        self.log(Level::Warning, "orders.strangers", vec![("count", count)]);
+        strangers.truncate(MOST_AT_ONCE);
+        match self.pay_withdrawal(strangers, now_ns) {
+            Ok(request) => self.send(Purpose::Reconcile(Step::CancelStrangers), request),
+            Err(refusal) => self.fail_reconcile(refusal.to_string(), now_ns),
+        }
+    }
+
+    fn settle(&mut self, now_ns: u64) {
+        let before = std::mem::take(&mut self.reconciliation.before);
+        let listed = std::mem::take(&mut self.reconciliation.listed);
+        for order_id in before.difference(&listed) {
+            self.order_gone(order_id, Some("not in the venue's listing".to_owned()));
+            self.orders.forget(order_id);
+        }
+        for order_id in std::mem::take(&mut self.reconciliation.departed) {
+            self.orders.forget(&order_id);
+        }
+        self.reconciliation.is_under_way = false;
+        if self.reconciliation.is_wanted_again {
+            return self.reconcile(now_ns);
+        }
+        self.be_reconciled();
+    }
+
+    fn fail_reconcile(&mut self, reason: String, now_ns: u64) {
+        self.reconciliation.is_under_way = false;
+        self.log(
+            Level::Warning,
+            "engine.reconcile.failed",
+            vec![("reason", reason)],
+        );
+        if self.reconciliation.is_wanted_again || self.phase == Phase::Recovering || self.is_catching_up() {
+            self.reconciliation.paused_until_ns = Some(now_ns + RETRY_NS);
+        }
+    }
+}

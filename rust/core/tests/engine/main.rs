@@ -1,0 +1,5 @@
+//! The engine's state machine against a venue in memory, on virtual time.
+
+mod properties;
+mod rules;
+mod world;

@@ -1,0 +1,543 @@
+//! One example of each rule of the order path.
+
+use claw_core::engine::{
+    Allocation, Answer, Event, Exposure, Gate, HaltSwarm, Inventories, Inventory, MakerPart, Mandate, Market,
+    Place, Plan, Request, Trade, Version, choose_token, yes_frame,
+};
+use claw_core::units::Side;
+use proptest::prelude::*;
+
+use crate::world::{Fate, MS, QUOTERS, Resting, SHARE, World, market, signed};
+
+const NEAR: [(bool, u16, u64); 2] = [(true, 48, 10), (false, 52, 10)];
+
+fn quoting() -> World {
+    let mut world = World::running();
+    for index in 0..2 {
+        world.plan(index, 0, &NEAR);
+    }
+    world.settle(1_000);
+    assert_eq!(world.live.len(), 4);
+    world
+}
+
+fn stranger() -> Resting {
+    Resting {
+        market: "0xa".to_owned(),
+        token_id: "yes0".to_owned(),
+        side: Side::Buy,
+        price_e4: 4_800,
+        remaining_e6: 5 * SHARE,
+    }
+}
+
+#[test]
+fn a_start_withdraws_what_an_earlier_life_left_and_looks_twice() {
+    let mut world = World::starting();
+    world.live.insert("0xold".to_owned(), stranger());
+    let mut asked = Vec::new();
+    while !world.is_ready {
+        let kinds = world.requests.iter().map(|(_, request)| format!("{request:?}"));
+        asked.extend(kinds);
+        world.end_request(0, Fate::Answered);
+        world.pass(50 * MS);
+    }
+    assert_eq!(
+        asked,
+        [
+            "CancelAll",
+            "ListOrders",
+            "ListOrders",
+            "ListOrders",
+            "ListTrades"
+        ]
+    );
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_place_of_unknown_outcome_is_cancelled_by_hash_and_looked_up_until_absent_twice() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR[..1]);
+    world.end_request(0, Fate::ReplyLost);
+    let order_id = world.live.keys().next().cloned().unwrap();
+    assert!(world.engine().orders().get(&order_id).unwrap().is_unknown);
+    let mut looks = 0;
+    while world.engine().orders().get(&order_id).is_some() {
+        let look = Request::LookUp(order_id.clone());
+        looks += world
+            .requests
+            .iter()
+            .filter(|(_, request)| *request == look)
+            .count();
+        world.end_request(0, Fate::Answered);
+        world.pass(50 * MS);
+    }
+    assert_eq!(looks, 2);
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn an_unknown_order_counts_as_exposure() {
+    let mut world = World::running();
+    world.plan(0, 0, &[(true, 50, 60)]);
+    world.end_request(0, Fate::Late);
+    world.plan(0, 0, &[(true, 50, 20)]);
+    assert!(
+        world.refusals[0].starts_with("position: 80000000 could be reached"),
+        "{:?}",
+        world.refusals
+    );
+}
+
+#[test]
+fn nothing_is_placed_and_nothing_stays_while_fills_cannot_be_seen() {
+    let mut world = quoting();
+    world.feed_down();
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+    world.plan(0, 0, &NEAR);
+    assert_eq!(world.refusals, ["the user feed is down: fills could not be seen"]);
+    world.feed_up();
+    world.settle(1_000);
+    world.plan(0, 0, &NEAR);
+    world.settle(1_000);
+    assert_eq!(world.live.len(), 2);
+}
+
+#[test]
+fn a_withdrawal_does_not_end_while_a_place_is_under_way() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR[..1]);
+    let place = world.requests.pop_front().unwrap();
+    world.disconnect(QUOTERS[0]);
+    world.settle(2_000);
+    assert!(world.deadman.is_empty());
+    world.requests.push_front(place);
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+    assert_eq!(
+        (world.deadman[0].cause.as_str(), world.deadman[0].cancelled),
+        ("connection closed", 1)
+    );
+}
+
+#[test]
+fn strangers_are_cancelled_after_two_listings() {
+    let mut world = quoting();
+    world.live.insert("0xstranger".to_owned(), stranger());
+    world.settle(11_000);
+    assert_eq!(world.live.len(), 4);
+    assert!(world.cancel_requests.contains(&vec!["0xstranger".to_owned()]));
+}
+
+#[test]
+fn a_refusal_of_the_region_halts_until_a_person_resumes() {
+    let mut world = quoting();
+    world.plan(0, 0, &[(true, 40, 5)]);
+    let (id, _) = world.requests.pop_front().unwrap();
+    world.tell(Event::Answered(
+        id,
+        Answer::Ineligible("restricted in your region".to_owned()),
+        None,
+    ));
+    world.settle(2_000);
+    assert!(world.live.is_empty());
+    world.plan(1, 0, &NEAR);
+    assert!(
+        world
+            .refusals
+            .last()
+            .unwrap()
+            .starts_with("halted: eligibility: restricted")
+    );
+    world.resume();
+    world.plan(1, 0, &NEAR);
+    world.settle(1_000);
+    assert_eq!(world.live.len(), 2);
+}
+
+#[test]
+fn a_settlement_that_fails_halts_once() {
+    let mut world = quoting();
+    let part = MakerPart {
+        order_id: world.live.keys().next().cloned().unwrap(),
+        token_id: "yes0".to_owned(),
+        side: Side::Buy,
+        price_e4: 4_800,
+        size_e6: SHARE,
+    };
+    let failed = Trade {
+        id: "t".to_owned(),
+        market: "0xa".to_owned(),
+        is_failed: true,
+        is_settled: false,
+        parts: vec![part],
+    };
+    world.tell(Event::TradeSeen(failed.clone()));
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+    assert_eq!(
+        world.deadman[0].cause,
+        "halt: settlement of trade t failed after it was matched"
+    );
+    world.resume();
+    world.tell(Event::TradeSeen(failed));
+    world.plan(0, 0, &NEAR);
+    world.settle(1_000);
+    assert_eq!(world.live.len(), 2, "a person has seen it");
+}
+
+#[test]
+fn at_no_instant_do_two_quoters_trade_one_market() {
+    let mut world = quoting();
+    world.move_market(0);
+    world.plan(0, 0, &NEAR[..1]);
+    assert_eq!(
+        world.refusals,
+        ["owner: orders of this market's former quoter are still being withdrawn"]
+    );
+    world.settle(1_000);
+    world.plan(0, 0, &NEAR[..1]);
+    world.settle(1_000);
+    assert_eq!(world.live_of(QUOTERS[0]).len(), 0);
+    assert_eq!(world.live_of(QUOTERS[1]).len(), 3);
+}
+
+#[test]
+fn a_silent_orchestrator_ends_every_mandate() {
+    let mut world = quoting();
+    for _ in 0..30 {
+        world.pass(500 * MS);
+        while !world.requests.is_empty() {
+            world.end_request(0, Fate::Answered);
+        }
+    }
+    assert!(world.live.is_empty());
+    assert!(
+        world
+            .deadman
+            .iter()
+            .all(|fired| fired.cause == "the mandate ran out")
+    );
+}
+
+#[test]
+fn a_refused_heartbeat_beats_again_with_the_id_it_was_told() {
+    let mut world = World::running();
+    while !world
+        .requests
+        .iter()
+        .any(|(_, request)| matches!(request, Request::Heartbeat(_)))
+    {
+        world.pass(100 * MS);
+    }
+    let at = world
+        .requests
+        .iter()
+        .position(|(_, request)| matches!(request, Request::Heartbeat(_)));
+    let (id, _) = world.requests.remove(at.unwrap()).unwrap();
+    let refused = Answer::Heartbeat {
+        is_accepted: false,
+        next_id: "expected".to_owned(),
+    };
+    world.tell(Event::Answered(id, refused, None));
+    assert_eq!(
+        world.requests.back().unwrap().1,
+        Request::Heartbeat("expected".to_owned())
+    );
+}
+
+#[test]
+fn an_end_that_the_venue_does_not_confirm_is_no_success() {
+    let mut world = quoting();
+    world.tell(Event::StopAsked);
+    for _ in 0..150 {
+        world.end_request(0, Fate::RequestLost);
+        if world.exit.is_none() {
+            world.pass(100 * MS);
+        }
+    }
+    assert_eq!(world.exit, Some(1));
+}
+
+#[test]
+fn a_new_connection_of_a_quoter_ends_its_old_one() {
+    let mut world = quoting();
+    world.connect(QUOTERS[0]);
+    world.settle(1_000);
+    assert!(world.live_of(QUOTERS[0]).is_empty());
+    assert_eq!(world.live_of(QUOTERS[1]).len(), 2);
+    world.plan(0, 0, &NEAR);
+    world.settle(1_000);
+    assert_eq!(world.live_of(QUOTERS[0]).len(), 2);
+}
+
+#[test]
+fn a_halt_under_way_wins_over_the_places_of_a_plan() {
+    let mut world = quoting();
+    world.plan(0, 2, &[(true, 52, 10)]);
+    world.tell(Event::HaltAsked(HaltSwarm {
+        cause: "test".to_owned(),
+    }));
+    world.settle(2_000);
+    assert!(world.live.is_empty());
+    assert_eq!(world.refusals, ["halted: test"]);
+}
+
+fn kinds(world: &World) -> Vec<&'static str> {
+    let kind = |(_, request): &(u64, Request)| match request {
+        Request::Cancel(_) => "cancel",
+        Request::Place(_) => "place",
+        _ => "other",
+    };
+    world.requests.iter().map(kind).collect()
+}
+
+#[test]
+fn cancels_and_places_of_a_plan_are_sent_together() {
+    let mut world = quoting();
+    world.plan(0, 2, &[(true, 51, 10), (false, 53, 10)]);
+    assert_eq!(kinds(&world), ["cancel", "place"]);
+    world.end_request(1, Fate::Answered);
+    assert_eq!(world.live.len(), 6);
+    world.end_request(0, Fate::Answered);
+    assert_eq!(world.live.len(), 4);
+    assert!(world.refusals.is_empty());
+}
+
+#[test]
+fn a_place_that_would_cross_an_own_order_waits_for_its_cancel() {
+    let mut world = quoting();
+    world.plan(0, 2, &[(true, 52, 10), (false, 54, 10)]);
+    assert_eq!(kinds(&world), ["cancel"]);
+    world.end_request(0, Fate::Answered);
+    assert_eq!(kinds(&world), ["place"]);
+}
+
+#[test]
+fn a_place_that_can_use_a_cancelled_orders_tokens_waits_for_them() {
+    let mut world = quoting();
+    let bid = world
+        .live
+        .iter()
+        .position(|(_, order)| order.market == "0xa" && order.price_e4 == 4_800);
+    world.fill(bid.unwrap(), 10);
+    world.settle(1_000);
+    world.plan(0, 1, &[(false, 52, 10)]);
+    world.settle(1_000);
+    assert_eq!(
+        world
+            .live
+            .values()
+            .filter(|order| order.side == Side::Sell)
+            .count(),
+        1,
+        "it sells what it holds"
+    );
+    world.plan(0, 1, &[(false, 53, 10)]);
+    assert_eq!(kinds(&world), ["cancel"]);
+    world.settle(1_000);
+    assert_eq!(
+        world
+            .live
+            .values()
+            .filter(|order| order.side == Side::Sell)
+            .count(),
+        1
+    );
+}
+
+// --- the gate ---------------------------------------------------------------------------------------
+
+fn mandate() -> Mandate {
+    Mandate {
+        market: market(0),
+        quoter: "q".to_owned(),
+        epoch: 3,
+        capital_e6: 60 * SHARE,
+        max_position_e6: 100 * SHARE,
+        order_size_e6: 20 * SHARE,
+    }
+}
+
+fn allocation(term: u64, sent_ns: u64, mandates: Vec<Mandate>) -> Allocation {
+    Allocation {
+        term,
+        sent_ns,
+        life_ns: 100,
+        mandates,
+    }
+}
+
+fn plan(places: &[(Side, u16, u64)]) -> Plan {
+    let places = places.iter().map(|(side, price_e4, size_e6)| Place {
+        reference: 1,
+        side: *side,
+        price_e4: *price_e4,
+        size_e6: *size_e6,
+    });
+    Plan {
+        market: "0xa".to_owned(),
+        term: 1,
+        epoch: 3,
+        cancels: Vec::new(),
+        places: places.collect(),
+        value: 0.0,
+        book_sequence: 1,
+        book_received_ns: None,
+        decided_ns: 0,
+    }
+}
+
+fn refusal(plan: &Plan, quoter: &str, net_shares: i64) -> Option<String> {
+    let mut gate = Gate::default();
+    gate.install(allocation(1, 1_000, vec![mandate()]));
+    let exposure = Exposure {
+        open: Vec::new(),
+        departed: Vec::new(),
+        held: held(net_shares, 0),
+    };
+    gate.refusal(plan, quoter, &exposure, 1_050)
+}
+
+fn held(yes_shares: i64, no_shares: i64) -> Inventory {
+    Inventory {
+        market: "0xa".to_owned(),
+        yes_e6: yes_shares * signed(SHARE),
+        no_e6: no_shares * signed(SHARE),
+        v: Version,
+    }
+}
+
+#[test]
+fn a_refusal_names_the_limit() {
+    let buy = |price_e4, size_e6| plan(&[(Side::Buy, price_e4, size_e6)]);
+    assert_eq!(refusal(&buy(4_800, 10 * SHARE), "q", 0), None);
+    let table = [
+        (
+            refusal(&buy(4_800, 10 * SHARE), "other", 0),
+            "mandate: this market is not yours",
+        ),
+        (
+            refusal(
+                &Plan {
+                    term: 2,
+                    ..buy(4_800, 10 * SHARE)
+                },
+                "q",
+                0,
+            ),
+            "epoch: the mandate is of term 1, epoch 3",
+        ),
+        (
+            refusal(&buy(4_850, 10 * SHARE), "q", 0),
+            "price: 4850 is outside the tick grid",
+        ),
+        (
+            refusal(&buy(0, 10 * SHARE), "q", 0),
+            "price: 0 is outside the tick grid",
+        ),
+        (
+            refusal(&buy(10_000, 10 * SHARE), "q", 0),
+            "price: 10000 is outside the tick grid",
+        ),
+        (
+            refusal(&buy(4_800, 4 * SHARE), "q", 0),
+            "size: 4000000 is below the market's minimum",
+        ),
+        (
+            refusal(&buy(4_800, 10 * SHARE + 1), "q", 0),
+            "size: 10000001 is not in hundredths of a share",
+        ),
+        (
+            refusal(&buy(9_900, 61 * SHARE), "q", 0),
+            "capital: 60390000 would be at work, 60000000 is allowed",
+        ),
+        (
+            refusal(&buy(100, 100 * SHARE), "q", 1),
+            "position: 101000000 could be reached, 100000000 is allowed",
+        ),
+    ];
+    for (answer, expected) in table {
+        assert_eq!(answer.as_deref(), Some(expected));
+    }
+    assert_eq!(
+        refusal(&plan(&[(Side::Buy, 100, 5 * SHARE); 16]), "q", 0).as_deref(),
+        Some("batch: 16 places in one plan, 15 are allowed")
+    );
+    assert_eq!(
+        refusal(&plan(&[(Side::Sell, 9_900, 100 * SHARE)]), "q", 1),
+        None,
+        "towards flat is allowed"
+    );
+}
+
+proptest! {
+    #[test]
+    fn the_newest_table_of_the_highest_term_is_in_force(stamps in prop::collection::vec((0..4_u64, 0..20_u64), 0..20)) {
+        let (mut gate, mut newest) = (Gate::default(), (0, 0));
+        for (epoch, (term, sent_ns)) in (0..).zip(stamps) {
+            let taken = gate.install(allocation(term, sent_ns, vec![Mandate { epoch, ..mandate() }]));
+            prop_assert_eq!(taken.is_some(), (term, sent_ns) > newest);
+            if taken.is_some() {
+                newest = (term, sent_ns);
+                prop_assert_eq!(gate.mandate("0xa").map(|mandate| mandate.epoch), Some(epoch));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mandate_ends_at_its_time_and_comes_back_with_a_newer_table() {
+    let mut gate = Gate::default();
+    gate.install(allocation(1, 1_000, vec![mandate()]));
+    assert!(gate.expire(1_099).is_empty());
+    assert_eq!(gate.expire(1_100)[0].cause, "the mandate ran out");
+    assert!(gate.expire(1_200).is_empty());
+    assert_eq!(
+        gate.install(allocation(1, 2_000, vec![mandate()])),
+        Some(Vec::new())
+    );
+    let moved = gate.install(allocation(2, 10, Vec::new())).unwrap();
+    assert_eq!(
+        (moved[0].quoter.as_str(), moved[0].cause),
+        ("q", "the mandate moved or was withdrawn")
+    );
+}
+
+// --- tokens -----------------------------------------------------------------------------------------
+
+#[test]
+fn a_held_token_is_sold_and_else_its_complement_bought() {
+    let market: Market = market(0);
+    let choice = |side, yes, no| {
+        let chosen = choose_token(
+            &market,
+            (side, 4_800),
+            10 * SHARE,
+            &held(yes, no),
+            std::iter::empty(),
+        );
+        (chosen.token_id, chosen.side, chosen.price_e4)
+    };
+    assert_eq!(choice(Side::Sell, 10, 0), ("yes0".to_owned(), Side::Sell, 4_800));
+    assert_eq!(choice(Side::Sell, 9, 0), ("no0".to_owned(), Side::Buy, 5_200));
+    assert_eq!(choice(Side::Buy, 0, 10), ("no0".to_owned(), Side::Sell, 5_200));
+    assert_eq!(choice(Side::Buy, 0, 9), ("yes0".to_owned(), Side::Buy, 4_800));
+    assert_eq!(yes_frame(&market, "no0", Side::Sell, 5_200), (Side::Buy, 4_800));
+}
+
+#[test]
+fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
+    let (market, mut inventories) = (market(0), Inventories::default());
+    let bought = inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy), 10 * SHARE);
+    assert_eq!(bought, Some(held(10, 0)));
+    assert_eq!(
+        inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy), 10 * SHARE),
+        None
+    );
+    assert_eq!(inventories.settled("0xa"), held(0, 0));
+    inventories.settle("t", "0x1");
+    assert_eq!(inventories.settled("0xa"), held(10, 0));
+}

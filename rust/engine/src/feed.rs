@@ -1,0 +1,111 @@
+//! The user channel: a WebSocket that knows when it is dead, as `venues/polymarket/socket.py`.
+//!
+//! The venue answers text PING with PONG. Any frame proves the connection; silence on an asked PING disproves it.
+
+use std::time::Duration;
+
+use claw_core::engine::Event;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::http::Host;
+use crate::settings::{FeedSettings, ns};
+use crate::wire;
+
+const MAX_FRAME: usize = 1 << 24;
+
+/// What the user channel needs.
+pub struct UserFeed {
+    pub url: String,
+    pub host: Host,
+    pub subscription: Zeroizing<String>,
+    pub api_key: String,
+    pub settings: FeedSettings,
+}
+
+impl UserFeed {
+    /// Follow the channel for ever, connecting anew whenever it is lost.
+    pub async fn follow(self, inbox: mpsc::UnboundedSender<Event>) {
+        loop {
+            let reason = match self.connect().await {
+                Ok(socket) => self.read(socket, &inbox).await,
+                Err(reason) => format!("cannot connect to {}: {reason}", self.url),
+            };
+            if inbox.send(Event::FeedLost(reason)).is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs_f64(self.settings.reconnect_min_s)).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<WebSocketStream<TcpStream>, String> {
+        let connecting = async {
+            let stream = self.host.connect().await.map_err(|fault| fault.to_string())?;
+            let limits = WebSocketConfig::default()
+                .max_message_size(Some(MAX_FRAME))
+                .max_frame_size(Some(MAX_FRAME));
+            let opening =
+                tokio_tungstenite::client_async_with_config(self.url.as_str(), stream, Some(limits));
+            let (mut socket, _) = opening.await.map_err(|fault| fault.to_string())?;
+            let hello = Message::text(self.subscription.as_str());
+            socket.send(hello).await.map_err(|fault| fault.to_string())?;
+            Ok(socket)
+        };
+        let limit = Duration::from_secs_f64(self.settings.dead_after_s);
+        timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|_| Err("it takes too long".to_owned()))
+    }
+
+    /// Read until the connection ends; why it did.
+    async fn read(
+        &self,
+        mut socket: WebSocketStream<TcpStream>,
+        inbox: &mpsc::UnboundedSender<Event>,
+    ) -> String {
+        if inbox.send(Event::FeedConnected).is_err() {
+            return "stopping".to_owned();
+        }
+        let interval = Duration::from_secs_f64(self.settings.ping_interval_s);
+        let mut last_frame_ns = clock::now_ns();
+        loop {
+            let Ok(received) = timeout(interval, socket.next()).await else {
+                if clock::now_ns() - last_frame_ns > ns(self.settings.dead_after_s) {
+                    return format!("silent for {} s, PONG included", self.settings.dead_after_s);
+                }
+                match timeout(interval, socket.send(Message::text("PING"))).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(fault)) => return format!("connection lost: {fault}"),
+                    Err(_) => return "the venue takes no more bytes".to_owned(),
+                }
+            };
+            let text = match received {
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(_)) | None => return "connection closed by the venue".to_owned(),
+                Some(Err(fault)) => return format!("connection lost: {fault}"),
+            };
+            last_frame_ns = clock::now_ns();
+            if text.as_str() == "PONG" {
+                continue;
+            }
+            match wire::read_user_frame(text.as_bytes(), &self.api_key) {
+                Ok(events) => {
+                    for event in events {
+                        if inbox.send(event).is_err() {
+                            return "stopping".to_owned();
+                        }
+                    }
+                }
+                Err(reason) => return reason,
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The engine's port, as `kernel/engine_port.py` speaks it: u32 LE length, then a msgpack map with its type.
+//!
+//! Closing the connection is the dead-man switch of its quoter.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use claw_core::engine::{ConnectionId, EngineReply, EngineRequest, Event};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, spawn_local};
+
+use crate::log;
+
+const MAX_FRAME: usize = 1 << 20;
+/// A quoter that has not read so many replies is as good as dead.
+const MAX_UNREAD: usize = 4_096;
+
+struct Connection {
+    outbox: mpsc::Sender<Vec<u8>>,
+    reading: AbortHandle,
+}
+
+type Connections = Rc<RefCell<HashMap<ConnectionId, Connection>>>;
+
+/// Where quoters connect.
+pub struct Port {
+    connections: Connections,
+}
+
+impl Port {
+    /// Begin to listen; what quoters say goes to `inbox`.
+    pub fn open(path: &Path, inbox: mpsc::UnboundedSender<Event>) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        let connections = Connections::default();
+        spawn_local(accept(listener, Rc::clone(&connections), inbox));
+        Ok(Self { connections })
+    }
+
+    /// Say something to a quoter; one that reads no more is dropped.
+    pub fn reply(&self, id: ConnectionId, reply: &EngineReply) {
+        let mut frame = vec![0; 4];
+        if let Err(fault) = rmp_serde::encode::write_named(&mut frame, reply) {
+            return log::error("engine.port.unwritable", &[("reason", &fault.to_string())]);
+        }
+        let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        let connections = self.connections.borrow();
+        let is_unread = connections
+            .get(&id)
+            .is_some_and(|connection| connection.outbox.try_send(frame).is_err());
+        drop(connections);
+        if is_unread {
+            self.close(id);
+        }
+    }
+
+    /// Drop a connection.
+    pub fn close(&self, id: ConnectionId) {
+        if let Some(connection) = self.connections.borrow_mut().remove(&id) {
+            connection.reading.abort();
+        }
+    }
+}
+
+async fn accept(listener: UnixListener, connections: Connections, inbox: mpsc::UnboundedSender<Event>) {
+    for id in 1.. {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(fault) => {
+                log::error("engine.port.lost", &[("reason", &fault.to_string())]);
+                return;
+            }
+        };
+        serve(id, stream, &connections, &inbox);
+    }
+}
+
+fn serve(
+    id: ConnectionId,
+    stream: UnixStream,
+    connections: &Connections,
+    inbox: &mpsc::UnboundedSender<Event>,
+) {
+    let (reader, writer) = stream.into_split();
+    let (outbox, frames) = mpsc::channel(MAX_UNREAD);
+    spawn_local(write_frames(writer, frames));
+    let (inbox, closing) = (inbox.clone(), inbox.clone());
+    let reading = spawn_local(async move { read_requests(id, reader, inbox).await });
+    let abort = reading.abort_handle();
+    let connection = Connection {
+        outbox,
+        reading: abort,
+    };
+    connections.borrow_mut().insert(id, connection);
+    let connections = Rc::clone(connections);
+    spawn_local(async move {
+        if let Ok(Err(fault)) = reading.await {
+            log::warning("engine.port.bad_frame", &[("reason", &fault.to_string())]);
+        }
+        connections.borrow_mut().remove(&id);
+        let _ = closing.send(Event::QuoterClosed(id));
+    });
+}
+
+async fn write_frames(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if writer.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_requests(
+    id: ConnectionId,
+    mut reader: OwnedReadHalf,
+    inbox: mpsc::UnboundedSender<Event>,
+) -> io::Result<()> {
+    let mut head = [0; 4];
+    loop {
+        if reader.read_exact(&mut head).await.is_err() {
+            return Ok(());
+        }
+        let length = u32::from_le_bytes(head) as usize;
+        if length > MAX_FRAME {
+            return Err(io::Error::other(format!("a frame of {length} bytes")));
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).await.is_err() {
+            return Ok(());
+        }
+        let event = match rmp_serde::from_slice(&body).map_err(io::Error::other)? {
+            EngineRequest::Hello(hello) => Event::QuoterConnected(id, hello.name),
+            EngineRequest::Plan(plan) => Event::PlanSent(id, plan),
+        };
+        if inbox.send(event).is_err() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The settings file that `runtime/wiring.py` writes: places and numbers, never a secret.
+
+use std::path::{Path, PathBuf};
+
+use claw_core::engine::EngineSettings;
+use claw_core::limits::{LimitSettings, Tier};
+use serde::Deserialize;
+
+use crate::fault::Fault;
+
+const NS_PER_S: f64 = 1e9;
+
+/// Everything that a run of the engine is made of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// This process's name on the bus.
+    pub name: String,
+    /// Names on the bus that come before it: it connects to them.
+    pub earlier_peers: Vec<String>,
+    /// Where the bus's sockets are.
+    pub socket_dir: PathBuf,
+    /// Where quoters connect.
+    pub port: PathBuf,
+    /// Journals and the throw-away key.
+    pub folder: PathBuf,
+    /// REST interface of the venue.
+    pub clob_url: String,
+    /// User channel of the venue.
+    pub user_ws_url: String,
+    /// Chain whose contracts settle.
+    pub chain_id: u64,
+    /// Seconds between two heartbeats.
+    pub heartbeat_s: f64,
+    /// Seconds between two reconciliations.
+    pub reconcile_s: f64,
+    /// Seconds that a withdrawal of everything may take.
+    pub withdraw_timeout_s: f64,
+    /// The venue's limits for this account.
+    pub limits: LimitsOfAccount,
+    /// The user feed.
+    pub feed: FeedSettings,
+}
+
+/// The venue's limits for this account.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsOfAccount {
+    /// Place requests in 10 s.
+    pub place_requests_10s: u32,
+    /// Place requests in 600 s.
+    pub place_requests_600s: u32,
+    /// The signer's tier, until the venue names it.
+    pub tier: String,
+    /// How much earlier or later than planned a request may arrive.
+    pub send_jitter_ms: u64,
+}
+
+/// How often to ask and when to give up, in seconds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedSettings {
+    /// Silence after which the venue is asked.
+    pub ping_interval_s: f64,
+    /// Silence after which it is given up.
+    pub dead_after_s: f64,
+    /// Pause before a new connection.
+    pub reconnect_min_s: f64,
+    /// Longest such pause; used by the market feeds.
+    #[serde(rename = "reconnect_max_s")]
+    _reconnect_max_s: f64,
+}
+
+impl Settings {
+    /// Read the file.
+    pub fn read(path: &Path) -> Result<Self, Fault> {
+        let text = std::fs::read(path)
+            .map_err(|fault| Fault::User(format!("cannot read the settings {}: {fault}", path.display())))?;
+        serde_json::from_slice(&text)
+            .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
+    }
+
+    /// What the state machine needs of it.
+    pub fn engine(&self) -> Result<EngineSettings, Fault> {
+        let tier = Tier::parse(&self.limits.tier)
+            .ok_or_else(|| Fault::User(format!("the venue has no tier {:?}", self.limits.tier)))?;
+        Ok(EngineSettings {
+            heartbeat_ns: ns(self.heartbeat_s),
+            reconcile_ns: ns(self.reconcile_s),
+            withdraw_timeout_ns: ns(self.withdraw_timeout_s),
+            limits: LimitSettings {
+                tier,
+                place_requests: [self.limits.place_requests_10s, self.limits.place_requests_600s],
+                jitter_ns: self.limits.send_jitter_ms.saturating_mul(1_000_000),
+                ..LimitSettings::default()
+            },
+        })
+    }
+}
+
+/// Seconds to whole nanoseconds; a cast saturates.
+pub fn ns(seconds: f64) -> u64 {
+    (seconds * NS_PER_S) as u64
+}

@@ -1,0 +1,349 @@
+//! The work loop: events into the state machine, its actions out, and the supervisor told that it goes on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claw_core::engine::{
+    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, Fill, HaltSwarm,
+    Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
+};
+use claw_core::order::hmac::Credentials;
+use claw_core::order::signing::{Account, OrderSigner};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_local;
+
+use crate::bus::{Bus, Latest, Ordered};
+use crate::fault::Fault;
+use crate::feed::UserFeed;
+use crate::http::Host;
+use crate::journal::Journal;
+use crate::login::{Login, log_in};
+use crate::notify::{Notifier, lifeline_cut};
+use crate::port::Port;
+use crate::settings::Settings;
+use crate::venue::{Routes, Venue};
+use crate::wire::{self, ApiKey};
+use crate::{clock, key, log};
+
+const TICK_NS: u64 = 100_000_000;
+const BEAT_NS: u64 = 500_000_000;
+const WARM_NS: u64 = 1_000_000_000;
+/// Events taken before the time is looked at again.
+const MOST_AT_ONCE: usize = 256;
+
+/// Serve until asked to stop; the exit code, 0 only when the venue has confirmed that nothing is open.
+pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<u8, Fault> {
+    let account = Account::Eoa;
+    let signer = OrderSigner::new(key::throwaway(&settings.folder)?, settings.chain_id, account)
+        .map_err(|fault| Fault::User(fault.to_string()))?;
+    let (inbox, events) = mpsc::unbounded_channel();
+    spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
+    let routes = Routes::new(&Host::of_url(&settings.clob_url, "http")?);
+    let mut stop = StopWatch { events, notifier };
+    let Login { clock, key, markets } = recover(&routes, &signer, &mut stop).await?;
+    let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
+        .map_err(|fault| Fault::Crash(fault.to_string()))?;
+    let venue = Venue::new(routes, credentials, &signer.address().to_string(), clock)?;
+    let mut shell = Shell::open(settings, bus, notifier, venue, &key, inbox)?;
+    let start = Start {
+        signer: AccountSigner {
+            signer: &signer,
+            owner: key.api_key,
+        },
+        venue_clock: clock,
+        seed: seed()?,
+        markets,
+        fills: shell.fills.published()?,
+    };
+    let (engine, actions) = Engine::start(settings.engine()?, start, clock::now_ns());
+    shell.work(engine, actions, stop.events).await
+}
+
+/// What is asked of this process while the venue does not answer yet.
+struct StopWatch<'a> {
+    events: mpsc::UnboundedReceiver<Event>,
+    notifier: &'a Notifier,
+}
+
+/// Log in, as often as it takes.
+async fn recover(routes: &Routes, signer: &OrderSigner, stop: &mut StopWatch<'_>) -> Result<Login, Fault> {
+    loop {
+        let reason = match log_in(routes, signer).await {
+            Ok(login) => return Ok(login),
+            Err(reason) => reason,
+        };
+        log::warning("engine.recover.retry", &[("reason", &reason)]);
+        let pause = tokio::time::sleep(Duration::from_nanos(TICK_NS));
+        tokio::select! {
+            _ = stop.events.recv() => {
+                stop.notifier.stopping();
+                return Err(Fault::User(format!("the venue does not answer: {reason}")));
+            }
+            () = pause => stop.notifier.alive(),
+        }
+    }
+}
+
+/// Say when this process should end: a signal, or the supervisor's death.
+fn watch_for_stop(
+    name: String,
+    inbox: mpsc::UnboundedSender<Event>,
+) -> Result<impl Future<Output = ()> + 'static, Fault> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        let cause = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            () = lifeline_cut() => "the supervisor is gone",
+        };
+        log::info("process.stopping", &[("name", &name), ("cause", cause)]);
+        // Without a reader the work loop has ended already.
+        let _ = inbox.send(Event::StopAsked);
+    })
+}
+
+fn seed() -> Result<u64, Fault> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|fault| Fault::Crash(format!("no random bytes: {fault}")))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Everything around the state machine.
+struct Shell<'a> {
+    settings: &'a Settings,
+    bus: &'a Bus,
+    notifier: &'a Notifier,
+    venue: Rc<Venue>,
+    inbox: mpsc::UnboundedSender<Event>,
+    intents: Journal,
+    has_journal: bool,
+    fills: Ordered<'a>,
+    deadman: Ordered<'a>,
+    news: Arc<Notify>,
+    allocations: Latest,
+    halts: Latest,
+    resumes: Latest,
+    books: Latest,
+    port: Option<Port>,
+    feed: Option<UserFeed>,
+}
+
+impl<'a> Shell<'a> {
+    fn open(
+        settings: &'a Settings,
+        bus: &'a Bus,
+        notifier: &'a Notifier,
+        venue: Venue,
+        key: &ApiKey,
+        inbox: mpsc::UnboundedSender<Event>,
+    ) -> Result<Self, Fault> {
+        let news = Arc::new(Notify::new());
+        let wake = || Some(Arc::clone(&news));
+        Ok(Self {
+            settings,
+            bus,
+            notifier,
+            venue: Rc::new(venue),
+            inbox,
+            intents: Journal::open(&settings.folder.join("intents.journal"))?,
+            has_journal: true,
+            fills: bus.ordered("fills", &settings.folder.join("fills.journal"))?,
+            deadman: bus.ordered("deadman", &settings.folder.join("deadman.journal"))?,
+            allocations: bus.latest("allocation", wake())?,
+            halts: bus.latest("halt", wake())?,
+            resumes: bus.latest("resume", wake())?,
+            books: bus.latest("book/*/*", None)?,
+            news,
+            port: None,
+            feed: Some(UserFeed {
+                url: settings.user_ws_url.clone(),
+                host: Host::of_url(&settings.user_ws_url, "ws")?,
+                subscription: wire::user_subscription(key),
+                api_key: key.api_key.clone(),
+                settings: settings.feed,
+            }),
+        })
+    }
+
+    async fn work(
+        &mut self,
+        mut engine: Engine<AccountSigner<'_>>,
+        actions: Vec<Action>,
+        mut events: mpsc::UnboundedReceiver<Event>,
+    ) -> Result<u8, Fault> {
+        if let Some(code) = self.act(actions)? {
+            return Ok(code);
+        }
+        let (mut next_tick_ns, mut next_beat_ns, mut next_warm_ns) = (0, 0, 0);
+        loop {
+            let now_ns = clock::now_ns();
+            let wake_ns = engine.next_wake_ns().unwrap_or(u64::MAX).min(next_tick_ns);
+            let pause = tokio::time::sleep(Duration::from_nanos(wake_ns.saturating_sub(now_ns)));
+            let first = tokio::select! {
+                biased;
+                event = events.recv() => event,
+                () = self.news.notified() => None,
+                () = pause => None,
+            };
+            let rest = std::iter::from_fn(|| events.try_recv().ok()).take(MOST_AT_ONCE);
+            for event in first.into_iter().chain(rest).collect::<Vec<_>>() {
+                if let Some(code) = self.take(&mut engine, event)? {
+                    self.publish_beat(&engine);
+                    return Ok(code);
+                }
+            }
+            for event in self.news() {
+                self.take(&mut engine, event)?;
+            }
+            let now_ns = clock::now_ns();
+            if now_ns >= wake_ns {
+                if let Some(code) = self.take(&mut engine, Event::Tick)? {
+                    self.publish_beat(&engine);
+                    return Ok(code);
+                }
+            }
+            if now_ns >= next_tick_ns {
+                next_tick_ns = now_ns + TICK_NS;
+                self.notifier.alive();
+            }
+            if now_ns >= next_beat_ns {
+                next_beat_ns = now_ns + BEAT_NS;
+                self.publish_beat(&engine);
+                self.fills.announce();
+                self.deadman.announce();
+            }
+            if now_ns >= next_warm_ns {
+                next_warm_ns = now_ns + WARM_NS;
+                let venue = Rc::clone(&self.venue);
+                spawn_local(async move { venue.keep_warm().await });
+            }
+        }
+    }
+
+    /// One event through the state machine; an exit code ends the work.
+    fn take(&mut self, engine: &mut Engine<AccountSigner<'_>>, event: Event) -> Result<Option<u8>, Fault> {
+        match &event {
+            Event::StopAsked => self.notifier.stopping(),
+            // A fill is compared with the newest books.
+            Event::TradeSeen(_) | Event::Answered(_, Answer::Trades(_), _) => {
+                for book in self.books.take::<BookState>() {
+                    engine.handle(Event::BookSeen(book), clock::now_ns());
+                }
+            }
+            _ => {}
+        }
+        let actions = engine.handle(event, clock::now_ns());
+        self.act(actions)
+    }
+
+    /// What the bus has brought, mandates first.
+    fn news(&self) -> Vec<Event> {
+        let allocations = self
+            .allocations
+            .take::<Allocation>()
+            .into_iter()
+            .map(Event::Allocated);
+        let halts = self.halts.take::<HaltSwarm>().into_iter().map(Event::HaltAsked);
+        let resumes = self
+            .resumes
+            .take::<ResumeSwarm>()
+            .into_iter()
+            .map(Event::ResumeAsked);
+        allocations.chain(halts).chain(resumes).collect()
+    }
+
+    fn act(&mut self, actions: Vec<Action>) -> Result<Option<u8>, Fault> {
+        for action in actions {
+            match action {
+                Action::JournalIntent(intent) => self.journal(&intent),
+                Action::Send(id, request) => self.send(id, request),
+                Action::Reply(connection, reply) => {
+                    if let Some(port) = &self.port {
+                        port.reply(connection, &reply);
+                    }
+                }
+                Action::CloseQuoter(connection) => {
+                    if let Some(port) = &self.port {
+                        port.close(connection);
+                    }
+                }
+                Action::PublishFill(fill) => self.publish_fill(&fill)?,
+                Action::PublishInventory(held) => {
+                    self.bus
+                        .publish_latest(format!("inventory/{}", held.market), &held);
+                }
+                Action::PublishDeadman(fired) => self.publish_deadman(&fired)?,
+                Action::BeReady => self.be_ready()?,
+                Action::Explain(sentence) => self.notifier.status(&sentence),
+                Action::Log(level, event, fields) => write_log(level, event, &fields),
+                Action::Exit(code) => return Ok(Some(code)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn publish_fill(&self, fill: &Fill) -> Result<(), Fault> {
+        self.fills.publish(fill)
+    }
+
+    fn publish_deadman(&self, fired: &DeadmanFired) -> Result<(), Fault> {
+        self.deadman.publish(fired)
+    }
+
+    /// An order whose intent cannot be written is not sent, and the swarm halts.
+    fn journal(&mut self, intent: &Intent) {
+        let written = rmp_serde::to_vec_named(intent)
+            .map_err(std::io::Error::other)
+            .and_then(|record| self.intents.append(&record));
+        if let Err(fault) = written {
+            self.has_journal = false;
+            let cause = format!("the journal of intents cannot be written: {fault}");
+            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+        }
+    }
+
+    fn send(&mut self, id: RequestId, request: Request) {
+        let is_unwritten = !std::mem::replace(&mut self.has_journal, true);
+        if let (Request::Place(orders), true) = (&request, is_unwritten) {
+            let refused = PlaceResult::Refused("its intent could not be journalled".to_owned());
+            let answer = Answer::Placed(vec![refused; orders.len()]);
+            let _ = self.inbox.send(Event::Answered(id, answer, None));
+            return;
+        }
+        let (venue, inbox) = (Rc::clone(&self.venue), self.inbox.clone());
+        spawn_local(async move {
+            let outcome = venue.carry_out(request).await;
+            // Without a reader the work loop has ended already.
+            if let Some((bucket, report)) = outcome.bucket {
+                let _ = inbox.send(Event::BucketSeen(bucket, report));
+            }
+            let _ = inbox.send(Event::Answered(id, outcome.answer, outcome.sent_ns));
+        });
+    }
+
+    fn be_ready(&mut self) -> Result<(), Fault> {
+        self.port = Some(Port::open(&self.settings.port, self.inbox.clone())?);
+        if let Some(feed) = self.feed.take() {
+            spawn_local(feed.follow(self.inbox.clone()));
+        }
+        self.notifier.ready();
+        Ok(())
+    }
+
+    fn publish_beat(&self, engine: &Engine<AccountSigner<'_>>) {
+        let beat = engine.beat(&self.settings.name, std::process::id(), clock::now_ns());
+        self.bus
+            .publish_latest(format!("beat/{}", self.settings.name), &beat);
+    }
+}
+
+fn write_log(level: Level, event: &str, fields: &[(&str, String)]) {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    match level {
+        Level::Info => log::info(event, &fields),
+        Level::Warning => log::warning(event, &fields),
+        Level::Error => log::error(event, &fields),
+    }
+}
