@@ -50,22 +50,14 @@ def compare(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     return row
 
 
-class Observation(msgspec.Struct, frozen=True):
-    """What one run of a system gave: samples, and the CPU seconds that its own processes used."""
-
-    samples: list[float]
-    own_cpu_s: float
-
-
-def observe(name: str, unit: str, run: Callable[[], Observation]) -> Row:
-    """Run a system that has no peer until the machine was quiet."""
+def observe(name: str, unit: str, run: Callable[[], list[float]]) -> Row:
+    """Run a system that has no peer until the machine was quiet; it reaps every process it starts."""
     row = None
     for _ in range(TRIES):
-        busy_before, began = _busy_s(), time.perf_counter()
-        seen = run()
+        busy_before, began = _other_busy_s(), time.perf_counter()
+        samples = run()
         elapsed_s = time.perf_counter() - began
-        other_cores = _others(_busy_s() - busy_before - seen.own_cpu_s, elapsed_s)
-        row = _row_of(name, unit, seen.samples, other_cores)
+        row = _row_of(name, unit, samples, _others(_other_busy_s() - busy_before, elapsed_s))
         if row.reason is None:
             break
     assert row is not None
@@ -126,9 +118,9 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def _other_busy_s() -> float:
-    """CPU seconds that anything but this process has used since boot."""
+    """CPU seconds that anything but this process and the children it has reaped has used since boot."""
     own = os.times()
-    return _busy_s() - (own.user + own.system)
+    return _busy_s() - (own.user + own.system + own.children_user + own.children_system)
 
 
 def _busy_s() -> float:

@@ -30,7 +30,8 @@ def table(rows: list[Row]) -> Table:
     """The rows as a person reads them; a ratio above 1 means faster than the peer."""
     shown = Table(title="benchmarks (latest.json)", title_justify="left", box=None)
     for heading in ("name", "unit", "n", "p50", "p99", "peer", "peer p50", "ratio"):
-        shown.add_column(heading, justify="left" if heading in ("name", "unit", "peer") else "right")
+        is_text = heading in ("name", "unit", "peer")
+        shown.add_column(heading, justify="left" if is_text else "right", no_wrap=heading == "name")
     for row in rows:
         figures = [row.p50, row.p99, row.peer_p50, row.ratio]
         p50, p99, peer_p50, ratio = ("–" if figure is None else f"{figure:g}" for figure in figures)

@@ -21,7 +21,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from benchmarks.measure import Observation, Row, cpu_s, observe
+from benchmarks.measure import Row, cpu_s, observe
 from benchmarks.signed_requests import Trader, log_in, order_request
 from benchmarks.venue_child import FIRST_SIZE, RECORDED_SIZE, SERVER_CORE, Serving, pin
 from clawswarm.sandbox.recording import LevelsChanged, RecordedMarket, write_recording
@@ -54,7 +54,7 @@ def rows(_n: int) -> list[Row]:
     return found
 
 
-def _observed(name: str, unit: str, run: Callable[[], Observation]) -> Row:
+def _observed(name: str, unit: str, run: Callable[[], list[float]]) -> Row:
     try:
         return observe(name, unit, run)
     except Lost as fault:
@@ -68,25 +68,23 @@ class Lost(Exception):
 # --- orders -----------------------------------------------------------------------------------------
 
 
-def orders() -> Observation:
+def orders() -> list[float]:
     """Answer times in ms at a given rate."""
     with Child(markets=1) as child:
         requests = _requests(child, ORDERS)
-        used = child.own_cpu_s()
-        samples = asyncio.run(_send(child.serving.port, requests, ORDERS_PER_S))
-        return Observation(samples, child.own_cpu_s() - used)
+        return asyncio.run(_send(child.serving.port, requests, ORDERS_PER_S))
 
 
-def orders_rate() -> Observation:
+def orders_rate() -> list[float]:
     """Accepted orders per CPU second of the server, for each thousand."""
     with Child(markets=1) as child:
         requests = _requests(child, ORDERS)
-        used, rates = child.own_cpu_s(), list[float]()
+        rates = list[float]()
         for first in range(0, ORDERS, ORDERS_A_RATE):
             served = cpu_s(child.serving.pid)
             asyncio.run(_send(child.serving.port, requests[first : first + ORDERS_A_RATE], None))
             rates.append(ORDERS_A_RATE / (cpu_s(child.serving.pid) - served))
-        return Observation(rates, child.own_cpu_s() - used)
+        return rates
 
 
 def _requests(child: "Child", count: int) -> list[tuple[Trader, bytes]]:
@@ -127,12 +125,10 @@ async def _send(port: int, requests: list[tuple[Trader, bytes]], rate: int | Non
 # --- fan-out ----------------------------------------------------------------------------------------
 
 
-def fanout(rate: int, seconds: int) -> Observation:
+def fanout(rate: int, seconds: int) -> list[float]:
     """Delays in ms."""
     with Child(markets=2) as child:
-        used = child.own_cpu_s()
-        samples = asyncio.run(_listen(child, rate, seconds))
-        return Observation(samples, child.own_cpu_s() - used)
+        return asyncio.run(_listen(child, rate, seconds))
 
 
 async def _listen(child: "Child", rate: int, seconds: int) -> list[float]:
@@ -198,10 +194,6 @@ class Child:
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
         return self._answer(kind)
-
-    def own_cpu_s(self) -> float:
-        """CPU seconds of the server and of this process."""
-        return cpu_s(self.serving.pid) + cpu_s(os.getpid())
 
     def _answer(self, kind: type[T]) -> T:
         assert self._process.stdout is not None
