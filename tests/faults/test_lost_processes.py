@@ -79,8 +79,9 @@ def test_no_order_survives_the_supervisor(start_swarm: Callable[..., SwarmRun]) 
 def test_venue_heartbeat_clears_when_everything_dies(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting()
-    victims = [pid for name, pid in run.pids().items() if name != "sandbox"]
-    os.kill(run.process.pid, signal.SIGKILL)
+    pids = run.pids()
+    # The engine first: between two kills it would see quoters go, and withdraw their orders.
+    victims = [pids.pop("engine"), run.process.pid, *(pid for name, pid in pids.items() if name != "sandbox")]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     assert run.open_orders(), "the orders outlive their owner, until the venue's own dead-man switch"
