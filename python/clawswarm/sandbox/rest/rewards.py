@@ -72,11 +72,12 @@ class RewardsRest:
         return [m for m in markets if m.is_open and m.rewards.is_on and m.rewards.daily_rate_e6]
 
     def _is_within(self, market: ListedMarket, request: web.Request) -> bool:
+        """Bounds are above `min` and up to `max`; zero is none."""
         mid = self._lookup.mids(market)[0]
         measured = {"price": mid, "spread": self._spread(market), "volume_24hr": 0.0}
         for name, value in measured.items():
-            lowest, highest = (_number(request.query.get(f"{end}_{name}")) for end in ("min", "max"))
-            if (lowest is not None and value < lowest) or (highest is not None and value > highest):
+            above, most = (_number(request.query.get(f"{end}_{name}")) for end in ("min", "max"))
+            if (above and value <= above) or (most and value > most):
                 return False
         return True
 
