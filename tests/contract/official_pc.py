@@ -31,6 +31,7 @@ from client_port import (
     RateLimited,
     Refused,
     RefusedLeg,
+    RewardProgramme,
     Side,
     Stream,
     StreamEvent,
@@ -266,6 +267,36 @@ class OfficialPc:
         assert answer[order_ids[0]] is one
         return answer
 
+    def reward_programmes(self) -> dict[str, RewardProgramme]:
+        return {item.condition_id: _programme(item) for item in self._all(self.api.list_current_rewards)}
+
+    def reward_programme(self, market: str) -> RewardProgramme:
+        (item,) = self._all(self.api.list_market_rewards, condition_id=market)
+        assert len(item.tokens) == 2
+        return _programme(item)
+
+    def earnings(self, date: str) -> dict[str, Decimal]:
+        found = self._all(self.api.list_user_earnings_for_day, date=date)
+        assert all(
+            item.maker_address == self.address and item.date.date().isoformat() == date for item in found
+        )
+        return {item.condition_id: item.earnings for item in found}
+
+    def total_earnings(self, date: str) -> Decimal:
+        (item,) = self._do(self.api.get_total_earnings_for_user_for_day, date=date)
+        assert item.native_earnings == item.earnings
+        return Decimal(item.earnings)
+
+    def reward_percentages(self) -> dict[str, float]:
+        return dict(self._do(self.api.get_reward_percentages))
+
+    def earnings_in_markets(self, date: str) -> dict[str, tuple[Decimal, float]]:
+        found = self._all(self.api.list_user_earnings_and_markets_config, date=date)
+        return {
+            item.condition_id: (sum((e.earnings for e in item.earnings), Decimal(0)), item.earning_percentage)
+            for item in found
+        }
+
     def book(self, token: str) -> Book:
         return book_of(self._do(self.api.get_order_book, asset_id=token))
 
@@ -363,6 +394,11 @@ class _PcStream:
     def lost(self) -> int:
         """Malformed events of the connection and events this handle's queue had no room for."""
         return int(self._malformed()) + int(self._handle.dropped)
+
+
+def _programme(item: Any) -> RewardProgramme:
+    (config,) = item.rewards_config
+    return RewardProgramme(config.rate_per_day, Decimal(str(item.rewards_max_spread)), item.rewards_min_size)
 
 
 def book_of(book: Any) -> Book:

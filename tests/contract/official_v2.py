@@ -18,6 +18,7 @@ from client_port import (
     RateLimited,
     Refused,
     RefusedLeg,
+    RewardProgramme,
     Side,
     Stream,
     Trade,
@@ -188,6 +189,34 @@ class OfficialV2:
         with _venue_refusals():
             return dict(self.client.are_orders_scoring(OrdersScoringParams(orderIds=order_ids)))
 
+    def reward_programmes(self) -> dict[str, RewardProgramme]:
+        return {item["condition_id"]: _programme(item) for item in self.client.get_current_rewards()}
+
+    def reward_programme(self, market: str) -> RewardProgramme:
+        (item,) = self.client.get_raw_rewards_for_market(market)
+        return _programme(item)
+
+    def earnings(self, date: str) -> dict[str, Decimal]:
+        found = self.client.get_earnings_for_user_for_day(date)
+        return {item["condition_id"]: Decimal(str(item["earnings"])) for item in found}
+
+    def total_earnings(self, date: str) -> Decimal:
+        (item,) = self.client.get_total_earnings_for_user_for_day(date)
+        return Decimal(str(item["earnings"]))
+
+    def reward_percentages(self) -> dict[str, float]:
+        return dict(self.client.get_reward_percentages())
+
+    def earnings_in_markets(self, date: str) -> dict[str, tuple[Decimal, float]]:
+        found = self.client.get_user_earnings_and_markets_config(date)
+        return {
+            item["condition_id"]: (
+                sum((Decimal(str(e["earnings"])) for e in item["earnings"]), Decimal(0)),
+                item["earning_percentage"],
+            )
+            for item in found
+        }
+
     def book(self, token: str) -> Book:
         with _venue_refusals():
             return self._book(self.client.get_order_book(token))
@@ -299,6 +328,12 @@ def _args(order: Limit) -> OrderArgs:
         side=order.side,
         expiration=order.expires_s or 0,
     )
+
+
+def _programme(item: dict[str, list[dict[str, object]]]) -> RewardProgramme:
+    (config,) = item["rewards_config"]
+    values = config["rate_per_day"], item["rewards_max_spread"], item["rewards_min_size"]
+    return RewardProgramme(*(Decimal(str(value)) for value in values))
 
 
 def _placed(answer: dict[str, object]) -> Placed:

@@ -21,7 +21,7 @@ RUST = [json.loads(line) for line in (FOLDER / "rs-clob-client-bodies.jsonl").re
 JKORF = sorted((FOLDER / "jkorf-polymarket-net").glob("*.txt"))
 
 NOT_THE_TRADING_CORE = "a host that the trading core does not serve (Gamma, Data API, bridge)"
-LATER = "rewards and builder trades belong to a later part of the sandbox"
+LATER = "builder trades belong to a later part of the sandbox"
 OTHER_HOSTS = ("tests/data.rs", "tests/gamma.rs", "tests/bridge.rs")
 SKIPPED = {
     "all_prices_should_succeed": "GET /prices without a body; live, the plural GET forms all answer 400",
@@ -31,9 +31,6 @@ SKIPPED = {
     "cancel_order_should_succeed response": "written notCanceled, an alias only its own client reads",
     "cancel_order_should_accept_snake_case_not_canceled request": "written orderId, only its mock accepts it",
     "update_balance_allowance_should_succeed": "no body; every client ignores what comes",
-    "earnings_for_user_for_day_should_succeed": LATER,
-    "reward_percentages_should_succeed": LATER,
-    "current_rewards_should_succeed": LATER,
     "builder_trades_should_succeed": LATER,
     "price_history_with_interval_should_succeed": "the history's prices are strings there and numbers live",
     "Clob-ExchangeData-GetGeographicRestrictions": "an empty body under another exchange's path",
@@ -47,6 +44,13 @@ KNOWN = {
         "$.data[].rewards.min_size: string expected, number found",
         "$.data[].rewards.max_spread: string expected, number found",
     ],
+    "current_rewards_should_succeed": [
+        "$.data[].rewards_max_spread: string expected, number found",
+        "$.data[].rewards_min_size: string expected, number found",
+        "$.data[].rewards_config[].rate_per_day: string expected, number found",
+        "$.data[].rewards_config[].total_rewards: string expected, number found",
+    ],
+    "reward_percentages_should_succeed": ["$.1: missing"],  # before the first sample nobody has a share
     "post_order_should_succeed": ["$.error_msg: missing"],
     "post_order_should_accept_transactions_hashes_alias": ["$.error_msg: missing"],
     "trade": ["$.matchtime: missing"],
@@ -169,6 +173,13 @@ ANSWERS: dict[str, Ask] = {
     "are_orders_scoring_should_succeed": lambda s: s.signed(
         "POST", "/orders-scoring", [s.resting["orderID"]]
     ),
+    "earnings_for_user_for_day_should_succeed": lambda s: s.signed(
+        "GET", "/rewards/user", query="?date=2026-01-01&signature_type=0"
+    ),
+    "reward_percentages_should_succeed": lambda s: s.signed(
+        "GET", "/rewards/user/percentages", query="?signature_type=0"
+    ),
+    "current_rewards_should_succeed": lambda s: s.get("/rewards/markets/current"),
     "price_change_batch": lambda s: s.price_change(),
     "tick_size_change": lambda s: s.tick_change(),
     "trade": _trade_event,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from clawswarm.sandbox.exchange.markets import ListedMarket, RewardTerms
+from clawswarm.sandbox.exchange.markets import ListedMarket, RebateTerms, RewardTerms
 from clawswarm.sandbox.recording import (
     LevelsChanged,
     RecordedEvent,
@@ -123,7 +123,8 @@ def listed_market(recorded: RecordedMarket, settings: SandboxSettings) -> Listed
         end_ms=0,
         outcomes=("Up", "Down") if is_up_down else ("Yes", "No"),
         taker_delay_ms=settings.taker_delay_ms if is_up_down else 0,
-        rewards=RewardTerms(min_age_s=settings.reward_min_age_s),
+        rewards=RewardTerms(min_age_s=settings.reward_min_age_s, daily_rate_e6=settings.reward_daily_rate_e6),
+        rebates=RebateTerms(maker_share_e4=settings.maker_rebate_e4),
     )
 
 

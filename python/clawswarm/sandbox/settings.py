@@ -66,5 +66,9 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Share of trades that are retried and fail."""
     reward_min_age_s: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Orders younger than this do not score for rewards."""
+    reward_daily_rate_e6: Annotated[int, msgspec.Meta(ge=0)] = 120_000_000
+    """Liquidity rewards of each market a day, paid for the minutes it is open."""
+    maker_rebate_e4: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 2_000
+    """Share of a market's taker fees that goes to its makers."""
     price_side: Literal["book", "taker"] = "book"
     """GET /price?side=BUY answers the best bid (`book`), or what a buyer would pay (`taker`)."""

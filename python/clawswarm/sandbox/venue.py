@@ -28,6 +28,8 @@ from clawswarm.sandbox.price_history import PriceHistory
 from clawswarm.sandbox.rest.buckets import SignerBuckets
 from clawswarm.sandbox.rest.modes import EngineModes
 from clawswarm.sandbox.rest.windows import WINDOW_SETS, RequestWindows
+from clawswarm.sandbox.rewards.program import RewardProgram
+from clawswarm.sandbox.rewards.rebates import RebateBook
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.streams.hubs import MarketHub, PriceHub, UserHub
 from clawswarm.sandbox.streams.outbox import Connections
@@ -60,6 +62,8 @@ class Venue:
         self.settings = settings
         self.exchange = Exchange(settings.seed, delay, rules)
         self.exchange.ledger.fund_house(_HOUSE_GRANT_E6)
+        self.rewards = RewardProgram(self.exchange, settings.seed)
+        self.rebates = RebateBook(self.exchange.ledger)
         self.keys = KeyRing(settings.seed, settings.clock_tolerance_s, single_key=settings.single_key)
         self.sessions = SessionRegister()
         self.access = AccessList(self.keys, self.sessions, settings.heartbeat_scope)
@@ -91,6 +95,7 @@ class Venue:
             self.market_hub.publish(event)
             self.user_hub.publish(event)
             self.notices.note(event)
+            self.rebates.note(event)
             if isinstance(event, LevelChanged):
                 condition_id = event.market.condition_id
                 bid, ask = self.market_hub.frames.books[condition_id].touch(is_yes=True)
@@ -99,8 +104,10 @@ class Venue:
                 self.on_trade(event.trade)
 
     def advance(self, now_ns: int) -> None:
-        """Settle, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""
+        """Settle, pay, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""
         self.publish(self.exchange.advance(now_ns))
+        self.rewards.advance(now_ns)
+        self.rebates.advance(now_ns)
         self.trading.release()
         for scope in self.heartbeats.sweep(now_ns):
             self.publish(self.trading.cancel_scope(scope, now_ns))
@@ -113,6 +120,8 @@ class Venue:
         """When `advance` has something to do."""
         dues = (
             self.exchange.next_due_ns(),
+            self.rewards.next_due_ns(),
+            self.rebates.next_due_ns(),
             self.heartbeats.next_sweep_ns(),
             self.sessions.next_sweep_ns(),
             self.market_hub.disturbance.due_ns(),

@@ -10,6 +10,14 @@ class RewardTerms(msgspec.Struct, frozen=True):
     min_size_e6: int = 50_000_000
     max_spread_e4: int = 450
     min_age_s: int = 0
+    daily_rate_e6: int = 0
+
+
+class RebateTerms(msgspec.Struct, frozen=True):
+    """What comes back of a market's taker fees: the makers' share, and the weight of takers' volume (§7)."""
+
+    maker_share_e4: int = 2_000
+    taker_weight_e4: int = 23_000
 
 
 class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
@@ -37,6 +45,7 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     taker_delay_ms: int = 0
     seconds_delay: int = 0
     rewards: RewardTerms = RewardTerms()
+    rebates: RebateTerms = RebateTerms()
     is_open: bool = True
     accepts_orders: bool = True
     winner: str | None = None

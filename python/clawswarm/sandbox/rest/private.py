@@ -8,6 +8,7 @@ from clawswarm.sandbox.rest.caller import Caller
 from clawswarm.sandbox.rest.keys import KeysRest
 from clawswarm.sandbox.rest.orders import OrdersRest
 from clawswarm.sandbox.rest.reads import ReadsRest
+from clawswarm.sandbox.rest.rewards import RewardsRest
 from clawswarm.sandbox.venue import Venue
 
 
@@ -16,7 +17,7 @@ class PrivateRest:
 
     def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
         caller = Caller(venue, now_ns)
-        self._parts = (KeysRest(caller), OrdersRest(caller), ReadsRest(caller))
+        self._parts = (KeysRest(caller), OrdersRest(caller), ReadsRest(caller), RewardsRest(caller))
 
     def routes(self) -> list[web.RouteDef]:
         """Method and path of every handler."""
