@@ -66,5 +66,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Share of trades that are retried and fail."""
     reward_min_age_s: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Orders younger than this do not score for rewards."""
+    auto_redeem: Literal["participants", "everyone"] = "participants"
+    """Who is paid for winning tokens without asking; customers of the live venue redeem by the relayer."""
     price_side: Literal["book", "taker"] = "book"
     """GET /price?side=BUY answers the best bid (`book`), or what a buyer would pay (`taker`)."""
