@@ -64,12 +64,12 @@ def environment_of(venue: RunningVenue) -> Environment:
         clob_market_ws_url=sockets + "/ws/market",
         clob_user_ws_url=sockets + "/ws/user",
         relayer_url=venue.relayer or _NOBODY,
-        gamma_url=_NOBODY,
-        data_url=_NOBODY,
+        gamma_url=venue.url + "/gamma",
+        data_url=venue.url + "/data-api",
         rfq_url=_NOBODY,
         rpc_url=_NOBODY,
-        rtds_ws_url=_NOBODY,
-        realtime_ws_url=_NOBODY,
+        rtds_ws_url=sockets + "/rtds",
+        realtime_ws_url=sockets + "/polybolt/ws",
         sports_ws_url=_NOBODY,
     )
     return _create_environment(name="sandbox", config=config)

@@ -70,5 +70,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Liquidity rewards of each market a day, paid for the minutes it is open."""
     maker_rebate_e4: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 2_000
     """Share of a market's taker fees that goes to its makers."""
+    auto_redeem: Literal["participants", "everyone"] = "participants"
+    """Who is paid for winning tokens without asking; customers of the live venue redeem by the relayer."""
     price_side: Literal["book", "taker"] = "book"
     """GET /price?side=BUY answers the best bid (`book`), or what a buyer would pay (`taker`)."""

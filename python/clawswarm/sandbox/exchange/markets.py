@@ -1,6 +1,13 @@
 """A market as the venue lists it."""
 
+from typing import Literal
+
 import msgspec
+
+from clawswarm.model.units import MICRO
+
+Winner = Literal["YES", "NO", "SPLIT"]
+"""What a market resolved to; SPLIT pays half a dollar to either token."""
 
 
 class RewardTerms(msgspec.Struct, frozen=True):
@@ -23,8 +30,9 @@ class RebateTerms(msgspec.Struct, frozen=True):
 class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     """Static facts of one binary market, and the few that change while it lives.
 
-    These change: `tick_e4`, `is_open`, `accepts_orders`, `winner` ("YES", "NO" or None), `last_trade_e4`,
-    `last_trade_side`, `updated_ns`, `end_ms`, `taker_delay_ms`.
+    These change: `tick_e4`, `is_open`, `accepts_orders`, `winner`, `last_trade_e4`, `last_trade_side`,
+    `updated_ns`, `closed_ns`, `volume_e6`, `end_ms`, `taker_delay_ms`. A market opens when it is listed, pauses
+    and goes on (`accepts_orders`), closes for good (`is_open`) and resolves (`winner`).
     `taker_delay_ms` holds marketable orders while the call waits, `seconds_delay` answers `delayed` at once.
     """
 
@@ -48,11 +56,14 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     rebates: RebateTerms = RebateTerms()
     is_open: bool = True
     accepts_orders: bool = True
-    winner: str | None = None
+    winner: Winner | None = None
     last_trade_e4: int | None = None
     last_trade_side: str = ""
     listed_ns: int = 0
     updated_ns: int = 0
+    closed_ns: int | None = None
+    volume_e6: int = 0
+    """Money of all trades, each counted once at its price."""
 
     @property
     def hold_ns(self) -> int:
@@ -66,3 +77,11 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     def outcome(self, is_yes: bool) -> str:
         """Name of an outcome."""
         return self.outcomes[0] if is_yes else self.outcomes[1]
+
+    def payout_e6(self, is_yes: bool) -> int | None:
+        """What one share of an outcome is redeemed for, None before the market resolved."""
+        if self.winner is None:
+            return None
+        if self.winner == "SPLIT":
+            return MICRO // 2
+        return MICRO if (self.winner == "YES") == is_yes else 0
