@@ -12,10 +12,10 @@ from rich.console import Console
 
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.model.errors import UserFault
-from clawswarm.sandbox.certificates import CA_FILE, make_tls_context
+from clawswarm.sandbox.certificates import make_tls_context
 from clawswarm.sandbox.ready import Ready, describe, open_test_accounts, write_ready_file
 from clawswarm.sandbox.server import SandboxServer
-from clawswarm.sandbox.settings import SandboxSettings
+from clawswarm.sandbox.settings import CA_FILE, SandboxSettings
 
 
 def serve_alone(settings: SandboxSettings, is_tls: bool, ready_file: Path | None) -> None:

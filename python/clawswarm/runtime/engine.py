@@ -41,6 +41,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     clob_url: str
     user_ws_url: str
+    ca_file: str | None
     chain_id: int
     heartbeat_s: float
     reconcile_s: float

@@ -5,6 +5,7 @@ The supervisor starts the engine as `claw-engine SETTINGS` and every other child
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,9 +24,11 @@ from clawswarm.runtime.roster import (
     ORCHESTRATOR,
     QUOTERS,
     RISK_MANAGERS,
+    SANDBOX,
     RunPlace,
     kind_of,
 )
+from clawswarm.sandbox.settings import CA_FILE
 
 CHAIN_ID = 137
 ORPHAN_LINGER_S = 20.0
@@ -40,9 +43,11 @@ class Wiring:
     def __init__(self, place: RunPlace, configuration: Configuration) -> None:
         self._place, self._configuration = place, configuration
         sandbox = configuration.sandbox
-        self._http = f"http://{sandbox.host}:{sandbox.port}"
-        self._ws = f"ws://{sandbox.host}:{sandbox.port}"
+        secure = "s" if sandbox.tls else ""
+        self._http = f"http{secure}://{sandbox.host}:{sandbox.port}"
+        self._ws = f"ws{secure}://{sandbox.host}:{sandbox.port}"
         self._run_dir, self._socket_dir = Path(place.run_dir), Path(place.socket_dir)
+        self._ca_file = self._run_dir / SANDBOX / CA_FILE if sandbox.tls else None
         self._port = self._socket_dir / "engine.port"
 
     def main(self, name: str) -> Main:
@@ -79,6 +84,7 @@ class Wiring:
             folder=str(self._run_dir / ENGINE),
             clob_url=self._http,
             user_ws_url=f"{self._ws}/ws/user",
+            ca_file=None if self._ca_file is None else str(self._ca_file),
             chain_id=CHAIN_ID,
             heartbeat_s=settings.heartbeat_s,
             reconcile_s=settings.reconcile_s,
@@ -87,10 +93,22 @@ class Wiring:
             feed=self._configuration.feed,
         )
 
+    def trust_venue(self) -> None:
+        """Let this process's clients believe the authority of its venue, and no other."""
+        if self._ca_file is not None:
+            # OpenSSL reads it when a client makes its first context.
+            os.environ["SSL_CERT_FILE"] = str(self._ca_file)
+
     async def _sandbox(self, process: Process) -> None:
         from clawswarm.sandbox.server import SandboxServer
 
-        server = SandboxServer(self._configuration.sandbox, process.clock.now_ns, process.clock.wall_ms)
+        tls = None
+        if self._ca_file is not None:
+            from clawswarm.sandbox.certificates import make_tls_context
+
+            self._ca_file.parent.mkdir(exist_ok=True)
+            tls = make_tls_context(self._ca_file.parent, process.clock.wall_ms())
+        server = SandboxServer(self._configuration.sandbox, process.clock.now_ns, process.clock.wall_ms, tls)
         await server.start()
         process.ready()
         serving = asyncio.create_task(server.run_until(asyncio.Event()))
@@ -150,6 +168,7 @@ def main() -> None:
     name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))
+    wiring.trust_venue()
     run_process(name, wiring.main(name))
 
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CA_FILE = "ca.pem"
+from clawswarm.sandbox.settings import CA_FILE
+
 _CHAIN_FILE, _KEY_FILE = "server.pem", "server.key"
 _NAMES = [
     x509.DNSName("localhost"),

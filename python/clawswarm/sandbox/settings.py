@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+CA_FILE = "ca.pem"
+"""The authority that signed its certificate, in the folder that was named for it."""
+
 
 class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the sandbox serves and how; port 0 takes a free one, `speed` plays recordings faster.
@@ -15,6 +18,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     host: str = "127.0.0.1"
     port: int
     control_port: int
+    tls: bool = False
+    """Whether `claw up` serves it over https and wss; `claw sandbox` has --tls."""
     seed: int = 1
     start_at_s: float = 0
     speed: float = 1.0

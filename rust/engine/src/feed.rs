@@ -2,11 +2,11 @@
 //!
 //! The venue answers text PING with PONG. Any frame proves the connection; silence on an asked PING disproves it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use claw_core::engine::Event;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::http::Host;
 use crate::settings::{FeedSettings, ns};
+use crate::socket::{Host, Stream};
 use crate::wire;
 
 const MAX_FRAME: usize = 1 << 24;
@@ -45,9 +45,13 @@ impl UserFeed {
         }
     }
 
-    async fn connect(&self) -> Result<WebSocketStream<TcpStream>, String> {
+    async fn connect(&self) -> Result<WebSocketStream<Stream>, String> {
         let connecting = async {
-            let stream = self.host.connect().await.map_err(|fault| fault.to_string())?;
+            let stream = self
+                .host
+                .connect(Rc::default())
+                .await
+                .map_err(|fault| fault.to_string())?;
             let limits = WebSocketConfig::default()
                 .max_message_size(Some(MAX_FRAME))
                 .max_frame_size(Some(MAX_FRAME));
@@ -67,7 +71,7 @@ impl UserFeed {
     /// Read until the connection ends; why it did.
     async fn read(
         &self,
-        mut socket: WebSocketStream<TcpStream>,
+        mut socket: WebSocketStream<Stream>,
         inbox: &mpsc::UnboundedSender<Event>,
     ) -> String {
         if inbox.send(Event::FeedConnected).is_err() {

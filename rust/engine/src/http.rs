@@ -3,64 +3,24 @@
 //! A read is always pending, so a connection that the venue closes is noticed at once; TCP_USER_TIMEOUT finds one
 //! that swallows bytes. A request is sent again only when not a byte of it has left this process.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use crate::clock;
-use crate::fault::Fault;
+use crate::socket::{Host, Watch};
 
 /// Idle connections that each route keeps open.
 const WARM: usize = 2;
-const USER_TIMEOUT_MS: u32 = 1_000;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_BODY: usize = 16 << 20;
-
-/// The venue's host.
-#[derive(Debug, Clone)]
-pub struct Host {
-    name: String,
-    header: HeaderValue,
-}
-
-impl Host {
-    /// Read the host of a URL whose scheme is `scheme` (plain, without TLS).
-    pub fn of_url(url: &str, scheme: &str) -> Result<Self, Fault> {
-        let unusable = || Fault::User(format!("{url} is not a URL of the form {scheme}://HOST:PORT"));
-        let uri: Uri = url.parse().map_err(|_| unusable())?;
-        let authority = uri
-            .authority()
-            .filter(|_| uri.scheme_str() == Some(scheme))
-            .ok_or_else(unusable)?;
-        let port = authority.port_u16().unwrap_or(80);
-        Ok(Self {
-            name: format!("{}:{port}", authority.host()),
-            header: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
-        })
-    }
-
-    /// Connect with the socket options of the order path.
-    pub async fn connect(&self) -> io::Result<TcpStream> {
-        let connecting = TcpStream::connect(&self.name);
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
-        stream.set_nodelay(true)?;
-        rustix::net::sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
-        Ok(stream)
-    }
-}
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -89,15 +49,12 @@ pub enum Lost {
     Unknown(String),
 }
 
-/// When bytes were last written to a socket.
-type Stamp = Rc<Cell<Option<u64>>>;
-
 /// An exchange, and when the last byte of the request was on the socket.
 pub type Exchange = (Result<Incoming, Lost>, Option<u64>);
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    written_ns: Stamp,
+    watch: Rc<Watch>,
 }
 
 /// Warm connections for one kind of request.
@@ -135,7 +92,7 @@ impl Route {
         let sent_ns = written_ns
             .borrow()
             .as_ref()
-            .and_then(|written: &Stamp| written.get());
+            .and_then(|watch: &Rc<Watch>| watch.written_ns.get());
         let answer = answer.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", limit.as_secs_f64());
             // Once a connection has it, its bytes may leave even now.
@@ -149,7 +106,11 @@ impl Route {
         (answer, sent_ns)
     }
 
-    async fn attempt(&self, outgoing: Outgoing, written: &RefCell<Option<Stamp>>) -> Result<Incoming, Lost> {
+    async fn attempt(
+        &self,
+        outgoing: Outgoing,
+        written: &RefCell<Option<Rc<Watch>>>,
+    ) -> Result<Incoming, Lost> {
         let mut request = self.request(outgoing)?;
         loop {
             let idle = self.take_idle();
@@ -161,8 +122,8 @@ impl Route {
                     .await
                     .map_err(|fault| Lost::Unsent(fault.to_string()))?,
             };
-            connection.written_ns.set(None);
-            *written.borrow_mut() = Some(Rc::clone(&connection.written_ns));
+            connection.watch.written_ns.set(None);
+            *written.borrow_mut() = Some(Rc::clone(&connection.watch));
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(connection, response).await,
                 Err(mut fault) => match fault.take_message() {
@@ -192,7 +153,7 @@ impl Route {
 
     fn request(&self, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, Lost> {
         let mut headers = outgoing.headers;
-        headers.insert(HOST, self.host.header.clone());
+        headers.insert(HOST, self.host.header().clone());
         if !outgoing.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -214,11 +175,8 @@ impl Route {
     }
 
     async fn connect(&self) -> io::Result<Connection> {
-        let written_ns = Rc::default();
-        let stream = Stamped {
-            stream: self.host.connect().await?,
-            written_ns: Rc::clone(&written_ns),
-        };
+        let watch = Rc::default();
+        let stream = self.host.connect(Rc::clone(&watch)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
@@ -227,44 +185,6 @@ impl Route {
             let _ = connection.await;
         });
         sender.ready().await.map_err(io::Error::other)?;
-        Ok(Connection { sender, written_ns })
-    }
-}
-
-/// A socket that notes when bytes were last written to it.
-struct Stamped {
-    stream: TcpStream,
-    written_ns: Stamp,
-}
-
-impl AsyncRead for Stamped {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Stamped {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if written.is_ready() {
-            self.written_ns.set(Some(clock::now_ns()));
-        }
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Ok(Connection { sender, watch })
     }
 }

@@ -21,6 +21,7 @@ mod notify;
 mod port;
 mod settings;
 mod shell;
+mod socket;
 mod venue;
 mod wire;
 

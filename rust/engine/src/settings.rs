@@ -28,6 +28,8 @@ pub struct Settings {
     pub clob_url: String,
     /// User channel of the venue.
     pub user_ws_url: String,
+    /// Authorities to believe besides the system's: the sandbox's own.
+    pub ca_file: Option<PathBuf>,
     /// Chain whose contracts settle.
     pub chain_id: u64,
     /// Seconds between two heartbeats.

@@ -17,14 +17,14 @@ use tokio::task::spawn_local;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::fault::Fault;
 use crate::feed::UserFeed;
-use crate::http::Host;
 use crate::journal::Journal;
 use crate::login::{Login, log_in};
 use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
 use crate::settings::Settings;
+use crate::socket::{Host, Trust};
 use crate::venue::{Routes, Venue};
-use crate::wire::{self, ApiKey};
+use crate::wire;
 use crate::{clock, key, log};
 
 const TICK_NS: u64 = 100_000_000;
@@ -40,13 +40,21 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
         .map_err(|fault| Fault::User(fault.to_string()))?;
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
-    let routes = Routes::new(&Host::of_url(&settings.clob_url, "http")?);
+    let trust = Trust::new(settings.ca_file.as_deref())?;
+    let routes = Routes::new(&Host::of_url(&settings.clob_url, "http", &trust)?);
     let mut stop = StopWatch { events, notifier };
     let Login { clock, key, markets } = recover(&routes, &signer, &mut stop).await?;
     let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
         .map_err(|fault| Fault::Crash(fault.to_string()))?;
     let venue = Venue::new(routes, credentials, &signer.address().to_string(), clock)?;
-    let mut shell = Shell::open(settings, bus, notifier, venue, &key, inbox)?;
+    let feed = UserFeed {
+        url: settings.user_ws_url.clone(),
+        host: Host::of_url(&settings.user_ws_url, "ws", &trust)?,
+        subscription: wire::user_subscription(&key),
+        api_key: key.api_key.clone(),
+        settings: settings.feed,
+    };
+    let mut shell = Shell::open(settings, bus, notifier, venue, feed, inbox)?;
     let start = Start {
         signer: AccountSigner {
             signer: &signer,
@@ -136,7 +144,7 @@ impl<'a> Shell<'a> {
         bus: &'a Bus,
         notifier: &'a Notifier,
         venue: Venue,
-        key: &ApiKey,
+        feed: UserFeed,
         inbox: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, Fault> {
         let news = Arc::new(Notify::new());
@@ -157,13 +165,7 @@ impl<'a> Shell<'a> {
             books: bus.latest("book/*/*", None)?,
             news,
             port: None,
-            feed: Some(UserFeed {
-                url: settings.user_ws_url.clone(),
-                host: Host::of_url(&settings.user_ws_url, "ws")?,
-                subscription: wire::user_subscription(key),
-                api_key: key.api_key.clone(),
-                settings: settings.feed,
-            }),
+            feed: Some(feed),
         })
     }
 

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock;
 use crate::fault::Fault;
-use crate::http::{Exchange, Host, Incoming, Lost, Outgoing, Route};
+use crate::http::{Exchange, Incoming, Lost, Outgoing, Route};
+use crate::socket::Host;
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);

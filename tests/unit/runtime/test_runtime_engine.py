@@ -33,7 +33,11 @@ def test_the_file_says_where_everything_is_and_holds_no_secret(
     assert binary == str(tmp_path / "claw-engine")
     written = msgspec.json.decode(Path(settings).read_bytes(), type=EngineFile)
     assert (written.name, written.earlier_peers, written.chain_id) == ("engine", ("claw",), 137)
-    assert (written.clob_url, written.user_ws_url) == ("http://127.0.0.1:8870", "ws://127.0.0.1:8870/ws/user")
+    assert (written.clob_url, written.user_ws_url) == (
+        "https://127.0.0.1:8870",
+        "wss://127.0.0.1:8870/ws/user",
+    )
+    assert written.ca_file == f"{tmp_path}/run/sandbox/ca.pem"
     assert (written.port, written.folder) == (f"{tmp_path}/sockets/engine.port", f"{tmp_path}/run/engine")
     assert written.limits.tier == "standard"
     assert written.feed.dead_after_s == 0.5

@@ -1,0 +1,239 @@
+//! Sockets to the venue: TCP with the options of the order path, and TLS that is always verified.
+//!
+//! No session is resumed: every connection proves the venue's certificate anew and looks the same on the wire.
+
+use std::cell::Cell;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::clock;
+use crate::fault::Fault;
+
+const USER_TIMEOUT_MS: u32 = 1_000;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Which authorities are believed.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// The system's authorities, and those of a PEM file.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, Fault> {
+        let mut roots = RootCertStore::empty();
+        // What of the system's store cannot be read is not believed; a venue that needs it is then refused.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = ca_file {
+            let unusable = |reason: String| {
+                Fault::User(format!(
+                    "the certificates of {} are not usable: {reason}",
+                    path.display()
+                ))
+            };
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|fault| unusable(fault.to_string()))?
+            {
+                let certificate = certificate.map_err(|fault| unusable(fault.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|fault| unusable(fault.to_string()))?;
+            }
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|fault| Fault::Crash(fault.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+/// The venue's host.
+#[derive(Clone)]
+pub struct Host {
+    address: String,
+    header: HeaderValue,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Host {
+    /// Read the host of a URL whose scheme is `plain`, or `plain` with an s and then TLS.
+    pub fn of_url(url: &str, plain: &str, trust: &Trust) -> Result<Self, Fault> {
+        let unusable = || {
+            Fault::User(format!(
+                "{url} is not a URL of the form {plain}://HOST or {plain}s://HOST"
+            ))
+        };
+        let uri: Uri = url.parse().map_err(|_| unusable())?;
+        let authority = uri.authority().ok_or_else(unusable)?;
+        let is_tls = match uri.scheme_str().and_then(|scheme| scheme.strip_prefix(plain)) {
+            Some("") => false,
+            Some("s") => true,
+            _ => return Err(unusable()),
+        };
+        let name = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let tls = if is_tls {
+            let name = ServerName::try_from(name).map_err(|_| unusable())?;
+            Some((TlsConnector::from(Arc::clone(&trust.0)), name))
+        } else {
+            None
+        };
+        Ok(Self {
+            address: format!("{}:{port}", authority.host()),
+            header: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
+            tls,
+        })
+    }
+
+    /// What names it in a request.
+    pub const fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// Connect; `watch` sees what happens to the socket.
+    pub async fn connect(&self, watch: Rc<Watch>) -> io::Result<Stream> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.open(watch)).await?
+    }
+
+    async fn open(&self, watch: Rc<Watch>) -> io::Result<Stream> {
+        let stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
+        let stream = Watched { stream, watch };
+        Ok(match &self.tls {
+            None => Stream::Plain(stream),
+            Some((connector, name)) => Stream::Tls(Box::new(connector.connect(name.clone(), stream).await?)),
+        })
+    }
+}
+
+/// What has happened to a socket.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// When bytes were last written.
+    pub written_ns: Cell<Option<u64>>,
+    /// Whether the peer or the kernel broke it, which is no orderly end.
+    pub is_broken: Cell<bool>,
+    /// Whether what is not yet sent is thrown away when it closes.
+    pub is_abandoned: Cell<bool>,
+}
+
+/// A connection, with or without TLS.
+pub enum Stream {
+    Plain(Watched),
+    Tls(Box<TlsStream<Watched>>),
+}
+
+/// A socket that notes what happens to it.
+pub struct Watched {
+    stream: TcpStream,
+    watch: Rc<Watch>,
+}
+
+impl Watched {
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.watch.is_broken.set(true);
+        }
+        polled
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.watch.is_abandoned.get() {
+            // A reset instead of an end: no order that waits in the kernel may leave later.
+            let linger = Some(Duration::ZERO);
+            let _ = rustix::net::sockopt::set_socket_linger(&self.stream, linger);
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.note(polled)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if matches!(polled, Poll::Ready(Ok(_))) {
+            self.watch.written_ns.set(Some(clock::now_ns()));
+        }
+        self.note(polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.note(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
