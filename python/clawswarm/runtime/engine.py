@@ -28,6 +28,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     heartbeat_s: float = 5.0
     reconcile_s: float = 10.0
     withdraw_timeout_s: float = 10.0
+    probe_s: float = 0.05
+    silence_s: float = 0.1
+    switches_per_day: int = 1
     limits: EngineLimits = EngineLimits()
 
 
@@ -41,11 +44,16 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     clob_url: str
     user_ws_url: str
+    region_url: str
     ca_file: str | None
     chain_id: int
     heartbeat_s: float
     reconcile_s: float
     withdraw_timeout_s: float
+    probe_s: float
+    silence_s: float
+    switches_per_day: int
+    switches_file: str
     limits: EngineLimits
     feed: SocketSettings
 

@@ -48,6 +48,7 @@ class Wiring:
         self._ws = f"ws{secure}://{sandbox.host}:{sandbox.port}"
         self._run_dir, self._socket_dir = Path(place.run_dir), Path(place.socket_dir)
         self._ca_file = self._run_dir / SANDBOX / CA_FILE if sandbox.tls else None
+        self._state_dir = self._run_dir.parents[1]
         self._port = self._socket_dir / "engine.port"
 
     def main(self, name: str) -> Main:
@@ -84,11 +85,16 @@ class Wiring:
             folder=str(self._run_dir / ENGINE),
             clob_url=self._http,
             user_ws_url=f"{self._ws}/ws/user",
+            region_url=f"{self._http}/api/geoblock",
             ca_file=None if self._ca_file is None else str(self._ca_file),
             chain_id=CHAIN_ID,
             heartbeat_s=settings.heartbeat_s,
             reconcile_s=settings.reconcile_s,
             withdraw_timeout_s=settings.withdraw_timeout_s,
+            probe_s=settings.probe_s,
+            silence_s=settings.silence_s,
+            switches_per_day=settings.switches_per_day,
+            switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
             feed=self._configuration.feed,
         )

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use claw_core::engine::Event;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -28,20 +28,27 @@ pub struct UserFeed {
     pub subscription: Zeroizing<String>,
     pub api_key: String,
     pub settings: FeedSettings,
+    /// Rung when the way to the venue is in doubt.
+    pub doubt: Rc<Notify>,
 }
 
 impl UserFeed {
     /// Follow the channel for ever, connecting anew whenever it is lost.
     pub async fn follow(self, inbox: mpsc::UnboundedSender<Event>) {
         loop {
-            let reason = match self.connect().await {
+            let connected = self.connect().await;
+            let was_connected = connected.is_ok();
+            let reason = match connected {
                 Ok(socket) => self.read(socket, &inbox).await,
                 Err(reason) => format!("cannot connect to {}: {reason}", self.url),
             };
             if inbox.send(Event::FeedLost(reason)).is_err() {
                 return;
             }
-            tokio::time::sleep(Duration::from_secs_f64(self.settings.reconnect_min_s)).await;
+            // What was there a moment ago is asked for at once, then with a pause.
+            if !was_connected {
+                tokio::time::sleep(Duration::from_secs_f64(self.settings.reconnect_min_s)).await;
+            }
         }
     }
 
@@ -68,6 +75,15 @@ impl UserFeed {
             .unwrap_or_else(|_| Err("it takes too long".to_owned()))
     }
 
+    async fn ask(&self, socket: &mut WebSocketStream<Stream>) -> Result<(), String> {
+        let interval = Duration::from_secs_f64(self.settings.ping_interval_s);
+        match timeout(interval, socket.send(Message::text("PING"))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fault)) => Err(format!("connection lost: {fault}")),
+            Err(_) => Err("the venue takes no more bytes".to_owned()),
+        }
+    }
+
     /// Read until the connection ends; why it did.
     async fn read(
         &self,
@@ -79,17 +95,31 @@ impl UserFeed {
         }
         let interval = Duration::from_secs_f64(self.settings.ping_interval_s);
         let mut last_frame_ns = clock::now_ns();
+        let mut is_doubted = false;
         loop {
-            let Ok(received) = timeout(interval, socket.next()).await else {
+            let received = tokio::select! {
+                received = timeout(interval, socket.next()) => received,
+                () = self.doubt.notified() => {
+                    if let Err(reason) = self.ask(&mut socket).await {
+                        return reason;
+                    }
+                    is_doubted = true;
+                    continue;
+                }
+            };
+            let Ok(received) = received else {
+                if is_doubted {
+                    return "silent, as the route".to_owned();
+                }
                 if clock::now_ns() - last_frame_ns > ns(self.settings.dead_after_s) {
                     return format!("silent for {} s, PONG included", self.settings.dead_after_s);
                 }
-                match timeout(interval, socket.send(Message::text("PING"))).await {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(fault)) => return format!("connection lost: {fault}"),
-                    Err(_) => return "the venue takes no more bytes".to_owned(),
+                match self.ask(&mut socket).await {
+                    Ok(()) => continue,
+                    Err(reason) => return reason,
                 }
             };
+            is_doubted = false;
             let text = match received {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,

@@ -1,26 +1,68 @@
-//! HTTP/1.1 kept alive: routes of warm connections, one request at a time on each.
+//! HTTP/1.1 kept alive: warm connections in lanes, one request at a time on each, and the watch over them.
 //!
-//! A read is always pending, so a connection that the venue closes is noticed at once; TCP_USER_TIMEOUT finds one
-//! that swallows bytes. A request is sent again only when not a byte of it has left this process.
+//! ```text
+//! cancels  places    two warm connections each, more while more requests are under way
+//! standbys           two, used when the others are given up
+//! others             reads, heartbeats, login
+//! ```
+//!
+//! A read is always pending, so a connection that breaks is noticed at once. One that swallows bytes is found by
+//! probes: every `interval` each lane of order entry asks `GET /time` on one idle connection; silence for longer than
+//! `Patience` allows is a broken route. Three lanes and 50 ms make 600 probes in 10 s, of 9,000 that the venue allows
+//! to all of its CLOB (polymarket.md §6.1). A request is sent again only when not a byte of it has left this process.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use claw_core::engine::{Cause, Patience};
+use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::timeout;
 
+use crate::clock;
 use crate::socket::{Host, Watch};
+use crate::wire;
 
-/// Idle connections that each route keeps open.
-const WARM: usize = 2;
+const LANES: usize = 4;
+/// More idle connections than this are closed.
+const MOST_IDLE: usize = 8;
 const MAX_BODY: usize = 16 << 20;
+/// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
+const GRACE: Duration = Duration::from_millis(5);
+/// How long a late answer is waited for, to learn that an alarm was false.
+const DRAIN: Duration = Duration::from_secs(2);
+/// A request that takes so many times what a probe may is slow, if probes are answered meanwhile.
+const SLOW_FACTOR: u32 = 3;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Cancels,
+    Places,
+    Standbys,
+    Others,
+}
+
+impl Lane {
+    const ORDER_ENTRY: [Self; 3] = [Self::Cancels, Self::Places, Self::Standbys];
+
+    const fn warm(self) -> usize {
+        match self {
+            Self::Cancels | Self::Places | Self::Standbys => 2,
+            Self::Others => 1,
+        }
+    }
+}
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -52,78 +94,277 @@ pub enum Lost {
 /// An exchange, and when the last byte of the request was on the socket.
 pub type Exchange = (Result<Incoming, Lost>, Option<u64>);
 
+/// How the connections are watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Probing {
+    pub interval: Duration,
+    /// Least silence that counts as a broken route.
+    pub floor: Duration,
+}
+
+/// One connection, whoever uses it at the moment.
+struct Link {
+    watch: Rc<Watch>,
+    generation: Cell<u64>,
+    lane: Cell<Lane>,
+    /// Whether nothing but a probe is under way.
+    is_probing: Cell<bool>,
+    driver: RefCell<Option<AbortHandle>>,
+}
+
+impl Link {
+    /// Close it, and throw away what waits to be sent.
+    fn abandon(&self) {
+        self.watch.is_abandoned.set(true);
+        if let Some(driver) = self.driver.borrow_mut().take() {
+            driver.abort();
+        }
+    }
+}
+
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    watch: Rc<Watch>,
+    link: Rc<Link>,
 }
 
-/// Warm connections for one kind of request.
-pub struct Route {
+type Notice = Box<dyn Fn(u64, Cause)>;
+
+/// The connections to one host.
+pub struct Connections {
     host: Host,
-    idle: RefCell<Vec<Connection>>,
+    idle: [RefCell<VecDeque<Connection>>; LANES],
+    links: RefCell<Vec<Weak<Link>>>,
+    generation: Cell<u64>,
+    patience: RefCell<Patience>,
+    probing: Probing,
+    answered_ns: Cell<u64>,
+    is_probing: [Cell<bool>; LANES],
+    is_warming: Cell<bool>,
+    /// Where faults go, once somebody listens.
+    notice: Rc<RefCell<Option<Notice>>>,
 }
 
-impl Route {
-    /// A route without connections yet.
-    pub fn new(host: &Host) -> Self {
+impl Connections {
+    /// None yet.
+    pub fn new(host: Host, probing: Probing) -> Self {
+        let floor_ns = u64::try_from(probing.floor.as_nanos()).unwrap_or(u64::MAX);
         Self {
-            host: host.clone(),
-            idle: RefCell::default(),
+            host,
+            idle: Default::default(),
+            links: RefCell::default(),
+            generation: Cell::new(0),
+            patience: RefCell::new(Patience::new(floor_ns, clock::now_ns())),
+            probing,
+            answered_ns: Cell::new(0),
+            is_probing: Default::default(),
+            is_warming: Cell::new(false),
+            notice: Rc::default(),
         }
     }
 
-    /// Forget connections that are closed and open new ones until enough are warm.
-    pub async fn keep_warm(&self) {
-        self.idle
-            .borrow_mut()
-            .retain(|connection| !connection.sender.is_closed());
-        while self.idle.borrow().len() < WARM {
-            match self.connect().await {
-                Ok(connection) => self.idle.borrow_mut().push(connection),
-                Err(_) => return,
+    /// Say from now on what breaks, with the generation of its connection.
+    pub fn report_to(&self, notice: impl Fn(u64, Cause) + 'static) {
+        *self.notice.borrow_mut() = Some(Box::new(notice));
+    }
+
+    /// Of the connections in use.
+    pub fn generation(&self) -> u64 {
+        self.generation.get()
+    }
+
+    fn tell(&self, generation: u64, cause: Cause) {
+        if let Some(notice) = &*self.notice.borrow() {
+            notice(generation, cause);
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> &RefCell<VecDeque<Connection>> {
+        &self.idle[lane as usize]
+    }
+
+    /// Give up every connection but the standbys, which take their places.
+    pub fn switch(&self, generation: u64) {
+        self.generation.set(generation);
+        let standbys = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
+        let (alive, dead): (Vec<_>, Vec<_>) = standbys
+            .into_iter()
+            .partition(|connection| connection.sender.is_ready() && !connection.link.watch.is_broken.get());
+        drop(dead);
+        let kept: Vec<_> = alive
+            .iter()
+            .map(|connection| Rc::clone(&connection.link))
+            .collect();
+        for lane in [Lane::Cancels, Lane::Places, Lane::Others] {
+            self.lane(lane).borrow_mut().clear();
+        }
+        self.links.borrow_mut().retain(|link| {
+            let Some(link) = link.upgrade() else {
+                return false;
+            };
+            let is_kept = kept.iter().any(|kept| Rc::ptr_eq(kept, &link));
+            // A probe carries no order: its late answer would show that the alarm was false.
+            if !is_kept && !link.is_probing.get() {
+                link.abandon();
+            }
+            is_kept || link.is_probing.get()
+        });
+        for (connection, lane) in alive.into_iter().zip([Lane::Cancels, Lane::Places]) {
+            connection.link.generation.set(generation);
+            connection.link.lane.set(lane);
+            self.lane(lane).borrow_mut().push_back(connection);
+        }
+    }
+
+    /// Open connections until enough are warm in every lane.
+    pub async fn keep_warm(self: &Rc<Self>) {
+        if self.is_warming.replace(true) {
+            return;
+        }
+        let mut wanted = Vec::new();
+        for lane in [Lane::Cancels, Lane::Places, Lane::Standbys, Lane::Others] {
+            let mut idle = self.lane(lane).borrow_mut();
+            idle.retain(|connection| !connection.sender.is_closed());
+            wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
+        }
+        let opened = wanted.into_iter().map(|lane| async move {
+            // The venue may be away: the next request or the next round says so.
+            if let Ok(connection) = self.connect(lane).await {
+                self.give_back(connection);
+            }
+        });
+        join_all(opened).await;
+        self.is_warming.set(false);
+    }
+
+    /// Ask on one idle connection of each lane of order entry whether the way is there.
+    pub fn probe(self: &Rc<Self>) {
+        for lane in Lane::ORDER_ENTRY {
+            if self.is_probing[lane as usize].get() {
+                continue;
+            }
+            let mut idle = self.lane(lane).borrow_mut();
+            idle.retain(|connection| connection.sender.is_ready());
+            // The one that was not used for longest.
+            if let Some(connection) = idle.pop_front() {
+                self.is_probing[lane as usize].set(true);
+                spawn_local(Rc::clone(self).ask(lane, connection));
             }
         }
     }
 
+    async fn ask(self: Rc<Self>, lane: Lane, mut connection: Connection) {
+        let outgoing = Outgoing {
+            method: Method::GET,
+            target: "/time".to_owned(),
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        };
+        let Ok(request) = self.request(outgoing) else {
+            return;
+        };
+        let link = Rc::clone(&connection.link);
+        link.is_probing.set(true);
+        let began_ns = clock::now_ns();
+        let limit = Duration::from_nanos(self.patience.borrow().limit_ns());
+        let answer = {
+            let mut answering = pin!(async {
+                let response = connection.sender.send_request(request).await?;
+                let status = response.status();
+                Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+            });
+            let mut answer = timeout(limit, &mut answering).await;
+            if answer.is_err() {
+                answer = timeout(GRACE, &mut answering).await;
+            }
+            self.is_probing[lane as usize].set(false);
+            if answer.is_err() {
+                let reason = format!("no answer to a probe for {} ms", limit.as_millis());
+                self.tell(link.generation.get(), Cause::Transport(reason));
+                answer = timeout(DRAIN, &mut answering).await;
+            }
+            answer
+        };
+        let Ok(Ok((status, body))) = answer else {
+            // A connection that ended says so itself.
+            return link.abandon();
+        };
+        link.is_probing.set(false);
+        let now_ns = clock::now_ns();
+        self.answered_ns.set(now_ns);
+        self.patience
+            .borrow_mut()
+            .measure(now_ns.saturating_sub(began_ns), now_ns);
+        let cause = wire::cause_of(status, &HeaderMap::new(), &body);
+        // What else reads are told is no matter of order entry.
+        if let Some(cause @ (Cause::CdnPage | Cause::Transport(_))) = cause {
+            self.tell(link.generation.get(), cause);
+        }
+        self.give_back(connection);
+    }
+
+    /// Whether a probe was answered lately: the way is there, whatever a request waits for.
+    fn is_way_open(&self) -> bool {
+        let limit_ns = self.patience.borrow().limit_ns();
+        let interval_ns = u64::try_from(self.probing.interval.as_nanos()).unwrap_or(u64::MAX);
+        clock::now_ns() <= self.answered_ns.get() + limit_ns + interval_ns
+    }
+
     /// Send one request and read its whole answer.
-    pub async fn exchange(&self, outgoing: Outgoing, limit: Duration) -> Exchange {
-        let written_ns = RefCell::default();
-        let answer = tokio::time::timeout(limit, self.attempt(outgoing, &written_ns)).await;
-        let sent_ns = written_ns
-            .borrow()
-            .as_ref()
-            .and_then(|watch: &Rc<Watch>| watch.written_ns.get());
+    pub async fn exchange(&self, lane: Lane, outgoing: Outgoing, limit: Duration) -> Exchange {
+        let used = RefCell::default();
+        let mut answering = pin!(timeout(limit, self.attempt(lane, outgoing, &used)));
+        let slow = Duration::from_nanos(self.patience.borrow().limit_ns()) * SLOW_FACTOR;
+        let answer = match timeout(slow, &mut answering).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                if lane == Lane::Places && self.is_way_open() {
+                    self.tell(self.generation(), Cause::Slow);
+                }
+                answering.await
+            }
+        };
+        let link: Option<Rc<Link>> = used.take();
+        let sent_ns = link.as_ref().and_then(|link| link.watch.written_ns.get());
         let answer = answer.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", limit.as_secs_f64());
             // Once a connection has it, its bytes may leave even now.
-            let has_connection = written_ns.borrow().is_some();
-            Err(if has_connection {
+            Err(if link.is_some() {
                 Lost::Unknown(reason)
             } else {
                 Lost::Unsent(reason)
             })
         });
+        if let (Err(Lost::Unknown(reason)), Some(link), true) = (&answer, &link, lane != Lane::Others) {
+            if !link.watch.is_abandoned.get() {
+                self.tell(link.generation.get(), Cause::Transport(reason.clone()));
+            }
+        }
         (answer, sent_ns)
     }
 
     async fn attempt(
         &self,
+        lane: Lane,
         outgoing: Outgoing,
-        written: &RefCell<Option<Rc<Watch>>>,
+        used: &RefCell<Option<Rc<Link>>>,
     ) -> Result<Incoming, Lost> {
         let mut request = self.request(outgoing)?;
+        let generation = self.generation();
         loop {
-            let idle = self.take_idle();
+            if lane == Lane::Places && generation != self.generation() {
+                return Err(Lost::Unsent("the route was left".to_owned()));
+            }
+            let idle = self.take_idle(lane);
             let is_fresh = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
                 None => self
-                    .connect()
+                    .connect(lane)
                     .await
                     .map_err(|fault| Lost::Unsent(fault.to_string()))?,
             };
-            connection.watch.written_ns.set(None);
-            *written.borrow_mut() = Some(Rc::clone(&connection.watch));
+            connection.link.watch.written_ns.set(None);
+            *used.borrow_mut() = Some(Rc::clone(&connection.link));
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(connection, response).await,
                 Err(mut fault) => match fault.take_message() {
@@ -143,7 +384,7 @@ impl Route {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await;
         let body = body.map_err(|fault| Lost::Unknown(fault.to_string()))?.to_bytes();
-        self.idle.borrow_mut().push(connection);
+        self.give_back(connection);
         Ok(Incoming {
             status: head.status,
             headers: head.headers,
@@ -168,23 +409,62 @@ impl Route {
     }
 
     /// The connection used last is the warmest.
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
+    fn take_idle(&self, lane: Lane) -> Option<Connection> {
+        let mut idle = self.lane(lane).borrow_mut();
         idle.retain(|connection| connection.sender.is_ready());
-        idle.pop()
+        idle.pop_back()
     }
 
-    async fn connect(&self) -> io::Result<Connection> {
-        let watch = Rc::default();
+    /// Keep a connection for the next request, unless it was given up meanwhile.
+    fn give_back(&self, connection: Connection) {
+        let link = &connection.link;
+        if link.generation.get() != self.generation() {
+            if link.lane.get() != Lane::Standbys {
+                return link.abandon();
+            }
+            link.generation.set(self.generation());
+        }
+        let mut idle = self.lane(link.lane.get()).borrow_mut();
+        if idle.len() < MOST_IDLE {
+            idle.push_back(connection);
+        }
+    }
+
+    async fn connect(&self, lane: Lane) -> io::Result<Connection> {
+        let watch: Rc<Watch> = Rc::default();
+        let generation = self.generation();
         let stream = self.host.connect(Rc::clone(&watch)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        // It ends when the venue closes or the sender is dropped; either way the sender knows.
-        spawn_local(async move {
-            let _ = connection.await;
+        let link = Rc::new(Link {
+            watch,
+            generation: Cell::new(generation),
+            lane: Cell::new(lane),
+            is_probing: Cell::new(false),
+            driver: RefCell::new(None),
         });
+        let ended = Rc::downgrade(&link);
+        let notice = Rc::clone(&self.notice);
+        // It ends when the venue closes or the sender is dropped; either way the sender knows.
+        let driver = spawn_local(async move {
+            let _ = connection.await;
+            let Some(link) = ended.upgrade() else {
+                return;
+            };
+            let is_ours = matches!(link.lane.get(), Lane::Cancels | Lane::Places);
+            if is_ours && link.watch.is_broken.get() && !link.watch.is_abandoned.get() {
+                if let Some(notice) = &*notice.borrow() {
+                    notice(
+                        link.generation.get(),
+                        Cause::Transport("connection reset".to_owned()),
+                    );
+                }
+            }
+        });
+        *link.driver.borrow_mut() = Some(driver.abort_handle());
+        self.links.borrow_mut().push(Rc::downgrade(&link));
         sender.ready().await.map_err(io::Error::other)?;
-        Ok(Connection { sender, watch })
+        Ok(Connection { sender, link })
     }
 }

@@ -6,8 +6,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use crate::clock;
-use crate::http::Incoming;
-use crate::venue::{Routes, cursor_query};
+use crate::http::{Connections, Incoming};
+use crate::venue::{cursor_query, open_request};
 use crate::wire::{self, ApiKey, LAST_CURSOR, MarketRecord, Page, ZERO_CURSOR};
 
 const MAX_PAGES: usize = 10_000;
@@ -20,34 +20,31 @@ pub struct Login {
 }
 
 /// Log in; the reason when the venue does not let us, or not yet.
-pub async fn log_in(routes: &Routes, signer: &OrderSigner) -> Result<Login, String> {
-    let answer = routes
-        .open_request(Method::GET, "/time".to_owned(), HeaderMap::new())
-        .await?;
+pub async fn log_in(connections: &Connections, signer: &OrderSigner) -> Result<Login, String> {
+    let answer = open_request(connections, Method::GET, "/time".to_owned(), HeaderMap::new()).await?;
     let venue_s: u64 = wire::read(&accepted(answer, "GET /time")?, "GET /time")?;
     let clock = VenueClock {
         venue_ms: venue_s.saturating_mul(1_000),
         at_ns: clock::now_ns(),
     };
     let headers = login_headers(signer, venue_s)?;
-    let create = routes.open_request(Method::POST, "/auth/api-key".to_owned(), headers.clone());
-    let mut answer = create.await?;
+    let target = "/auth/api-key".to_owned();
+    let mut answer = open_request(connections, Method::POST, target, headers.clone()).await?;
     if answer.status == StatusCode::BAD_REQUEST {
-        answer = routes
-            .open_request(Method::GET, "/auth/derive-api-key".to_owned(), headers)
-            .await?;
+        let target = "/auth/derive-api-key".to_owned();
+        answer = open_request(connections, Method::GET, target, headers).await?;
     }
     let key = wire::read(&accepted(answer, "the key endpoint")?, "API key")?;
-    let markets = list_markets(routes).await?;
+    let markets = list_markets(connections).await?;
     Ok(Login { clock, key, markets })
 }
 
-async fn list_markets(routes: &Routes) -> Result<Vec<Market>, String> {
+async fn list_markets(connections: &Connections) -> Result<Vec<Market>, String> {
     let mut markets = Vec::new();
     let mut cursor = ZERO_CURSOR.to_owned();
     for _ in 0..MAX_PAGES {
         let target = format!("/markets{}", cursor_query(&cursor));
-        let answer = routes.open_request(Method::GET, target, HeaderMap::new()).await?;
+        let answer = open_request(connections, Method::GET, target, HeaderMap::new()).await?;
         let page: Page<MarketRecord> = wire::read(&accepted(answer, "GET /markets")?, "GET /markets")?;
         for record in page.data {
             markets.extend(record.into_market()?);

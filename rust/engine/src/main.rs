@@ -22,6 +22,7 @@ mod port;
 mod settings;
 mod shell;
 mod socket;
+mod switches;
 mod venue;
 mod wire;
 

@@ -1,12 +1,15 @@
 //! The settings file that `runtime/wiring.py` writes: places and numbers, never a secret.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use claw_core::engine::EngineSettings;
 use claw_core::limits::{LimitSettings, Tier};
+use hyper::Uri;
 use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::http::Probing;
 
 const NS_PER_S: f64 = 1e9;
 
@@ -28,6 +31,8 @@ pub struct Settings {
     pub clob_url: String,
     /// User channel of the venue.
     pub user_ws_url: String,
+    /// Where the venue says whether this region may trade.
+    pub region_url: String,
     /// Authorities to believe besides the system's: the sandbox's own.
     pub ca_file: Option<PathBuf>,
     /// Chain whose contracts settle.
@@ -38,6 +43,14 @@ pub struct Settings {
     pub reconcile_s: f64,
     /// Seconds that a withdrawal of everything may take.
     pub withdraw_timeout_s: f64,
+    /// Seconds between two probes of an idle connection.
+    pub probe_s: f64,
+    /// Least silence, in seconds, that counts as a broken route.
+    pub silence_s: f64,
+    /// How often in 24 h the connections may move because of a page of the CDN.
+    pub switches_per_day: u32,
+    /// Where those moves are written down; outlives a run.
+    pub switches_file: PathBuf,
     /// The venue's limits for this account.
     pub limits: LimitsOfAccount,
     /// The user feed.
@@ -82,6 +95,23 @@ impl Settings {
             .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
     }
 
+    /// How the connections are watched.
+    pub fn probing(&self) -> Probing {
+        Probing {
+            interval: Duration::from_nanos(ns(self.probe_s)),
+            floor: Duration::from_nanos(ns(self.silence_s)),
+        }
+    }
+
+    /// Path of the question about the region.
+    pub fn region_target(&self) -> Result<String, Fault> {
+        let uri: Uri = self
+            .region_url
+            .parse()
+            .map_err(|_| Fault::User(format!("{} is not a URL", self.region_url)))?;
+        Ok(uri.path().to_owned())
+    }
+
     /// What the state machine needs of it.
     pub fn engine(&self) -> Result<EngineSettings, Fault> {
         let tier = Tier::parse(&self.limits.tier)
@@ -90,6 +120,7 @@ impl Settings {
             heartbeat_ns: ns(self.heartbeat_s),
             reconcile_ns: ns(self.reconcile_s),
             withdraw_timeout_ns: ns(self.withdraw_timeout_s),
+            switches_per_day: self.switches_per_day,
             limits: LimitSettings {
                 tier,
                 place_requests: [self.limits.place_requests_10s, self.limits.place_requests_600s],

@@ -17,15 +17,16 @@ use tokio::task::spawn_local;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::fault::Fault;
 use crate::feed::UserFeed;
+use crate::http::Connections;
 use crate::journal::Journal;
 use crate::login::{Login, log_in};
 use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
 use crate::settings::Settings;
 use crate::socket::{Host, Trust};
-use crate::venue::{Routes, Venue};
+use crate::venue::{RegionDesk, Venue};
 use crate::wire;
-use crate::{clock, key, log};
+use crate::{clock, key, log, switches};
 
 const TICK_NS: u64 = 100_000_000;
 const BEAT_NS: u64 = 500_000_000;
@@ -41,20 +42,37 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let trust = Trust::new(settings.ca_file.as_deref())?;
-    let routes = Routes::new(&Host::of_url(&settings.clob_url, "http", &trust)?);
+    let host = Host::of_url(&settings.clob_url, "http", &trust)?;
+    let connections = Rc::new(Connections::new(host, settings.probing()));
+    let region = RegionDesk {
+        connections: Connections::new(
+            Host::of_url(&settings.region_url, "http", &trust)?,
+            settings.probing(),
+        ),
+        target: settings.region_target()?,
+    };
     let mut stop = StopWatch { events, notifier };
-    let Login { clock, key, markets } = recover(&routes, &signer, &mut stop).await?;
+    let Login { clock, key, markets } = recover(&connections, &signer, &mut stop).await?;
+    let faults = inbox.clone();
+    connections.report_to(move |generation, cause| {
+        // Without a reader the work loop has ended already.
+        let _ = faults.send(Event::RouteFault(generation, cause));
+    });
+    let venue_ms = clock.venue_ms(clock::now_ns());
+    let doubt = Rc::new(Notify::new());
     let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
         .map_err(|fault| Fault::Crash(fault.to_string()))?;
-    let venue = Venue::new(routes, credentials, &signer.address().to_string(), clock)?;
+    let address = signer.address().to_string();
+    let venue = Venue::new(Rc::clone(&connections), region, credentials, &address, clock)?;
     let feed = UserFeed {
         url: settings.user_ws_url.clone(),
         host: Host::of_url(&settings.user_ws_url, "ws", &trust)?,
         subscription: wire::user_subscription(&key),
         api_key: key.api_key.clone(),
         settings: settings.feed,
+        doubt,
     };
-    let mut shell = Shell::open(settings, bus, notifier, venue, feed, inbox)?;
+    let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     let start = Start {
         signer: AccountSigner {
             signer: &signer,
@@ -63,6 +81,7 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
         venue_clock: clock,
         seed: seed()?,
         markets,
+        switches_ms: switches::read(&settings.switches_file, settings.switches_per_day, venue_ms),
         fills: shell.fills.published()?,
     };
     let (engine, actions) = Engine::start(settings.engine()?, start, clock::now_ns());
@@ -76,9 +95,13 @@ struct StopWatch<'a> {
 }
 
 /// Log in, as often as it takes.
-async fn recover(routes: &Routes, signer: &OrderSigner, stop: &mut StopWatch<'_>) -> Result<Login, Fault> {
+async fn recover(
+    connections: &Connections,
+    signer: &OrderSigner,
+    stop: &mut StopWatch<'_>,
+) -> Result<Login, Fault> {
     loop {
-        let reason = match log_in(routes, signer).await {
+        let reason = match log_in(connections, signer).await {
             Ok(login) => return Ok(login),
             Err(reason) => reason,
         };
@@ -123,7 +146,9 @@ struct Shell<'a> {
     settings: &'a Settings,
     bus: &'a Bus,
     notifier: &'a Notifier,
+    connections: Rc<Connections>,
     venue: Rc<Venue>,
+    doubt: Rc<Notify>,
     inbox: mpsc::UnboundedSender<Event>,
     intents: Journal,
     has_journal: bool,
@@ -143,7 +168,7 @@ impl<'a> Shell<'a> {
         settings: &'a Settings,
         bus: &'a Bus,
         notifier: &'a Notifier,
-        venue: Venue,
+        (connections, venue): (Rc<Connections>, Venue),
         feed: UserFeed,
         inbox: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, Fault> {
@@ -153,7 +178,9 @@ impl<'a> Shell<'a> {
             settings,
             bus,
             notifier,
+            connections,
             venue: Rc::new(venue),
+            doubt: Rc::clone(&feed.doubt),
             inbox,
             intents: Journal::open(&settings.folder.join("intents.journal"))?,
             has_journal: true,
@@ -175,6 +202,11 @@ impl<'a> Shell<'a> {
         actions: Vec<Action>,
         mut events: mpsc::UnboundedReceiver<Event>,
     ) -> Result<u8, Fault> {
+        self.warm();
+        spawn_local(probe(
+            Rc::clone(&self.connections),
+            self.settings.probing().interval,
+        ));
         if let Some(code) = self.act(actions)? {
             return Ok(code);
         }
@@ -218,8 +250,7 @@ impl<'a> Shell<'a> {
             }
             if now_ns >= next_warm_ns {
                 next_warm_ns = now_ns + WARM_NS;
-                let venue = Rc::clone(&self.venue);
-                spawn_local(async move { venue.keep_warm().await });
+                self.warm();
             }
         }
     }
@@ -261,6 +292,12 @@ impl<'a> Shell<'a> {
             match action {
                 Action::JournalIntent(intent) => self.journal(&intent),
                 Action::Send(id, request) => self.send(id, request),
+                Action::SwitchRoute(generation) => {
+                    self.connections.switch(generation);
+                    self.doubt.notify_one();
+                    self.warm();
+                }
+                Action::RecordSwitches(switches_ms) => self.record_switches(&switches_ms),
                 Action::Reply(connection, reply) => {
                     if let Some(port) = &self.port {
                         port.reply(connection, &reply);
@@ -284,6 +321,19 @@ impl<'a> Shell<'a> {
             }
         }
         Ok(None)
+    }
+
+    fn warm(&self) {
+        let connections = Rc::clone(&self.connections);
+        spawn_local(async move { connections.keep_warm().await });
+    }
+
+    /// A move that cannot be written down would be forgotten by the next life: the swarm halts.
+    fn record_switches(&self, switches_ms: &[u64]) {
+        if let Err(fault) = switches::write(&self.settings.switches_file, switches_ms) {
+            let cause = format!("the moves of the route cannot be written down: {fault}");
+            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+        }
     }
 
     fn publish_fill(&self, fill: &Fill) -> Result<(), Fault> {
@@ -318,6 +368,9 @@ impl<'a> Shell<'a> {
         spawn_local(async move {
             let outcome = venue.carry_out(request).await;
             // Without a reader the work loop has ended already.
+            if let Some((generation, cause)) = outcome.fault {
+                let _ = inbox.send(Event::RouteFault(generation, cause));
+            }
             if let Some((bucket, report)) = outcome.bucket {
                 let _ = inbox.send(Event::BucketSeen(bucket, report));
             }
@@ -338,6 +391,14 @@ impl<'a> Shell<'a> {
         let beat = engine.beat(&self.settings.name, std::process::id(), clock::now_ns());
         self.bus
             .publish_latest(format!("beat/{}", self.settings.name), &beat);
+    }
+}
+
+/// Ask for ever whether the way to the venue is there.
+async fn probe(connections: Rc<Connections>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        connections.probe();
     }
 }
 

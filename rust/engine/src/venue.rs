@@ -2,9 +2,11 @@
 //!
 //! Cancels, places and everything else have connections of their own: a cancel never waits behind a place.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use claw_core::engine::{Answer, BucketReport, Request, VenueClock};
+use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
 use claw_core::limits::BucketName;
 use claw_core::order::body::{cancel_orders_body, orders_body};
 use claw_core::order::hmac::Credentials;
@@ -14,61 +16,42 @@ use serde::de::DeserializeOwned;
 
 use crate::clock;
 use crate::fault::Fault;
-use crate::http::{Exchange, Incoming, Lost, Outgoing, Route};
-use crate::socket::Host;
+use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 const MAX_PAGES: usize = 1_000;
 
-/// The connections to the venue.
-pub struct Routes {
-    cancels: Route,
-    places: Route,
-    others: Route,
+/// One request without credentials, or with those in its headers.
+pub async fn open_request(
+    connections: &Connections,
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+) -> Result<Incoming, String> {
+    let outgoing = Outgoing {
+        method,
+        target,
+        headers,
+        body: Vec::new(),
+    };
+    let (answer, _) = connections
+        .exchange(Lane::Others, outgoing, REQUEST_TIMEOUT)
+        .await;
+    answer.map_err(reason)
 }
 
-impl Routes {
-    /// To a host.
-    pub fn new(host: &Host) -> Self {
-        Self {
-            cancels: Route::new(host),
-            places: Route::new(host),
-            others: Route::new(host),
-        }
-    }
-
-    /// Open what should be warm.
-    pub async fn keep_warm(&self) {
-        self.cancels.keep_warm().await;
-        self.places.keep_warm().await;
-    }
-
-    /// One request without credentials, or with those in its headers.
-    pub async fn open_request(
-        &self,
-        method: Method,
-        target: String,
-        headers: HeaderMap,
-    ) -> Result<Incoming, String> {
-        let outgoing = Outgoing {
-            method,
-            target,
-            headers,
-            body: Vec::new(),
-        };
-        self.others
-            .exchange(outgoing, REQUEST_TIMEOUT)
-            .await
-            .0
-            .map_err(reason)
-    }
+/// Where the venue says whether a region may trade: another host than its API.
+pub struct RegionDesk {
+    pub connections: Connections,
+    pub target: String,
 }
 
 /// One account's session with the venue.
 pub struct Venue {
-    routes: Routes,
+    connections: Rc<Connections>,
+    region: RegionDesk,
     credentials: Credentials,
     address: HeaderValue,
     clock: VenueClock,
@@ -81,6 +64,8 @@ pub struct Outcome {
     pub sent_ns: Option<u64>,
     /// What the venue said of its buckets.
     pub bucket: Option<(BucketName, BucketReport)>,
+    /// What the request met, with the generation of its connection.
+    pub fault: Option<(u64, Cause)>,
 }
 
 impl From<Answer> for Outcome {
@@ -89,6 +74,7 @@ impl From<Answer> for Outcome {
             answer,
             sent_ns: None,
             bucket: None,
+            fault: None,
         }
     }
 }
@@ -96,55 +82,61 @@ impl From<Answer> for Outcome {
 impl Venue {
     /// A session under an API key of `address`.
     pub fn new(
-        routes: Routes,
+        connections: Rc<Connections>,
+        region: RegionDesk,
         credentials: Credentials,
         address: &str,
         clock: VenueClock,
     ) -> Result<Self, Fault> {
         let address = HeaderValue::from_str(address).map_err(|fault| Fault::Crash(fault.to_string()))?;
         Ok(Self {
-            routes,
+            connections,
+            region,
             credentials,
             address,
             clock,
         })
     }
 
-    /// Open what should be warm.
-    pub async fn keep_warm(&self) {
-        self.routes.keep_warm().await;
-    }
-
     /// Carry out one request; a place is sent at most once.
     pub async fn carry_out(&self, request: Request) -> Outcome {
+        let generation = self.connections.generation();
+        let met = RefCell::default();
+        let mut outcome = self.ask(request, &met).await;
+        outcome.fault = met.take().map(|cause| (generation, cause));
+        outcome
+    }
+
+    async fn ask(&self, request: Request, met: &Met) -> Outcome {
         match request {
             Request::Place(orders) => {
                 let bodies: Vec<Vec<u8>> = orders.into_iter().map(|order| order.body).collect();
-                self.place(&bodies).await
+                self.place(&bodies, met).await
             }
             Request::Cancel(order_ids) => match cancel_orders_body(&order_ids) {
-                Ok(body) => self.cancel("/orders", body).await,
+                Ok(body) => self.cancel("/orders", body, met).await,
                 Err(fault) => Answer::Failed(fault.to_string()).into(),
             },
-            Request::CancelAll => self.cancel("/cancel-all", Vec::new()).await,
+            Request::CancelAll => self.cancel("/cancel-all", Vec::new(), met).await,
             Request::ListOrders => {
-                let pages = self.pages::<OpenOrder>("/data/orders").await;
+                let pages = self.pages::<OpenOrder>("/data/orders", met).await;
                 let live = |orders: Vec<OpenOrder>| {
                     let live = orders.into_iter().filter(OpenOrder::is_live);
                     Answer::Orders(live.map(|order| order.id).collect())
                 };
                 pages.map_or_else(Answer::from, live).into()
             }
-            Request::LookUp(order_id) => self.look_up(&order_id).await.into(),
-            Request::ListTrades => match self.pages::<TradeRecord>("/data/trades").await {
+            Request::LookUp(order_id) => self.look_up(&order_id, met).await.into(),
+            Request::ListTrades => match self.pages::<TradeRecord>("/data/trades", met).await {
                 Ok(trades) => self.read_trades(trades).into(),
                 Err(refusal) => Answer::from(refusal).into(),
             },
-            Request::Heartbeat(id) => self.heartbeat(&id).await.into(),
+            Request::Heartbeat(id) => self.heartbeat(&id, met).await.into(),
+            Request::AskRegion => self.ask_region().await.into(),
         }
     }
 
-    async fn place(&self, bodies: &[Vec<u8>]) -> Outcome {
+    async fn place(&self, bodies: &[Vec<u8>], met: &Met) -> Outcome {
         let (path, body) = match bodies {
             [single] => ("/order", Ok(single.clone())),
             many => ("/orders", orders_body(many)),
@@ -153,10 +145,8 @@ impl Venue {
             Ok(body) => body,
             Err(fault) => return refuse_all(&fault.to_string(), bodies.len()).into(),
         };
-        let route = &self.routes.places;
-        let (answer, sent_ns) = self
-            .exchange(route, Method::POST, path, "", body, PLACE_TIMEOUT)
-            .await;
+        let call = Call::of(Lane::Places, Method::POST, path, body);
+        let (answer, sent_ns) = self.exchange(call, PLACE_TIMEOUT, met).await;
         let mut outcome: Outcome = match &answer {
             Err(Lost::Unsent(reason)) => refuse_all(&format!("not sent: {reason}"), bodies.len()),
             Err(Lost::Unknown(reason)) => Answer::Failed(reason.clone()),
@@ -170,11 +160,9 @@ impl Venue {
         outcome
     }
 
-    async fn cancel(&self, path: &'static str, body: Vec<u8>) -> Outcome {
-        let route = &self.routes.cancels;
-        let (answer, sent_ns) = self
-            .exchange(route, Method::DELETE, path, "", body, REQUEST_TIMEOUT)
-            .await;
+    async fn cancel(&self, path: &'static str, body: Vec<u8>, met: &Met) -> Outcome {
+        let call = Call::of(Lane::Cancels, Method::DELETE, path, body);
+        let (answer, sent_ns) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         let bucket = answer
             .as_ref()
             .ok()
@@ -187,21 +175,14 @@ impl Venue {
             answer,
             sent_ns,
             bucket,
+            fault: None,
         }
     }
 
-    async fn look_up(&self, order_id: &str) -> Answer {
+    async fn look_up(&self, order_id: &str, met: &Met) -> Answer {
         let path = format!("/data/order/{order_id}");
-        let (answer, _) = self
-            .exchange(
-                &self.routes.others,
-                Method::GET,
-                &path,
-                "",
-                Vec::new(),
-                REQUEST_TIMEOUT,
-            )
-            .await;
+        let call = Call::of(Lane::Others, Method::GET, &path, Vec::new());
+        let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         if answer
             .as_ref()
             .is_ok_and(|incoming| incoming.status == StatusCode::NOT_FOUND)
@@ -214,12 +195,11 @@ impl Venue {
         }
     }
 
-    async fn heartbeat(&self, id: &str) -> Answer {
+    async fn heartbeat(&self, id: &str, met: &Met) -> Answer {
         let body = format!(r#"{{"heartbeat_id":{}}}"#, *wire::quoted(id)).into_bytes();
         let path = "/v1/heartbeats";
-        let (answer, _) = self
-            .exchange(&self.routes.others, Method::POST, path, "", body, REQUEST_TIMEOUT)
-            .await;
+        let call = Call::of(Lane::Others, Method::POST, path, body);
+        let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         match answer {
             Ok(incoming) if incoming.status == StatusCode::BAD_REQUEST => {
                 wire::read_heartbeat(&incoming.body, false)
@@ -239,20 +219,17 @@ impl Venue {
         trades.map_or_else(Answer::Failed, Answer::Trades)
     }
 
-    async fn pages<T: DeserializeOwned>(&self, path: &'static str) -> Result<Vec<T>, Refusal> {
+    async fn pages<T: DeserializeOwned>(&self, path: &'static str, met: &Met) -> Result<Vec<T>, Refusal> {
         let mut entries = Vec::new();
         let mut cursor = ZERO_CURSOR.to_owned();
         for _ in 0..MAX_PAGES {
             let query = cursor_query(&cursor);
-            let exchange = self.exchange(
-                &self.routes.others,
-                Method::GET,
-                path,
-                &query,
-                Vec::new(),
-                REQUEST_TIMEOUT,
-            );
-            let incoming = accepted(exchange.await.0, "GET", path)?;
+            let call = Call {
+                query: &query,
+                ..Call::of(Lane::Others, Method::GET, path, Vec::new())
+            };
+            let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
+            let incoming = accepted(answer, "GET", path)?;
             let page: Page<T> = wire::read(&incoming.body, path).map_err(Refusal::Failed)?;
             entries.extend(page.data);
             cursor = page.next_cursor;
@@ -263,18 +240,21 @@ impl Venue {
         Err(Refusal::Failed(format!("GET {path} has no last page")))
     }
 
+    async fn ask_region(&self) -> Answer {
+        let (desk, target) = (&self.region.connections, self.region.target.clone());
+        match open_request(desk, Method::GET, target, HeaderMap::new()).await {
+            Ok(incoming) if incoming.status == StatusCode::OK => wire::read_region(&incoming.body),
+            Ok(incoming) => Answer::Failed(format!("the answer is {}", incoming.status.as_u16())),
+            Err(reason) => Answer::Failed(reason),
+        }
+    }
+
     /// One request signed for the account; the signature covers the path without the query.
-    async fn exchange(
-        &self,
-        route: &Route,
-        method: Method,
-        path: &str,
-        query: &str,
-        body: Vec<u8>,
-        limit: Duration,
-    ) -> Exchange {
+    async fn exchange(&self, call: Call<'_>, limit: Duration, met: &Met) -> Exchange {
         let timestamp_s = self.clock.venue_ms(clock::now_ns()) / 1_000;
-        let signature = self.credentials.sign(timestamp_s, method.as_str(), path, &body);
+        let signature = self
+            .credentials
+            .sign(timestamp_s, call.method.as_str(), call.path, &call.body);
         let texts = [
             ("poly_api_key", self.credentials.api_key()),
             ("poly_passphrase", self.credentials.passphrase()),
@@ -289,13 +269,47 @@ impl Venue {
         }
         headers.insert(HeaderName::from_static("poly_address"), self.address.clone());
         headers.insert(HeaderName::from_static("poly_timestamp"), timestamp_s.into());
+        let is_place = call.lane == Lane::Places;
         let outgoing = Outgoing {
-            method,
-            target: format!("{path}{query}"),
+            method: call.method,
+            target: format!("{}{}", call.path, call.query),
             headers,
-            body,
+            body: call.body,
         };
-        route.exchange(outgoing, limit).await
+        let exchange = self.connections.exchange(call.lane, outgoing, limit).await;
+        if let Ok(incoming) = &exchange.0 {
+            let cause = wire::cause_of(incoming.status, &incoming.headers, &incoming.body);
+            // Cancels and reads have budgets of their own: what throttles them throttles no place.
+            let is_own_budget = matches!(cause, Some(Cause::Throttled(_))) && !is_place;
+            if cause.is_some() && !is_own_budget {
+                *met.borrow_mut() = cause;
+            }
+        }
+        exchange
+    }
+}
+
+/// What a request met on its way.
+type Met = RefCell<Option<Cause>>;
+
+/// One request, before it is signed.
+struct Call<'a> {
+    lane: Lane,
+    method: Method,
+    path: &'a str,
+    query: &'a str,
+    body: Vec<u8>,
+}
+
+impl<'a> Call<'a> {
+    const fn of(lane: Lane, method: Method, path: &'a str, body: Vec<u8>) -> Self {
+        Self {
+            lane,
+            method,
+            path,
+            query: "",
+            body,
+        }
     }
 }
 
@@ -325,8 +339,8 @@ fn accepted(answer: Result<Incoming, Lost>, method: &str, path: &str) -> Result<
         return Ok(incoming);
     }
     let text = wire::error_text(&incoming.body);
-    if wire::is_ineligible(&text) {
-        return Err(Refusal::Ineligible(text));
+    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+        return Err(Refusal::Ineligible(reason));
     }
     let status = incoming.status.as_u16();
     Err(Refusal::Failed(format!(
@@ -340,8 +354,8 @@ fn read_place(incoming: &Incoming, count: usize) -> Answer {
         return wire::read_places(&incoming.body, count);
     }
     let text = wire::error_text(&incoming.body);
-    if wire::is_ineligible(&text) {
-        return Answer::Ineligible(text);
+    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+        return Answer::Ineligible(reason);
     }
     let reason = format!("{} {text}", incoming.status.as_u16());
     if incoming.status.is_server_error() && incoming.status != StatusCode::SERVICE_UNAVAILABLE {

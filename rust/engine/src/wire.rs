@@ -3,8 +3,10 @@
 //! Prefixed and plain states, empty decimals, missing keys, `success: true` beside an error text. Source:
 //! polymarket.md §3 and §5. Nothing here panics on any bytes.
 
-use claw_core::engine::{Answer, CancelReport, Event, MakerPart, Market, PlaceResult, Trade};
+use claw_core::engine::{Answer, CancelReport, Cause, Event, MakerPart, Market, PlaceResult, Trade};
 use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -16,7 +18,15 @@ pub const ZERO_CURSOR: &str = "MA==";
 pub const LAST_CURSOR: &str = "LTE=";
 
 const INELIGIBLE: [&str; 3] = ["restricted in your region", "address banned", "closed only mode"];
+/// What a page of the CDN says when it is the region that is refused, and not this address.
+const REGION_PAGE: [&str; 4] = [
+    "error code: 1009",
+    "country or region",
+    "in your region",
+    "in your country",
+];
 const SHOWN_CHARS: usize = 120;
+const NS_PER_S: f64 = 1e9;
 
 /// Why a text is not what it should be.
 pub type Unreadable = String;
@@ -123,6 +133,17 @@ struct HeartbeatAnswer {
 }
 
 #[derive(Debug, Deserialize)]
+struct RegionAnswer {
+    blocked: bool,
+    #[serde(rename = "ip")]
+    _ip: String,
+    #[serde(rename = "country")]
+    _country: String,
+    #[serde(rename = "region")]
+    _region: String,
+}
+
+#[derive(Debug, Deserialize)]
 struct ErrorAnswer {
     error: String,
 }
@@ -141,8 +162,57 @@ pub fn error_text(body: &[u8]) -> String {
 }
 
 /// Whether the venue refuses this region or account.
-pub fn is_ineligible(text: &str) -> bool {
+fn is_ineligible(text: &str) -> bool {
     INELIGIBLE.iter().any(|words| text.contains(words))
+}
+
+/// Why this region or account is refused, if it is.
+///
+/// 451 and a 403 in the venue's own words always say so, known words or not: a person must look. Of the CDN's pages
+/// those do that name the region.
+pub fn ineligibility(status: StatusCode, body: &[u8]) -> Option<String> {
+    let text = error_text(body);
+    if is_ineligible(&text) || status == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS {
+        return Some(text);
+    }
+    if status != StatusCode::FORBIDDEN {
+        return None;
+    }
+    if serde_json::from_slice::<ErrorAnswer>(body).is_ok() {
+        return Some(text);
+    }
+    let page = String::from_utf8_lossy(body).to_lowercase();
+    let words = REGION_PAGE.iter().find(|words| page.contains(*words))?;
+    Some(format!("a page that says {words:?}"))
+}
+
+/// What an answer says of the way to the venue, and of the venue's mode; None when nothing.
+pub fn cause_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Cause> {
+    let text = error_text(body);
+    let wait_ns = || {
+        let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let seconds: f64 = header?.trim().parse().ok()?;
+        (seconds.is_finite() && seconds >= 0.0).then_some((seconds * NS_PER_S) as u64)
+    };
+    match status.as_u16() {
+        403 if ineligibility(status, body).is_none() => Some(Cause::CdnPage),
+        407 | 502 | 504 | 520..=527 => Some(Cause::Transport(format!("answer {}", status.as_u16()))),
+        425 => Some(Cause::Restarting),
+        429 => Some(Cause::Throttled(wait_ns())),
+        503 if text.contains("post-only") => Some(Cause::PostOnly(wait_ns())),
+        503 if text.contains("cancel-only") => Some(Cause::CancelOnly),
+        503 if text.contains("disabled") => Some(Cause::Disabled),
+        503 => Some(Cause::Throttled(wait_ns())),
+        _ => None,
+    }
+}
+
+/// Answer to a question about the region; every field must be there.
+pub fn read_region(body: &[u8]) -> Answer {
+    match read::<RegionAnswer>(body, "answer about the region") {
+        Ok(answer) => Answer::Region(answer.blocked),
+        Err(reason) => Answer::Failed(reason),
+    }
 }
 
 /// Answer to `count` placed orders.

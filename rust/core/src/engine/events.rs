@@ -3,6 +3,7 @@
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
+use super::routes::Cause;
 use super::signing::SignedOrder;
 use super::trades::Trade;
 use crate::limits::BucketName;
@@ -35,6 +36,8 @@ pub enum Event {
     Answered(RequestId, Answer, Option<u64>),
     /// An answer said how full one of the venue's buckets is.
     BucketSeen(BucketName, BucketReport),
+    /// A request met this on a connection of this generation; comes before its answer.
+    RouteFault(u64, Cause),
     /// The user feed is connected and subscribed.
     FeedConnected,
     /// The user feed is gone, and why.
@@ -67,6 +70,8 @@ pub enum Answer {
         /// The id that the venue expects next.
         next_id: String,
     },
+    /// To a question about the region: whether it is blocked.
+    Region(bool),
     /// Nothing that can be relied on: the request may have had its effect or not.
     Failed(String),
     /// The venue refuses this region or account.
@@ -134,6 +139,8 @@ pub enum Request {
     ListTrades,
     /// Keep the orders alive, on the id chain.
     Heartbeat(String),
+    /// Ask over the host's own address whether its region may trade.
+    AskRegion,
 }
 
 /// How loud a log line is.
@@ -154,6 +161,10 @@ pub enum Action {
     JournalIntent(Intent),
     /// Send this, and come back with [`Event::Answered`], whatever happens.
     Send(RequestId, Request),
+    /// Give up every connection of an earlier generation, what waits in it included, and use the standbys.
+    SwitchRoute(u64),
+    /// Write the day's moves down before anything that follows: venue ms.
+    RecordSwitches(Vec<u64>),
     /// Say this to a quoter.
     Reply(ConnectionId, EngineReply),
     /// Drop a connection.

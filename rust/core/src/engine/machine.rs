@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Request, RequestId};
+use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
 use super::heartbeat::Heartbeat;
 use super::messages::{Allocation, Fill, Inventory, Market, Version};
@@ -11,6 +12,7 @@ use super::plans::PlanUnderWay;
 use super::pulse::Counters;
 use super::reconcile::{Reconciliation, Step};
 use super::resolve::Resolution;
+use super::routes::Breaker;
 use super::signing::{Salts, SignOrder, VenueClock};
 use super::uptime::QuotingUptime;
 use super::withdraw::{Clearance, Withdrawal};
@@ -25,6 +27,8 @@ pub struct EngineSettings {
     pub reconcile_ns: u64,
     /// How long a withdrawal of everything may take.
     pub withdraw_timeout_ns: u64,
+    /// How often in 24 h the connections may move because of a page of the CDN.
+    pub switches_per_day: u32,
     /// The venue's limits.
     pub limits: LimitSettings,
 }
@@ -40,6 +44,8 @@ pub struct Start<S> {
     pub seed: u64,
     /// The venue's markets: fills can only be read with them.
     pub markets: Vec<Market>,
+    /// Moves that earlier lives made because of the CDN, in venue ms.
+    pub switches_ms: Vec<u64>,
     /// Fills that an earlier life journalled.
     pub fills: Vec<Fill>,
 }
@@ -75,8 +81,10 @@ pub(super) enum Purpose {
     ClearList(u64),
     ResolveCancel(String),
     ResolveLook(String),
-    Reconcile(Step),
+    Reconcile(u64, Step),
     Heartbeat,
+    Failover(u64, FailoverStep),
+    AskRegion,
 }
 
 /// One account's order path.
@@ -96,6 +104,13 @@ pub struct Engine<S> {
     pub(super) quoters: BTreeMap<String, ConnectionId>,
     pub(super) phase: Phase,
     pub(super) feed: Feed,
+    pub(super) feed_lost_ns: Option<u64>,
+    pub(super) breaker: Breaker,
+    pub(super) failover: Option<Failover>,
+    /// Of the connections in use.
+    pub(super) generation: u64,
+    /// When connections were last given up.
+    pub(super) broken_ns: Option<u64>,
     pub(super) halted: Option<String>,
     pub(super) plans: BTreeMap<u64, PlanUnderWay>,
     pub(super) withdrawals: BTreeMap<u64, Withdrawal>,
@@ -107,6 +122,8 @@ pub struct Engine<S> {
     pub(super) actions: Vec<Action>,
     pub(super) uptime: QuotingUptime,
     requests: BTreeMap<RequestId, Purpose>,
+    /// Cancel-alls under way, each with the number of orders that it was paid for.
+    sweeps: BTreeMap<RequestId, u32>,
     last_id: u64,
 }
 
@@ -141,6 +158,11 @@ impl<S: SignOrder> Engine<S> {
             quoters: BTreeMap::new(),
             phase: Phase::Recovering,
             feed: Feed::Down,
+            feed_lost_ns: None,
+            breaker: Breaker::new(start.switches_ms),
+            failover: None,
+            generation: 0,
+            broken_ns: None,
             halted: None,
             plans: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
@@ -152,6 +174,7 @@ impl<S: SignOrder> Engine<S> {
             actions: Vec::new(),
             uptime: QuotingUptime::default(),
             requests: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
             last_id: 0,
         };
         engine.clear(None, now_ns);
@@ -184,6 +207,7 @@ impl<S: SignOrder> Engine<S> {
             }
             Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
             Event::BucketSeen(bucket, report) => self.correct_limits(bucket, &report, now_ns),
+            Event::RouteFault(generation, cause) => self.take_route_fault(generation, cause, now_ns),
             Event::FeedConnected => {
                 self.feed = Feed::CatchingUp;
                 self.reconcile(now_ns);
@@ -215,7 +239,14 @@ impl<S: SignOrder> Engine<S> {
             .clearance
             .as_ref()
             .and_then(|clearance| clearance.paused_until_ns);
-        let others = clearance.into_iter().chain(self.reconciliation.paused_until_ns);
+        let failover = self
+            .failover
+            .as_ref()
+            .and_then(|failover| failover.paused_until_ns);
+        let others = clearance
+            .into_iter()
+            .chain(failover)
+            .chain(self.reconciliation.paused_until_ns);
         withdrawals.chain(resolutions).chain(others).min()
     }
 
@@ -247,6 +278,7 @@ impl<S: SignOrder> Engine<S> {
         }
         self.go_on_resolving(now_ns);
         self.go_on_withdrawing(now_ns);
+        self.go_on_failing_over(now_ns);
     }
 
     fn allocate(&mut self, allocation: Allocation, now_ns: u64) {
@@ -281,6 +313,14 @@ impl<S: SignOrder> Engine<S> {
             let cause = format!("eligibility: {reason}");
             self.escalate(&cause, now_ns);
         }
+        let paid_for = self.sweeps.remove(&request);
+        if let Answer::Cancelled(report) = &answer {
+            self.breaker.cancel_answered(now_ns);
+            if let Some(paid_for) = paid_for {
+                let cancelled = u32::try_from(report.cancelled.len()).unwrap_or(u32::MAX);
+                self.limits.settle(paid_for, cancelled, now_ns);
+            }
+        }
         match purpose {
             Purpose::PlanCancel(id) => self.take_plan_cancel(id, answer, now_ns),
             Purpose::PlanPlace(id) => self.take_plan_place(id, answer, sent_ns, now_ns),
@@ -290,8 +330,10 @@ impl<S: SignOrder> Engine<S> {
             Purpose::ClearList(generation) => self.take_clear_list(generation, answer, now_ns),
             Purpose::ResolveCancel(order_id) => self.take_resolve_cancel(order_id, answer, now_ns),
             Purpose::ResolveLook(order_id) => self.take_resolve_look(&order_id, answer, now_ns),
-            Purpose::Reconcile(step) => self.take_reconcile(step, answer, now_ns),
+            Purpose::Reconcile(id, step) => self.take_reconcile(id, step, answer, now_ns),
             Purpose::Heartbeat => self.take_heartbeat(answer),
+            Purpose::Failover(id, step) => self.take_failover(id, step, answer, now_ns),
+            Purpose::AskRegion => self.take_region(answer, now_ns),
         }
     }
 
@@ -325,7 +367,7 @@ impl<S: SignOrder> Engine<S> {
     }
 
     /// A reconciliation is complete: what waited for it may go on.
-    pub(super) fn be_reconciled(&mut self) {
+    pub(super) fn be_reconciled(&mut self, now_ns: u64) {
         if self.feed == Feed::CatchingUp {
             self.feed = Feed::Live;
         }
@@ -333,6 +375,7 @@ impl<S: SignOrder> Engine<S> {
             self.phase = Phase::Running;
             self.actions.push(Action::BeReady);
         }
+        self.go_on_failing_over(now_ns);
     }
 
     /// Whether a reconciliation is needed before fills can be trusted.
@@ -346,7 +389,8 @@ impl<S: SignOrder> Engine<S> {
         }
         self.phase = Phase::Leaving;
         self.withdrawals.clear();
-        self.clearance = None;
+        (self.clearance, self.failover) = (None, None);
+        self.go_on_failing_over(now_ns);
         self.leave_when_idle(now_ns);
     }
 
@@ -364,6 +408,9 @@ impl<S: SignOrder> Engine<S> {
 
     pub(super) fn send(&mut self, purpose: Purpose, request: Request) {
         let id = self.fresh_id();
+        if request == Request::CancelAll {
+            self.sweeps.insert(id, self.open_count());
+        }
         self.requests.insert(id, purpose);
         self.actions.push(Action::Send(id, request));
     }

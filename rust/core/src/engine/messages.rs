@@ -318,6 +318,8 @@ pub struct Beat {
     pub pid: u32,
     /// One word.
     pub state: &'static str,
+    /// How its way to the venue stands.
+    pub route: &'static str,
     /// When it was sent.
     pub sent_ns: u64,
     /// Running totals.

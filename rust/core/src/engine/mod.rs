@@ -9,6 +9,7 @@
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
 mod events;
+mod failover;
 mod gate;
 mod heartbeat;
 mod histogram;
@@ -20,6 +21,7 @@ mod pulse;
 mod reconcile;
 mod replies;
 mod resolve;
+mod routes;
 mod signing;
 mod trades;
 mod uptime;
@@ -36,6 +38,7 @@ pub use messages::{
     Inventory, Mandate, Market, OrderState, OrderUpdate, Place, Plan, PlanDone, ResumeSwarm, Version,
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
+pub use routes::{Breaker, Cause, Mode, Patience};
 pub use signing::{AccountSigner, SignOrder, SignedOrder, VenueClock};
 pub use trades::{MakerPart, Trade};
 pub use uptime::QuotingUptime;

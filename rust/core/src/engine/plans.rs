@@ -6,7 +6,7 @@
 
 use super::events::{Action, Answer, ConnectionId, Level, PlaceResult, Request};
 use super::gate::Exposure;
-use super::machine::{Engine, Feed, Phase, Purpose};
+use super::machine::{Engine, Phase, Purpose};
 use super::messages::{EngineReply, Intent, OrderState, Place, Plan, PlanDone, Version};
 use super::orders::{OwnOrder, TokenOrder, choose_token};
 use super::signing::{SignOrder, SignedOrder};
@@ -27,6 +27,8 @@ pub(super) struct PlanUnderWay {
     is_placing: bool,
     /// Whether its places wait for the answer to its cancels.
     is_waiting: bool,
+    /// Whether it waits, undone, for a route that is about to be back.
+    pub(super) is_held: bool,
 }
 
 impl<S: SignOrder> Engine<S> {
@@ -73,7 +75,9 @@ impl<S: SignOrder> Engine<S> {
             placed: Vec::new(),
             is_cancelling: false,
             is_placing: false,
+            is_held: false,
         };
+        self.hold_or_refuse(&mut under_way, now_ns);
         if !cancels.is_empty() {
             match self.pay_plan_cancel(&under_way.plan, cancels, now_ns) {
                 Ok(request) => {
@@ -105,7 +109,7 @@ impl<S: SignOrder> Engine<S> {
 
     /// Remember a plan until all of it is answered.
     fn keep_plan(&mut self, id: u64, under_way: PlanUnderWay, now_ns: u64) {
-        if under_way.is_cancelling || under_way.is_placing {
+        if under_way.is_cancelling || under_way.is_placing || under_way.is_held {
             self.plans.insert(id, under_way);
         } else {
             self.finish_plan(&under_way, now_ns);
@@ -151,9 +155,38 @@ impl<S: SignOrder> Engine<S> {
         self.keep_plan(id, under_way, now_ns);
     }
 
+    /// A plan that would place while nothing may be waits if that is about to end, else it is refused.
+    fn hold_or_refuse(&self, under_way: &mut PlanUnderWay, now_ns: u64) {
+        if under_way.refused.is_some() || under_way.is_held || under_way.plan.places.is_empty() {
+            return;
+        }
+        if let Some(reason) = self.blocked_reason(now_ns) {
+            under_way.is_held = self.is_short(now_ns);
+            under_way.refused = (!under_way.is_held).then_some(reason);
+        }
+    }
+
+    /// A held plan goes back undone: with a reason it is refused, without one its quoter decides anew.
+    pub(super) fn release_plan(&mut self, id: u64, reason: Option<String>, now_ns: u64) {
+        let Some(mut under_way) = self.plans.remove(&id) else {
+            return;
+        };
+        if std::mem::take(&mut under_way.is_held) {
+            under_way.refused = under_way.refused.or(reason);
+            under_way.plan.places.clear();
+        }
+        self.keep_plan(id, under_way, now_ns);
+    }
+
+    /// Requests with places that are not answered.
+    pub(super) fn places_under_way(&self) -> usize {
+        self.plans.values().filter(|plan| plan.is_placing).count()
+    }
+
     /// Send the places of a plan that the gate let pass, if it has any and the limits allow.
     fn place(&mut self, id: u64, under_way: &mut PlanUnderWay, now_ns: u64) {
-        if under_way.refused.is_some() || under_way.plan.places.is_empty() {
+        self.hold_or_refuse(under_way, now_ns);
+        if under_way.refused.is_some() || under_way.is_held || under_way.plan.places.is_empty() {
             return;
         }
         let orders = u32::try_from(under_way.plan.places.len()).unwrap_or(u32::MAX);
@@ -181,6 +214,7 @@ impl<S: SignOrder> Engine<S> {
         }
         under_way.placed = signed.iter().map(|order| order.order_id.clone()).collect();
         under_way.is_placing = true;
+        self.breaker.place_sent(now_ns);
         self.send(Purpose::PlanPlace(id), Request::Place(signed));
     }
 
@@ -247,6 +281,8 @@ impl<S: SignOrder> Engine<S> {
                 .tick_to_wire_us
                 .add(sent_ns.saturating_sub(received_ns) / 1_000);
         }
+        self.breaker
+            .place_answered(matches!(answer, Answer::Placed(_)), now_ns);
         let count = under_way.placed.len();
         let results = match answer {
             Answer::Placed(results) if results.len() == count => results,
@@ -311,6 +347,7 @@ impl<S: SignOrder> Engine<S> {
             v: Version,
         };
         self.reply(quoter, EngineReply::PlanDone(done));
+        self.go_on_failing_over(now_ns);
         self.leave_when_idle(now_ns);
     }
 
@@ -333,9 +370,6 @@ impl<S: SignOrder> Engine<S> {
         }
         if let Some(cause) = &self.halted {
             return Some(format!("halted: {cause}"));
-        }
-        if self.feed != Feed::Live {
-            return Some("the user feed is down: fills could not be seen".to_owned());
         }
         if self.clearance.is_some() {
             return Some("every order is being withdrawn".to_owned());

@@ -12,10 +12,13 @@ pub(super) struct Counters {
     pub(super) filled: u64,
     pub(super) rejected: u64,
     pub(super) refused: u64,
+    pub(super) switches: u64,
     /// From the book's frame to the order's last byte on the socket.
     pub(super) tick_to_wire_us: Histogram,
     /// From the decision until every cancel and place is acknowledged.
     pub(super) cycle_us: Histogram,
+    /// From the fault of a route until its orders were gone.
+    pub(super) failover_us: Histogram,
 }
 
 impl<S: SignOrder> Engine<S> {
@@ -35,6 +38,7 @@ impl<S: SignOrder> Engine<S> {
             ("rejected", self.counters.rejected as f64),
             ("refused", self.counters.refused as f64),
             ("open", self.orders.len() as f64),
+            ("switches", self.counters.switches as f64),
             ("max_10s", f64::from(max_10s)),
             ("max_600s", f64::from(max_600s)),
             ("mandated_s", self.uptime.mandated_s()),
@@ -43,12 +47,14 @@ impl<S: SignOrder> Engine<S> {
         let histograms = [
             ("tick_to_wire_us", self.counters.tick_to_wire_us.counts().clone()),
             ("cycle_us", self.counters.cycle_us.counts().clone()),
+            ("failover_us", self.counters.failover_us.counts().clone()),
         ];
         Beat {
             name: name.to_owned(),
             kind: "engine",
             pid,
             state,
+            route: self.route_state(now_ns),
             sent_ns: now_ns,
             counters: counters.into(),
             histograms: histograms.into(),

@@ -3,10 +3,9 @@
 use super::events::{Answer, Level, Request};
 use super::machine::{Engine, Purpose};
 use super::signing::SignOrder;
-use super::withdraw::ROUTE;
-use crate::limits;
 
-const PAUSE_NS: u64 = 500_000_000;
+/// Between two denials: later than any byte of a connection that broke can arrive (`TCP_USER_TIMEOUT`).
+const PAUSE_NS: u64 = 1_000_000_000;
 const DENIALS: u8 = 2;
 
 #[derive(Debug, Default)]
@@ -45,15 +44,9 @@ impl<S: SignOrder> Engine<S> {
     }
 
     fn cancel_unknown(&mut self, order_id: &str, now_ns: u64) {
-        let cancel = vec![order_id.to_owned()];
-        match self
-            .limits
-            .admit(ROUTE, limits::Request::Cancel { orders: 1 }, now_ns)
-        {
-            Ok(()) => self.send(
-                Purpose::ResolveCancel(order_id.to_owned()),
-                Request::Cancel(cancel),
-            ),
+        // What may be open unseen is withdrawn, not traded: it may use what is kept for that.
+        match self.pay_withdrawal(vec![order_id.to_owned()], now_ns) {
+            Ok(request) => self.send(Purpose::ResolveCancel(order_id.to_owned()), request),
             // Looking costs no token; what is found open is cancelled the next time.
             Err(_) => self.send(
                 Purpose::ResolveLook(order_id.to_owned()),
@@ -64,7 +57,12 @@ impl<S: SignOrder> Engine<S> {
 
     pub(super) fn take_resolve_cancel(&mut self, order_id: String, answer: Answer, now_ns: u64) {
         match answer {
-            Answer::Cancelled(_) => {
+            Answer::Cancelled(report) => {
+                self.apply_cancel(report, Some("withdrawn: its outcome was unknown"));
+                if self.orders.get(&order_id).is_none() {
+                    self.resolutions.remove(&order_id);
+                    return;
+                }
                 self.send(Purpose::ResolveLook(order_id.clone()), Request::LookUp(order_id));
             }
             other => self.pause_resolution(&order_id, Some(other.into_failure()), now_ns),

@@ -20,6 +20,8 @@ use crate::order::body::MAX_CANCELS;
 pub(super) const ROUTE: usize = 0;
 const PAUSE_NS: u64 = 50_000_000;
 const EMPTY_LISTINGS: u8 = 2;
+/// After a break an order may still be on its way: the second listing is later than any of them can arrive.
+const LISTINGS_APART_NS: u64 = 1_000_000_000;
 const NS_PER_MS: f64 = 1e6;
 
 /// Withdrawal of one quoter's orders.
@@ -43,8 +45,6 @@ pub(super) struct Clearance {
     /// Whether no place was under way and none unknown when the listing was asked for.
     was_quiet: bool,
     began_ns: u64,
-    /// Open orders that the cancel-all under way was paid for.
-    paid_for: u32,
     /// Whether a cancel-all was answered and nothing has been listed since.
     is_cancelled: bool,
     is_overdue: bool,
@@ -108,13 +108,14 @@ impl<S: SignOrder> Engine<S> {
     ) -> Result<Request, limits::Refusal> {
         let asked = count(&order_ids);
         let left = self.limits.tokens(BucketName::Cancels, now_ns);
-        // One is kept for the orders that stay open.
-        order_ids.truncate(usize::try_from(left - 1).unwrap_or(0));
+        let open = self.open_count();
+        // One is kept for the orders that stay open, if any do.
+        let is_all = open <= asked && i64::from(asked) <= left;
+        order_ids.truncate(usize::try_from(left - i64::from(!is_all)).unwrap_or(0));
         if order_ids.is_empty() {
             let what = "cancels";
             return Err(limits::Refusal::Tokens { what, asked, left });
         }
-        let open = self.open_count();
         Ok(
             match self.limits.withdraw(ROUTE, count(&order_ids), open, now_ns)? {
                 limits::Withdrawal::ByIds => Request::Cancel(order_ids),
@@ -170,7 +171,7 @@ impl<S: SignOrder> Engine<S> {
         let Some(withdrawal) = self.withdrawals.get_mut(&id) else {
             return;
         };
-        withdrawal.paused_until_ns = Some(now_ns + PAUSE_NS);
+        withdrawal.paused_until_ns = Some(now_ns + self.breaker.cancel_pause_ns(PAUSE_NS));
         if let Some(reason) = failure {
             let fields = vec![("cause", withdrawal.cause.clone()), ("reason", reason)];
             self.log(Level::Warning, "orders.withdraw.retry", fields);
@@ -183,6 +184,7 @@ impl<S: SignOrder> Engine<S> {
         if let (Some(running), true) = (self.clearance.take(), cause.is_some()) {
             causes = running.causes;
         }
+        causes.extend(self.give_up_failover());
         causes.extend(cause.map(|cause| (cause.to_owned(), now_ns)));
         self.clearance = Some(Clearance {
             causes,
@@ -190,7 +192,6 @@ impl<S: SignOrder> Engine<S> {
             empty_listings: 0,
             was_quiet: false,
             began_ns: now_ns,
-            paid_for: 0,
             is_cancelled: false,
             is_overdue: false,
             generation: self.fresh_id(),
@@ -211,7 +212,6 @@ impl<S: SignOrder> Engine<S> {
             let purpose = Purpose::ClearList(clearance.generation);
             return self.send(purpose, Request::ListOrders);
         }
-        clearance.paid_for = open;
         let purpose = Purpose::ClearCancel(clearance.generation);
         match self.limits.withdraw_all(ROUTE, open, now_ns) {
             Ok(()) => self.send(purpose, Request::CancelAll),
@@ -239,8 +239,6 @@ impl<S: SignOrder> Engine<S> {
                 if let Some(clearance) = &mut self.clearance {
                     clearance.is_cancelled = true;
                     clearance.cancelled += report.cancelled.len() as u64;
-                    let cancelled = u32::try_from(report.cancelled.len()).unwrap_or(u32::MAX);
-                    self.limits.settle(clearance.paid_for, cancelled, now_ns);
                 }
                 self.apply_cancel(report, Some("withdrawn"));
                 self.send(Purpose::ClearList(generation), Request::ListOrders);
@@ -260,6 +258,7 @@ impl<S: SignOrder> Engine<S> {
     }
 
     fn pause_clearance(&mut self, is_empty: bool, failure: Option<String>, now_ns: u64) {
+        let may_still_land = self.may_still_land(now_ns);
         let Some(clearance) = &mut self.clearance else {
             return;
         };
@@ -272,7 +271,12 @@ impl<S: SignOrder> Engine<S> {
         if clearance.empty_listings >= EMPTY_LISTINGS {
             return self.be_clear(now_ns);
         }
-        clearance.paused_until_ns = Some(now_ns + PAUSE_NS);
+        let pause_ns = if clearance.empty_listings == 1 && may_still_land {
+            LISTINGS_APART_NS
+        } else {
+            self.breaker.cancel_pause_ns(PAUSE_NS)
+        };
+        clearance.paused_until_ns = Some(now_ns + pause_ns);
         if let Some(reason) = failure {
             let fields = vec![("cause", "all".to_owned()), ("reason", reason)];
             self.log(Level::Warning, "orders.withdraw.retry", fields);
@@ -336,8 +340,9 @@ impl<S: SignOrder> Engine<S> {
 
     /// Take in the answer to a cancel: what the venue has cancelled or does not have is gone.
     ///
-    /// A place still under way may land after this cancel: only its own answer settles it. An order that the
-    /// venue did not cancel for any other reason stays open until a later answer says otherwise.
+    /// A place still under way may land after a cancel that did not find it: its own answer or its resolution
+    /// settles it. One that was cancelled had landed, and lands no second time. An order that the venue did not
+    /// cancel for any other reason stays open until a later answer says otherwise.
     pub(super) fn apply_cancel(&mut self, report: CancelReport, cause: Option<&str>) {
         let cancelled = report.cancelled.into_iter();
         let cancelled = cancelled.map(|order_id| (order_id, cause.map(str::to_owned)));
@@ -346,14 +351,24 @@ impl<S: SignOrder> Engine<S> {
             .into_iter()
             .filter(|(_, reason)| is_not_there(reason));
         let not_there = not_there.map(|(order_id, reason)| (order_id, Some(reason)));
-        for (order_id, reason) in cancelled.chain(not_there) {
+        for (order_id, reason) in not_there {
             if self.orders.get(&order_id).is_some_and(|own| !own.is_unknown) {
                 self.order_gone(&order_id, reason);
             }
         }
+        for (order_id, reason) in cancelled {
+            self.order_gone(&order_id, reason);
+        }
     }
 
-    fn report_deadman(&mut self, cause: &str, victim: &str, cancelled: u64, began_ns: u64, now_ns: u64) {
+    pub(super) fn report_deadman(
+        &mut self,
+        cause: &str,
+        victim: &str,
+        cancelled: u64,
+        began_ns: u64,
+        now_ns: u64,
+    ) {
         let elapsed_ms = now_ns.saturating_sub(began_ns) as f64 / NS_PER_MS;
         let fields = vec![
             ("cause", cause.to_owned()),
@@ -376,9 +391,13 @@ impl<S: SignOrder> Engine<S> {
     pub(super) fn lose_feed(&mut self, reason: String, now_ns: u64) {
         self.log(Level::Warning, "engine.user_feed.lost", vec![("reason", reason)]);
         let was_live = self.feed == Feed::Live;
+
+        if self.feed != Feed::Down {
+            self.feed_lost_ns = Some(now_ns);
+        }
         self.feed = Feed::Down;
-        if was_live && self.phase == Phase::Running {
-            self.clear(Some("user feed lost"), now_ns);
+        if was_live && self.phase == Phase::Running && self.clearance.is_none() {
+            self.pull("user feed lost", false, now_ns);
         }
     }
 }

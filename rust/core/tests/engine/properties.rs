@@ -1,5 +1,6 @@
 //! No sequence of answers, fills, time-outs and reconnects leads the engine astray.
 
+use claw_core::engine::Cause;
 use proptest::prelude::*;
 
 use crate::world::{Fate, MS, QUOTERS, World};
@@ -20,6 +21,9 @@ enum Step {
     Move(usize),
     Halt,
     Resume,
+    Break,
+    CdnPage,
+    Mode(Option<Cause>),
     Pass(u64),
 }
 
@@ -33,6 +37,16 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::ReplyLost),
         1 => Just(Fate::RequestLost),
         1 => Just(Fate::Late),
+    ]
+}
+
+fn mode() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::Restarting),
+        Just(Cause::PostOnly(None)),
+        Just(Cause::CancelOnly),
+        Just(Cause::Disabled),
+        Just(Cause::Throttled(None)),
     ]
 }
 
@@ -52,6 +66,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize).prop_map(Step::Move),
         1 => Just(Step::Halt),
         1 => Just(Step::Resume),
+        2 => Just(Step::Break),
+        1 => Just(Step::CdnPage),
+        2 => prop::option::weighted(0.5, mode()).prop_map(Step::Mode),
         6 => (1..3_000_u64).prop_map(Step::Pass),
     ]
 }
@@ -75,6 +92,9 @@ fn carry_out(world: &mut World, step: Step) {
         Step::Move(index) => world.move_market(index),
         Step::Halt => world.halt(),
         Step::Resume => world.resume(),
+        Step::Break => world.break_route(),
+        Step::CdnPage => world.meet_cdn_page(),
+        Step::Mode(mode) => world.mode = mode,
         Step::Pass(ms) => world.pass(ms * MS),
     }
 }
@@ -89,6 +109,7 @@ proptest! {
             carry_out(&mut world, step);
             world.check();
         }
+        world.mode = None;
         world.feed_up();
         world.land_late(None);
         world.settle(25_000);
@@ -102,6 +123,7 @@ proptest! {
         for step in steps {
             carry_out(&mut world, step);
         }
+        world.mode = None;
         world.tell(claw_core::engine::Event::StopAsked);
         world.settle(10_000);
         prop_assert_eq!(world.exit, Some(0));

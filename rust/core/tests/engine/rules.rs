@@ -59,10 +59,10 @@ fn a_start_withdraws_what_an_earlier_life_left_and_looks_twice() {
 fn a_place_of_unknown_outcome_is_cancelled_by_hash_and_looked_up_until_absent_twice() {
     let mut world = World::running();
     world.plan(0, 0, &NEAR[..1]);
-    world.end_request(0, Fate::ReplyLost);
-    let order_id = world.live.keys().next().cloned().unwrap();
+    world.end_request(0, Fate::RequestLost);
+    let order_id = world.quotes.keys().next().cloned().unwrap();
     assert!(world.engine().orders().get(&order_id).unwrap().is_unknown);
-    let mut looks = 0;
+    let (mut looks, began_ns) = (0, world.now_ns);
     while world.engine().orders().get(&order_id).is_some() {
         let look = Request::LookUp(order_id.clone());
         looks += world
@@ -74,7 +74,22 @@ fn a_place_of_unknown_outcome_is_cancelled_by_hash_and_looked_up_until_absent_tw
         world.pass(50 * MS);
     }
     assert_eq!(looks, 2);
-    assert!(world.live.is_empty());
+    assert!(
+        world.now_ns - began_ns >= 1_000 * MS,
+        "later than its bytes can arrive"
+    );
+}
+
+#[test]
+fn an_unknown_order_that_its_cancel_found_is_settled() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR[..1]);
+    world.end_request(0, Fate::ReplyLost);
+    assert_eq!(world.live.len(), 1);
+    world.end_request(0, Fate::Answered);
+    assert!(world.live.is_empty() && world.engine().orders().is_empty());
+    world.settle(2_000);
+    assert_eq!(world.cancel_requests.len(), 1, "and cancelled once");
 }
 
 #[test]

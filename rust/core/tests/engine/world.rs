@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use claw_core::engine::{
-    Action, Allocation, Answer, CancelReport, DeadmanFired, Engine, EngineReply, EngineSettings, Event,
-    HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
+    Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
+    Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
     ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
 };
 use claw_core::limits::LimitSettings;
@@ -70,6 +70,8 @@ pub struct World {
     trades: Vec<Trade>,
     late: Vec<String>,
     pub requests: VecDeque<(RequestId, Request)>,
+    broken: VecDeque<(RequestId, Request)>,
+    pub mode: Option<Cause>,
     feed: VecDeque<Event>,
     is_feed_up: bool,
     pub connections: BTreeMap<&'static str, u64>,
@@ -81,11 +83,15 @@ pub struct World {
     pub quotes: BTreeMap<String, (String, OrderState)>,
     pub deadman: Vec<DeadmanFired>,
     pub refusals: Vec<String>,
+    pub done: usize,
     pub cancel_requests: Vec<Vec<String>>,
     pub placed_bodies: BTreeSet<String>,
     pub intents: BTreeMap<String, String>,
     pub exit: Option<u8>,
     pub is_ready: bool,
+    pub is_blocked: bool,
+    pub generation: u64,
+    pub switches_ms: Vec<u64>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -107,7 +113,7 @@ impl World {
     /// An engine that has recovered, with a live feed, both quoters connected and both markets mandated.
     pub fn running() -> Self {
         let mut world = Self::starting();
-        world.settle(1_000);
+        world.settle(2_000);
         assert!(world.is_ready);
         world.feed_up();
         for quoter in QUOTERS {
@@ -124,6 +130,7 @@ impl World {
             heartbeat_ns: 5_000 * MS,
             reconcile_ns: 10_000 * MS,
             withdraw_timeout_ns: 10_000 * MS,
+            switches_per_day: 1,
             limits: LimitSettings::default(),
         };
         let now_ns = 1_000_000 * MS;
@@ -135,6 +142,7 @@ impl World {
             },
             seed: 1,
             markets: vec![market(0), market(1)],
+            switches_ms: Vec::new(),
             fills: Vec::new(),
         };
         let (engine, actions) = Engine::start(settings, start, now_ns);
@@ -147,6 +155,8 @@ impl World {
             trades: Vec::new(),
             late: Vec::new(),
             requests: VecDeque::new(),
+            broken: VecDeque::new(),
+            mode: None,
             feed: VecDeque::new(),
             is_feed_up: false,
             connections: BTreeMap::new(),
@@ -158,11 +168,15 @@ impl World {
             quotes: BTreeMap::new(),
             deadman: Vec::new(),
             refusals: Vec::new(),
+            done: 0,
             cancel_requests: Vec::new(),
             placed_bodies: BTreeSet::new(),
             intents: BTreeMap::new(),
             exit: None,
             is_ready: false,
+            is_blocked: false,
+            generation: 0,
+            switches_ms: Vec::new(),
         };
         world.act(actions);
         world
@@ -175,6 +189,12 @@ impl World {
     pub fn tell(&mut self, event: Event) {
         let actions = self.engine.handle(event, self.now_ns);
         self.act(actions);
+        while let Some((id, request)) = self.broken.pop_front() {
+            let fates = [Fate::ReplyLost, Fate::RequestLost, Fate::Late];
+            let answer = self.answer(&request, fates[id as usize % fates.len()]);
+            let actions = self.engine.handle(Event::Answered(id, answer, None), self.now_ns);
+            self.act(actions);
+        }
     }
 
     fn act(&mut self, actions: Vec<Action>) {
@@ -188,9 +208,14 @@ impl World {
                 Action::Reply(_, EngineReply::OrderUpdate(update)) => {
                     self.quotes.insert(update.order_id, (update.market, update.state));
                 }
-                Action::Reply(_, EngineReply::PlanDone(done)) => self.refusals.extend(done.refused),
+                Action::Reply(_, EngineReply::PlanDone(done)) => {
+                    self.done += 1;
+                    self.refusals.extend(done.refused);
+                }
                 Action::PublishDeadman(fired) => self.deadman.push(fired),
                 Action::BeReady => self.is_ready = true,
+                Action::SwitchRoute(generation) => self.switch(generation),
+                Action::RecordSwitches(switches_ms) => self.switches_ms = switches_ms,
                 Action::Exit(code) => self.exit = Some(code),
                 _ => {}
             }
@@ -215,6 +240,24 @@ impl World {
             _ => {}
         }
         self.requests.push_back((id, request));
+    }
+
+    /// What the shell does: everything under way is answered as lost.
+    fn switch(&mut self, generation: u64) {
+        assert!(generation > self.generation, "generations grow");
+        self.generation = generation;
+        self.broken.append(&mut self.requests);
+    }
+
+    /// The route breaks: whatever is under way is answered as lost, done or not.
+    pub fn break_route(&mut self) {
+        let cause = Cause::Transport("reset".to_owned());
+        self.tell(Event::RouteFault(self.generation, cause));
+    }
+
+    /// The CDN answers with a page.
+    pub fn meet_cdn_page(&mut self) {
+        self.tell(Event::RouteFault(self.generation, Cause::CdnPage));
     }
 
     // --- the swarm ------------------------------------------------------------------------------
@@ -338,21 +381,44 @@ impl World {
         let Some((id, request)) = self.requests.remove(index) else {
             return;
         };
-        let answer = match (fate, &request) {
-            (Fate::Answered, _) => self.carry_out(&request),
+        if let (Fate::Answered, Some(cause)) = (fate, self.refusal(&request)) {
+            self.tell(Event::RouteFault(self.generation, cause));
+        }
+        let answer = self.answer(&request, fate);
+        let sent_ns = Some(self.now_ns);
+        self.tell(Event::Answered(id, answer, sent_ns));
+    }
+
+    fn answer(&mut self, request: &Request, fate: Fate) -> Answer {
+        match (fate, request) {
+            (Fate::Answered, Request::Place(orders)) if self.refusal(request).is_some() => {
+                Answer::Placed(vec![PlaceResult::Refused("mode".to_owned()); orders.len()])
+            }
+            (Fate::Answered, _) if self.refusal(request).is_some() => Answer::Failed("mode".to_owned()),
+            (_, _) if self.refusal(request).is_some() => Answer::Failed("lost".to_owned()),
+            (Fate::Answered, _) => self.carry_out(request),
             (Fate::ReplyLost, _) => {
-                self.carry_out(&request);
+                self.carry_out(request);
                 Answer::Failed("reply lost".to_owned())
             }
             (Fate::Late, Request::Place(orders)) => {
-                self.late
-                    .extend(orders.iter().map(|order| order.order_id.clone()));
+                let ids = orders.iter().map(|order| order.order_id.clone());
+                self.late.extend(ids);
                 Answer::Failed("no answer in time".to_owned())
             }
             (Fate::RequestLost | Fate::Late, _) => Answer::Failed("request lost".to_owned()),
+        }
+    }
+
+    /// What the engine's mode says to a request.
+    fn refusal(&self, request: &Request) -> Option<Cause> {
+        let mode = self.mode.clone()?;
+        let is_taken = match request {
+            Request::Place(_) => matches!(mode, Cause::PostOnly(_)),
+            Request::Cancel(_) | Request::CancelAll => !matches!(mode, Cause::Restarting | Cause::Disabled),
+            _ => true,
         };
-        let sent_ns = Some(self.now_ns);
-        self.tell(Event::Answered(id, answer, sent_ns));
+        (!is_taken).then_some(mode)
     }
 
     fn carry_out(&mut self, request: &Request) -> Answer {
@@ -390,6 +456,7 @@ impl World {
                 Answer::IsLive(self.live.contains_key(order_id))
             }
             Request::ListTrades => Answer::Trades(self.trades.clone()),
+            Request::AskRegion => Answer::Region(self.is_blocked),
             Request::Heartbeat(_) => Answer::Heartbeat {
                 is_accepted: true,
                 next_id: "next".to_owned(),
