@@ -116,8 +116,8 @@ class SwarmRun:
                 continue
             if b"clawswarm.runtime.wiring" in words:
                 found[words[-3].decode()] = int(entry.name)
-            elif words[0].endswith(b"/claw-engine"):
-                found["engine"] = int(entry.name)
+            elif words[0].endswith((b"/claw-engine", b"/claw-guard")):
+                found[words[0].rpartition(b"/claw-")[2].decode()] = int(entry.name)
         return found
 
     @property

@@ -43,18 +43,6 @@ def kill_and_watch(run: SwarmRun, name: str) -> None:
     run.until_quoting(markets=6)
 
 
-def test_the_order_path_may_be_killed(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting()
-    before = run.open_orders().keys()
-    run.kill("engine")
-    eventually(lambda: not before & run.open_orders().keys(), 15, "orders of the dead engine gone")
-    run.until_quoting()
-    code, report = run.finish()
-    assert code == 0, run.output()
-    assert report["orders"]["open_at_end"] == 0
-
-
 def test_without_its_venue_the_run_ends(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting(markets=1)

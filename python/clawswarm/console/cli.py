@@ -169,7 +169,7 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
     table = Table(title=f"swarm: {swarm.state}", title_justify="left", box=None)
     for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
         table.add_column(heading)
-    for agent in swarm.agents:
+    for agent in (*swarm.agents, *swarm.services):
         pid = "–" if agent.pid is None else str(agent.pid)
         age = "–" if agent.age_s is None else f"{agent.age_s:g}"
         table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))

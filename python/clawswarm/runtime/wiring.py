@@ -1,6 +1,6 @@
 """The only file that names concrete parts: which process is made of what, in which mode.
 
-The supervisor starts the engine as `claw-engine SETTINGS` and every other child as
+The supervisor starts `claw-engine SETTINGS`, `claw-guard SETTINGS` and every other child as
 `python -m clawswarm.runtime.wiring NAME PLACE`.
 """
 
@@ -16,10 +16,11 @@ from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
-from clawswarm.runtime.engine import EngineFile, engine_command
+from clawswarm.runtime.engine import EngineFile, EngineWatch, GuardFile, engine_command, guard_command
 from clawswarm.runtime.roster import (
     BUS_PEERS,
     ENGINE,
+    GUARD,
     ORCHESTRATOR,
     QUOTERS,
     RISK_MANAGERS,
@@ -44,6 +45,7 @@ class Wiring:
         self._ws = f"ws://{sandbox.host}:{sandbox.port}"
         self._run_dir, self._socket_dir = Path(place.run_dir), Path(place.socket_dir)
         self._port = self._socket_dir / "engine.port"
+        self._guard = self._socket_dir / "guard.port"
 
     def main(self, name: str) -> Main:
         """The coroutine function that is this process."""
@@ -63,6 +65,8 @@ class Wiring:
         """The command that starts the process called `name`. Raises UserFault when its binary is missing."""
         if name == ENGINE:
             return engine_command(self._engine_file())
+        if name == GUARD:
+            return guard_command(self._guard_file())
         return [sys.executable, "-m", "clawswarm.runtime.wiring", name, str(place_file)]
 
     def bus(self, name: str) -> Bus:
@@ -85,6 +89,21 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             limits=settings.limits,
             feed=self._configuration.feed,
+            watch=EngineWatch(
+                guard=str(self._guard),
+                guard_timeout_s=settings.guard_timeout_s,
+                touch_timeout_s=settings.touch_timeout_s,
+                sentinel_timeout_s=settings.sentinel_timeout_s,
+            ),
+        )
+
+    def _guard_file(self) -> GuardFile:
+        return GuardFile(
+            name=GUARD,
+            socket=str(self._guard),
+            folder=str(self._run_dir / GUARD),
+            clob_url=self._http,
+            silence_s=self._configuration.engine.guard_silence_s,
         )
 
     async def _sandbox(self, process: Process) -> None:

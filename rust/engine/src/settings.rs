@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use claw_core::engine::EngineSettings;
+use claw_core::engine::{EngineSettings, WatchSettings};
 use claw_core::limits::{LimitSettings, Tier};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::fault::Fault;
 
@@ -40,6 +41,39 @@ pub struct Settings {
     pub limits: LimitsOfAccount,
     /// The user feed.
     pub feed: FeedSettings,
+    /// Who watches, and how long each may be silent.
+    #[serde(default)]
+    pub watch: WatchOfEngine,
+}
+
+/// Who watches, and how long each may be silent; what is absent is not watched (an engine alone on a bench).
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchOfEngine {
+    /// Where the guard listens.
+    pub guard: Option<PathBuf>,
+    /// Seconds without a guard after which nothing is placed.
+    pub guard_timeout_s: Option<f64>,
+    /// Seconds in which a quoter has to touch.
+    pub touch_timeout_s: Option<f64>,
+    /// Seconds in which a sentinel has to speak.
+    pub sentinel_timeout_s: Option<f64>,
+}
+
+/// Everything that a run of the guard is made of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardSettings {
+    /// This process's name.
+    pub name: String,
+    /// Where engines connect.
+    pub socket: PathBuf,
+    /// Its journal.
+    pub folder: PathBuf,
+    /// REST interface of the venue.
+    pub clob_url: String,
+    /// Seconds of silence after which an engine is killed.
+    pub silence_s: f64,
 }
 
 /// The venue's limits for this account.
@@ -74,10 +108,7 @@ pub struct FeedSettings {
 impl Settings {
     /// Read the file.
     pub fn read(path: &Path) -> Result<Self, Fault> {
-        let text = std::fs::read(path)
-            .map_err(|fault| Fault::User(format!("cannot read the settings {}: {fault}", path.display())))?;
-        serde_json::from_slice(&text)
-            .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
+        read_file(path)
     }
 
     /// What the state machine needs of it.
@@ -88,6 +119,11 @@ impl Settings {
             heartbeat_ns: ns(self.heartbeat_s),
             reconcile_ns: ns(self.reconcile_s),
             withdraw_timeout_ns: ns(self.withdraw_timeout_s),
+            watch: WatchSettings {
+                guard_ns: self.watch.guard_timeout_s.map(ns),
+                touch_ns: self.watch.touch_timeout_s.map(ns),
+                sentinel_ns: self.watch.sentinel_timeout_s.map(ns),
+            },
             limits: LimitSettings {
                 tier,
                 place_requests: [self.limits.place_requests_10s, self.limits.place_requests_600s],
@@ -96,6 +132,14 @@ impl Settings {
             },
         })
     }
+}
+
+/// Read a settings file.
+pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, Fault> {
+    let text = std::fs::read(path)
+        .map_err(|fault| Fault::User(format!("cannot read the settings {}: {fault}", path.display())))?;
+    serde_json::from_slice(&text)
+        .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
 }
 
 /// Seconds to whole nanoseconds; a cast saturates.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::engine::{
-    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, Fill, HaltSwarm,
-    Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
+    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, FeedHealth, Fill,
+    HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
 };
 use claw_core::order::hmac::Credentials;
 use claw_core::order::signing::{Account, OrderSigner};
@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::fault::Fault;
 use crate::feed::UserFeed;
+use crate::guard_link::{GuardLink, Hello};
 use crate::http::Host;
 use crate::journal::Journal;
 use crate::login::{Login, log_in};
@@ -30,6 +31,8 @@ use crate::{clock, key, log};
 const TICK_NS: u64 = 100_000_000;
 const BEAT_NS: u64 = 500_000_000;
 const WARM_NS: u64 = 1_000_000_000;
+/// Six times within the silence after which the guard kills.
+const GUARD_NS: u64 = 50_000_000;
 /// Events taken before the time is looked at again.
 const MOST_AT_ONCE: usize = 256;
 
@@ -45,8 +48,14 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
     let Login { clock, key, markets } = recover(&routes, &signer, &mut stop).await?;
     let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
         .map_err(|fault| Fault::Crash(fault.to_string()))?;
-    let venue = Venue::new(routes, credentials, &signer.address().to_string(), clock)?;
+    let address = signer.address().to_string();
+    let guard = settings.watch.guard.clone().map(|path| {
+        let hello = Hello::new(address.clone(), &key, clock);
+        GuardLink::open(path, hello, inbox.clone())
+    });
+    let venue = Venue::new(routes, credentials, &address, clock)?;
     let mut shell = Shell::open(settings, bus, notifier, venue, &key, inbox)?;
+    shell.guard = guard;
     let start = Start {
         signer: AccountSigner {
             signer: &signer,
@@ -126,6 +135,8 @@ struct Shell<'a> {
     halts: Latest,
     resumes: Latest,
     books: Latest,
+    pulses: Latest,
+    guard: Option<GuardLink>,
     port: Option<Port>,
     feed: Option<UserFeed>,
 }
@@ -155,6 +166,8 @@ impl<'a> Shell<'a> {
             halts: bus.latest("halt", wake())?,
             resumes: bus.latest("resume", wake())?,
             books: bus.latest("book/*/*", None)?,
+            pulses: bus.latest("feed/*", None)?,
+            guard: None,
             news,
             port: None,
             feed: Some(UserFeed {
@@ -176,11 +189,12 @@ impl<'a> Shell<'a> {
         if let Some(code) = self.act(actions)? {
             return Ok(code);
         }
-        let (mut next_tick_ns, mut next_beat_ns, mut next_warm_ns) = (0, 0, 0);
+        let (mut next_tick_ns, mut next_beat_ns, mut next_warm_ns, mut next_guard_ns) = (0, 0, 0, 0);
         loop {
             let now_ns = clock::now_ns();
             let wake_ns = engine.next_wake_ns().unwrap_or(u64::MAX).min(next_tick_ns);
-            let pause = tokio::time::sleep(Duration::from_nanos(wake_ns.saturating_sub(now_ns)));
+            let pause_ns = wake_ns.min(next_guard_ns).saturating_sub(now_ns);
+            let pause = tokio::time::sleep(Duration::from_nanos(pause_ns));
             let first = tokio::select! {
                 biased;
                 event = events.recv() => event,
@@ -198,7 +212,16 @@ impl<'a> Shell<'a> {
                 self.take(&mut engine, event)?;
             }
             let now_ns = clock::now_ns();
+            if now_ns >= next_guard_ns {
+                next_guard_ns = now_ns + GUARD_NS;
+                if let Some(guard) = &self.guard {
+                    guard.tick();
+                }
+            }
             if now_ns >= wake_ns {
+                if self.is_fed() {
+                    self.take(&mut engine, Event::SentinelHeard)?;
+                }
                 if let Some(code) = self.take(&mut engine, Event::Tick)? {
                     self.publish_beat(&engine);
                     return Ok(code);
@@ -254,6 +277,12 @@ impl<'a> Shell<'a> {
         allocations.chain(halts).chain(resumes).collect()
     }
 
+    /// Whether a sentinel has sent a book or the pulse of a live feed.
+    fn is_fed(&self) -> bool {
+        let pulses = self.pulses.take::<FeedHealth>();
+        self.books.has_news() | pulses.iter().any(|pulse| pulse.is_live)
+    }
+
     fn act(&mut self, actions: Vec<Action>) -> Result<Option<u8>, Fault> {
         for action in actions {
             match action {
@@ -278,7 +307,12 @@ impl<'a> Shell<'a> {
                 Action::BeReady => self.be_ready()?,
                 Action::Explain(sentence) => self.notifier.status(&sentence),
                 Action::Log(level, event, fields) => write_log(level, event, &fields),
-                Action::Exit(code) => return Ok(Some(code)),
+                Action::Exit(code) => {
+                    if let (Some(guard), 0) = (&self.guard, code) {
+                        guard.leave();
+                    }
+                    return Ok(Some(code));
+                }
             }
         }
         Ok(None)

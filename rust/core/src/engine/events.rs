@@ -23,6 +23,12 @@ pub enum Event {
     QuoterClosed(ConnectionId),
     /// A quoter wants something changed.
     PlanSent(ConnectionId, Plan),
+    /// A quoter's own loop goes on; the sequence of the last book it processed.
+    Touched(ConnectionId, u64),
+    /// The guard has echoed a tick.
+    GuardSeen,
+    /// A sentinel has sent a book, or the pulse of a live feed.
+    SentinelHeard,
     /// A mandate table.
     Allocated(Allocation),
     /// Top of a book.

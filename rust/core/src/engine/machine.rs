@@ -13,6 +13,7 @@ use super::reconcile::{Reconciliation, Step};
 use super::resolve::Resolution;
 use super::signing::{Salts, SignOrder, VenueClock};
 use super::uptime::QuotingUptime;
+use super::watch::{Watch, WatchSettings};
 use super::withdraw::{Clearance, Withdrawal};
 use crate::limits::{BucketName, Headers, LimitSettings, Limits};
 
@@ -25,6 +26,8 @@ pub struct EngineSettings {
     pub reconcile_ns: u64,
     /// How long a withdrawal of everything may take.
     pub withdraw_timeout_ns: u64,
+    /// How long guard, sentinels and quoters may be silent.
+    pub watch: WatchSettings,
     /// The venue's limits.
     pub limits: LimitSettings,
 }
@@ -106,6 +109,7 @@ pub struct Engine<S> {
     pub(super) counters: Counters,
     pub(super) actions: Vec<Action>,
     pub(super) uptime: QuotingUptime,
+    pub(super) watch: Watch,
     requests: BTreeMap<RequestId, Purpose>,
     last_id: u64,
 }
@@ -151,6 +155,7 @@ impl<S: SignOrder> Engine<S> {
             counters: Counters::default(),
             actions: Vec::new(),
             uptime: QuotingUptime::default(),
+            watch: Watch::new(settings.watch, now_ns),
             requests: BTreeMap::new(),
             last_id: 0,
         };
@@ -169,6 +174,9 @@ impl<S: SignOrder> Engine<S> {
             Event::QuoterConnected(connection, name) => self.connect_quoter(connection, name, now_ns),
             Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
             Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
+            Event::Touched(connection, sequence) => self.take_touch(connection, sequence, now_ns),
+            Event::GuardSeen => self.hear_guard(now_ns),
+            Event::SentinelHeard => self.hear_sentinel(now_ns),
             Event::Allocated(allocation) => self.allocate(allocation, now_ns),
             Event::BookSeen(book) => {
                 match book.microprice.filter(|_| book.is_valid) {
@@ -232,6 +240,7 @@ impl<S: SignOrder> Engine<S> {
     }
 
     fn tick(&mut self, now_ns: u64) {
+        self.watch_all(now_ns);
         if self.phase == Phase::Running {
             let revoked = self.gate.expire(now_ns);
             self.revoke(revoked, now_ns);

@@ -2,4 +2,5 @@
 
 mod properties;
 mod rules;
+mod watch;
 mod world;

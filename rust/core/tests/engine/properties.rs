@@ -20,6 +20,9 @@ enum Step {
     Move(usize),
     Halt,
     Resume,
+    Guard(bool),
+    Sentinels(bool),
+    Touching(usize, bool),
     Pass(u64),
 }
 
@@ -52,6 +55,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize).prop_map(Step::Move),
         1 => Just(Step::Halt),
         1 => Just(Step::Resume),
+        1 => any::<bool>().prop_map(Step::Guard),
+        1 => any::<bool>().prop_map(Step::Sentinels),
+        1 => (0..2_usize, any::<bool>()).prop_map(|(index, is_touching)| Step::Touching(index, is_touching)),
         6 => (1..3_000_u64).prop_map(Step::Pass),
     ]
 }
@@ -75,6 +81,9 @@ fn carry_out(world: &mut World, step: Step) {
         Step::Move(index) => world.move_market(index),
         Step::Halt => world.halt(),
         Step::Resume => world.resume(),
+        Step::Guard(is_up) => world.speaking.guard = is_up,
+        Step::Sentinels(are_up) => world.speaking.sentinels = are_up,
+        Step::Touching(index, is_touching) => world.speaking.quoters[index] = is_touching,
         Step::Pass(ms) => world.pass(ms * MS),
     }
 }
