@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clawswarm.kernel.journal import scan
 from faults.swarm_run import SwarmRun, eventually
 
 # Detection 0.3 s; the rest is a busy machine's. Timings are measured by `make bench`.
@@ -87,3 +88,24 @@ def test_the_guard_outlives_everyone_until_its_work_is_done(start_swarm: Callabl
     eventually(lambda: run.open_orders() == {}, GONE_S, "the guard alone clears the account")
     eventually(lambda: not is_running(guard), 15, "then it ends by itself")
     assert 'cause="the engine is gone"' in guard_log(run)
+
+
+def test_an_engine_that_lost_its_counters_places_nothing(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    log = run.run_dir / "logs/engine.log"
+    counted = run.run_dir / "engine/limits.counters"
+    assert counted.read_bytes()[:8] == b"clawcnt1"
+    pid = run.pid("engine")
+    counted.unlink()
+    run.kill("engine")
+    eventually(lambda: not is_running(pid), GONE_S, "the engine is dead")
+    intents = run.run_dir / "engine/intents.journal"
+    placed = sum(1 for _ in scan(intents))
+    eventually(lambda: run.pids().get("engine", pid) != pid, BACK_S, "the engine is back")
+    eventually(lambda: "event=engine.counters.lost" in log.read_text(), BACK_S, "it says what it lost")
+    eventually(lambda: log.read_text().count("event=engine.guarded") == 2, BACK_S, "it may place again")
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+    assert sum(1 for _ in scan(intents)) == placed > 0

@@ -64,31 +64,6 @@ def test_no_order_survives_the_supervisor(start_swarm: Callable[..., SwarmRun]) 
     eventually(lambda: not run.pids(), 30, "every process ends")
 
 
-def test_venue_heartbeat_clears_when_everything_dies(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting()
-    victims = [pid for name, pid in run.pids().items() if name != "sandbox"]
-    os.kill(run.process.pid, signal.SIGKILL)
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    assert run.open_orders(), "the orders outlive their owner, until the venue's own dead-man switch"
-    eventually(lambda: run.open_orders() == {}, 16, "the venue's heartbeat clears them")
-
-
-def test_a_hung_quoter_is_found(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting(markets=6)
-    market, name = next(iter(run.owners().items()))
-    pid = run.pid(name)
-    before = run.open_orders(market).keys()
-    os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: not before & run.open_orders(market).keys(), 10, "orders of the hung quoter gone")
-    eventually(lambda: run.pids().get(name, pid) != pid, BACK_S, "it is replaced")
-    run.until_quoting(markets=6)
-    code, _ = run.finish()
-    assert code == 0
-
-
 def test_a_process_that_keeps_falling_ends_the_run(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm(restarts=1)
     run.until_quoting(markets=1)

@@ -122,6 +122,12 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+    if engine.signature_type in (1, 2) and engine.funder is None:
+        raise UserFault(f"{path}: [engine] signature_type {engine.signature_type} needs its funder's address")
+    if engine.signature_type == 0 and engine.funder is not None:
+        raise UserFault(f"{path}: [engine] funder goes with signature_type 1, 2 or 3; leave it out for 0")
+    if engine.passphrase_fd is not None and engine.keystore is None:
+        raise UserFault(f"{path}: [engine] passphrase_fd goes with a keystore; name one or leave it out")
     if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:

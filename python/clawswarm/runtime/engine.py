@@ -26,7 +26,10 @@ class EngineLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Timing and limits of the order path: the table [engine] of a configuration."""
+    """Account, timing and limits of the order path: the table [engine] of a configuration.
+
+    Without `keystore` a throw-away key is made; without `funder` type 3 trades with the key's own deposit wallet.
+    """
 
     heartbeat_s: float = 5.0
     reconcile_s: float = 10.0
@@ -35,6 +38,10 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     sentinel_timeout_s: float = 0.5
     guard_timeout_s: float = 3.0
     guard_silence_s: float = 0.3
+    keystore: str | None = None
+    passphrase_fd: int | None = None
+    signature_type: Literal[0, 1, 2, 3] = 0
+    funder: str | None = None
     limits: EngineLimits = EngineLimits()
 
 
@@ -47,6 +54,14 @@ class EngineWatch(msgspec.Struct, frozen=True, kw_only=True):
     sentinel_timeout_s: float | None = None
 
 
+class EngineAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose orders they are, and where its key is."""
+
+    signature_type: int = 0
+    funder: str | None = None
+    keystore: str | None = None
+
+
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     """What the binary reads (rust/engine/src/settings.rs): places and numbers, never a secret."""
 
@@ -55,6 +70,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     socket_dir: str
     port: str
     folder: str
+    counters: str | None = None
     clob_url: str
     user_ws_url: str
     chain_id: int
@@ -63,6 +79,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     withdraw_timeout_s: float
     limits: EngineLimits
     feed: SocketSettings
+    account: EngineAccount = EngineAccount()
     watch: EngineWatch = EngineWatch()
 
 

@@ -17,10 +17,11 @@ import structlog
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
-from clawswarm.runtime.children import Child, ChildState
+from clawswarm.runtime.children import Child, ChildPlace, ChildState
 from clawswarm.runtime.configuration import Configuration
 from clawswarm.runtime.control import AgentStatus, ControlServer, SwarmStatus
 from clawswarm.runtime.observer import Observer
+from clawswarm.runtime.passphrase import Passphrase
 from clawswarm.runtime.report import Failover
 from clawswarm.runtime.roster import (
     AGENTS,
@@ -58,8 +59,14 @@ class Supervisor:
     """One run of the swarm."""
 
     def __init__(
-        self, configuration: Configuration, config_path: Path, state: StateDir, clock: Clock
+        self,
+        configuration: Configuration,
+        config_path: Path,
+        state: StateDir,
+        clock: Clock,
+        passphrase: Passphrase | None,
     ) -> None:
+        self._passphrase = passphrase
         self.configuration, self._state_dir, self._clock = configuration, state, clock
         self.run_dir = state.new_run()
         kept = self.run_dir / "config.toml"
@@ -115,9 +122,10 @@ class Supervisor:
     # --- starting -------------------------------------------------------------------------------
 
     async def _start_children(self) -> None:
-        logs = self.run_dir / "logs"
+        place = ChildPlace(self._state_dir.socket_dir, self.run_dir / "logs")
         for name, command in self._commands.items():
-            self.children[name] = Child(name, command, self._state_dir.socket_dir, logs, self._clock)
+            passphrase = self._passphrase if name == ENGINE else None
+            self.children[name] = Child(name, command, place, self._clock, passphrase)
         sandbox = self.children[SANDBOX]
         await sandbox.spawn(self._lifeline)
         self._watching.append(asyncio.create_task(self._keep(sandbox)))

@@ -16,7 +16,14 @@ from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
-from clawswarm.runtime.engine import EngineFile, EngineWatch, GuardFile, engine_command, guard_command
+from clawswarm.runtime.engine import (
+    EngineAccount,
+    EngineFile,
+    EngineWatch,
+    GuardFile,
+    engine_command,
+    guard_command,
+)
 from clawswarm.runtime.roster import (
     BUS_PEERS,
     ENGINE,
@@ -29,6 +36,8 @@ from clawswarm.runtime.roster import (
 )
 
 CHAIN_ID = 137
+# The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
+FRESH_COUNTERS = b"fresh\n"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -46,6 +55,7 @@ class Wiring:
         self._run_dir, self._socket_dir = Path(place.run_dir), Path(place.socket_dir)
         self._port = self._socket_dir / "engine.port"
         self._guard = self._socket_dir / "guard.port"
+        self._counters = self._run_dir / ENGINE / "limits.counters"
 
     def main(self, name: str) -> Main:
         """The coroutine function that is this process."""
@@ -64,7 +74,9 @@ class Wiring:
     def command(self, name: str, place_file: Path) -> list[str]:
         """The command that starts the process called `name`. Raises UserFault when its binary is missing."""
         if name == ENGINE:
-            return engine_command(self._engine_file())
+            command = engine_command(self._engine_file())
+            self._counters.write_bytes(FRESH_COUNTERS)
+            return command
         if name == GUARD:
             return guard_command(self._guard_file())
         return [sys.executable, "-m", "clawswarm.runtime.wiring", name, str(place_file)]
@@ -81,6 +93,7 @@ class Wiring:
             socket_dir=str(self._socket_dir),
             port=str(self._port),
             folder=str(self._run_dir / ENGINE),
+            counters=str(self._counters),
             clob_url=self._http,
             user_ws_url=f"{self._ws}/ws/user",
             chain_id=CHAIN_ID,
@@ -89,6 +102,11 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             limits=settings.limits,
             feed=self._configuration.feed,
+            account=EngineAccount(
+                signature_type=settings.signature_type,
+                funder=settings.funder,
+                keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
+            ),
             watch=EngineWatch(
                 guard=str(self._guard),
                 guard_timeout_s=settings.guard_timeout_s,

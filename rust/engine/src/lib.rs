@@ -4,6 +4,7 @@
 
 pub mod bus;
 mod clock;
+mod counters;
 pub mod fault;
 mod feed;
 mod guard;
@@ -11,6 +12,7 @@ mod guard_link;
 mod http;
 mod journal;
 mod key;
+mod keystore;
 pub mod log;
 mod login;
 pub mod notify;

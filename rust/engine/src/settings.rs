@@ -25,6 +25,8 @@ pub struct Settings {
     pub port: PathBuf,
     /// Journals and the throw-away key.
     pub folder: PathBuf,
+    /// Where the limits' counters are kept; absent: nowhere (an engine alone on a bench).
+    pub counters: Option<PathBuf>,
     /// REST interface of the venue.
     pub clob_url: String,
     /// User channel of the venue.
@@ -41,9 +43,24 @@ pub struct Settings {
     pub limits: LimitsOfAccount,
     /// The user feed.
     pub feed: FeedSettings,
+    /// Whose orders they are; absent: a throw-away key's own.
+    #[serde(default)]
+    pub account: AccountSettings,
     /// Who watches, and how long each may be silent.
     #[serde(default)]
     pub watch: WatchOfEngine,
+}
+
+/// Whose orders they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSettings {
+    /// 0 the key's own address, 1 and 2 older wallets, 3 a deposit wallet.
+    pub signature_type: u8,
+    /// The wallet of types 1 to 3; absent for type 3: the one that the venue's factory makes for the key.
+    pub funder: Option<String>,
+    /// Where the key is; absent: a throw-away key is made.
+    pub keystore: Option<PathBuf>,
 }
 
 /// Who watches, and how long each may be silent; what is absent is not watched (an engine alone on a bench).

@@ -8,13 +8,15 @@ use claw_core::engine::{
     AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, FeedHealth, Fill,
     HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
 };
+use claw_core::limits::{LimitSettings, Limits};
 use claw_core::order::hmac::Credentials;
-use claw_core::order::signing::{Account, OrderSigner};
+use claw_core::order::signing::OrderSigner;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
 
 use crate::bus::{Bus, Latest, Ordered};
+use crate::counters::Counters;
 use crate::fault::Fault;
 use crate::feed::UserFeed;
 use crate::guard_link::{GuardLink, Hello};
@@ -26,7 +28,7 @@ use crate::port::Port;
 use crate::settings::Settings;
 use crate::venue::{Routes, Venue};
 use crate::wire::{self, ApiKey};
-use crate::{clock, key, log};
+use crate::{clock, log};
 
 const TICK_NS: u64 = 100_000_000;
 const BEAT_NS: u64 = 500_000_000;
@@ -37,15 +39,17 @@ const GUARD_NS: u64 = 50_000_000;
 const MOST_AT_ONCE: usize = 256;
 
 /// Serve until asked to stop; the exit code, 0 only when the venue has confirmed that nothing is open.
-pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<u8, Fault> {
-    let account = Account::Eoa;
-    let signer = OrderSigner::new(key::throwaway(&settings.folder)?, settings.chain_id, account)
-        .map_err(|fault| Fault::User(fault.to_string()))?;
+pub async fn run(
+    settings: &Settings,
+    signer: &OrderSigner,
+    bus: &Bus,
+    notifier: &Notifier,
+) -> Result<u8, Fault> {
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let routes = Routes::new(&Host::of_url(&settings.clob_url, "http")?);
     let mut stop = StopWatch { events, notifier };
-    let Login { clock, key, markets } = recover(&routes, &signer, &mut stop).await?;
+    let Login { clock, key, markets } = recover(&routes, signer, &mut stop).await?;
     let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
         .map_err(|fault| Fault::Crash(fault.to_string()))?;
     let address = signer.address().to_string();
@@ -56,17 +60,20 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
     let venue = Venue::new(routes, credentials, &address, clock)?;
     let mut shell = Shell::open(settings, bus, notifier, venue, &key, inbox)?;
     shell.guard = guard;
+    let engine_settings = settings.engine()?;
+    let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
         signer: AccountSigner {
-            signer: &signer,
+            signer,
             owner: key.api_key,
         },
         venue_clock: clock,
         seed: seed()?,
         markets,
         fills: shell.fills.published()?,
+        limits,
     };
-    let (engine, actions) = Engine::start(settings.engine()?, start, clock::now_ns());
+    let (engine, actions) = Engine::start(engine_settings, start, clock::now_ns());
     shell.work(engine, actions, stop.events).await
 }
 
@@ -128,6 +135,7 @@ struct Shell<'a> {
     inbox: mpsc::UnboundedSender<Event>,
     intents: Journal,
     has_journal: bool,
+    has_counted: bool,
     fills: Ordered<'a>,
     deadman: Ordered<'a>,
     news: Arc<Notify>,
@@ -137,6 +145,7 @@ struct Shell<'a> {
     books: Latest,
     pulses: Latest,
     guard: Option<GuardLink>,
+    counters: Option<Counters>,
     port: Option<Port>,
     feed: Option<UserFeed>,
 }
@@ -160,6 +169,7 @@ impl<'a> Shell<'a> {
             inbox,
             intents: Journal::open(&settings.folder.join("intents.journal"))?,
             has_journal: true,
+            has_counted: true,
             fills: bus.ordered("fills", &settings.folder.join("fills.journal"))?,
             deadman: bus.ordered("deadman", &settings.folder.join("deadman.journal"))?,
             allocations: bus.latest("allocation", wake())?,
@@ -168,6 +178,7 @@ impl<'a> Shell<'a> {
             books: bus.latest("book/*/*", None)?,
             pulses: bus.latest("feed/*", None)?,
             guard: None,
+            counters: None,
             news,
             port: None,
             feed: Some(UserFeed {
@@ -286,6 +297,7 @@ impl<'a> Shell<'a> {
     fn act(&mut self, actions: Vec<Action>) -> Result<Option<u8>, Fault> {
         for action in actions {
             match action {
+                Action::KeepCounters(words) => self.keep_counters(&words),
                 Action::JournalIntent(intent) => self.journal(&intent),
                 Action::Send(id, request) => self.send(id, request),
                 Action::Reply(connection, reply) => {
@@ -326,6 +338,27 @@ impl<'a> Shell<'a> {
         self.deadman.publish(fired)
     }
 
+    /// The limits as an earlier life has left them.
+    fn open_counters(&mut self, settings: LimitSettings) -> Result<Limits, Fault> {
+        let now_ns = clock::now_ns();
+        let Some(path) = &self.settings.counters else {
+            return Ok(Limits::new(settings, now_ns));
+        };
+        let (counters, limits) = Counters::open(path, settings, now_ns)?;
+        self.counters = Some(counters);
+        Ok(limits)
+    }
+
+    /// An order that is not counted for certain is not sent, and the swarm halts; a cancel is.
+    fn keep_counters(&mut self, words: &[u64]) {
+        let kept = self.counters.as_mut().map(|counters| counters.keep(words));
+        self.has_counted = !matches!(kept, Some(Err(_)));
+        if let Some(Err(fault)) = kept {
+            let cause = format!("the limits' counters cannot be written: {fault}");
+            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+        }
+    }
+
     /// An order whose intent cannot be written is not sent, and the swarm halts.
     fn journal(&mut self, intent: &Intent) {
         let written = rmp_serde::to_vec_named(intent)
@@ -339,9 +372,9 @@ impl<'a> Shell<'a> {
     }
 
     fn send(&mut self, id: RequestId, request: Request) {
-        let is_unwritten = !std::mem::replace(&mut self.has_journal, true);
+        let is_unwritten = !std::mem::replace(&mut self.has_journal, true) || !self.has_counted;
         if let (Request::Place(orders), true) = (&request, is_unwritten) {
-            let refused = PlaceResult::Refused("its intent could not be journalled".to_owned());
+            let refused = PlaceResult::Refused("it could not be recorded before it was sent".to_owned());
             let answer = Answer::Placed(vec![refused; orders.len()]);
             let _ = self.inbox.send(Event::Answered(id, answer, None));
             return;

@@ -10,7 +10,7 @@ use crate::bus::Bus;
 use crate::fault::Fault;
 use crate::notify::Notifier;
 use crate::settings::{GuardSettings, Settings, read_file};
-use crate::{guard, log, secrecy, shell};
+use crate::{guard, key, log, secrecy, shell};
 
 /// Be `claw-engine` until it ends.
 #[must_use]
@@ -52,10 +52,11 @@ fn run(program: &str, main: impl FnOnce(&Path, &Notifier) -> Result<u8, Fault>) 
 }
 
 fn engine(settings: &Settings, notifier: &Notifier) -> Result<u8, Fault> {
+    let signer = key::open_account(settings)?;
     // The bus has threads of its own, and is opened and closed outside of the work loop's runtime.
     let bus = Bus::open(settings)?;
     let (runtime, local) = one_thread()?;
-    let ended = local.block_on(&runtime, shell::run(settings, &bus, notifier));
+    let ended = local.block_on(&runtime, shell::run(settings, &signer, &bus, notifier));
     bus.close();
     // Only now is the guard's connection closed: it kills whoever closes it without having left in order.
     drop(local);

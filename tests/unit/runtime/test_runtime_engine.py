@@ -8,7 +8,7 @@ import pytest
 
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.configuration import load_configuration
-from clawswarm.runtime.engine import EngineFile, EngineWatch, GuardFile
+from clawswarm.runtime.engine import EngineAccount, EngineFile, EngineWatch, GuardFile
 from clawswarm.runtime.roster import RunPlace
 from clawswarm.runtime.wiring import Wiring
 
@@ -38,6 +38,9 @@ def test_the_file_says_where_everything_is_and_holds_no_secret(
     assert (written.port, written.folder) == (f"{tmp_path}/sockets/engine.port", f"{tmp_path}/run/engine")
     assert written.limits.tier == "standard"
     assert written.feed.dead_after_s == 0.5
+    assert written.account == EngineAccount(signature_type=0, funder=None, keystore=None)
+    assert written.counters == f"{tmp_path}/run/engine/limits.counters"
+    assert Path(written.counters).read_bytes() == b"fresh\n", "this venue has counted nothing yet"
     assert written.watch == EngineWatch(
         guard=f"{tmp_path}/sockets/guard.port",
         guard_timeout_s=3.0,

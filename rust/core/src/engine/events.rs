@@ -156,6 +156,8 @@ pub enum Level {
 /// Something to do, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
+    /// Write the limits' counters through before anything that follows: requests that they have paid for.
+    KeepCounters(Vec<u64>),
     /// Write this through before anything that follows.
     JournalIntent(Intent),
     /// Send this, and come back with [`Event::Answered`], whatever happens.

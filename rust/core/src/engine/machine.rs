@@ -45,6 +45,8 @@ pub struct Start<S> {
     pub markets: Vec<Market>,
     /// Fills that an earlier life journalled.
     pub fills: Vec<Fill>,
+    /// What the venue has counted of its requests.
+    pub limits: Limits,
 }
 
 /// Where the engine stands.
@@ -137,7 +139,7 @@ impl<S: SignOrder> Engine<S> {
                 .map(|market| (market.condition_id.clone(), market))
                 .collect(),
             gate: Gate::default(),
-            limits: Limits::new(settings.limits, now_ns),
+            limits: start.limits,
             orders: OwnOrders::default(),
             inventories,
             fair_e4: HashMap::new(),
@@ -160,7 +162,7 @@ impl<S: SignOrder> Engine<S> {
             last_id: 0,
         };
         engine.clear(None, now_ns);
-        let actions = std::mem::take(&mut engine.actions);
+        let actions = engine.take_actions(now_ns);
         (engine, actions)
     }
 
@@ -205,7 +207,14 @@ impl<S: SignOrder> Engine<S> {
             Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
             Event::StopAsked => self.leave(now_ns),
         }
-        std::mem::take(&mut self.actions)
+        self.take_actions(now_ns)
+    }
+
+    /// What is to be done: the counters are kept before what they paid for is sent.
+    fn take_actions(&mut self, now_ns: u64) -> Vec<Action> {
+        let counters = self.limits.take_unsaved(now_ns).map(Action::KeepCounters);
+        let actions = std::mem::take(&mut self.actions);
+        counters.into_iter().chain(actions).collect()
     }
 
     /// When to send the next [`Event::Tick`] at the latest; None when only the usual ticks are needed.

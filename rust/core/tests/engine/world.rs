@@ -8,7 +8,7 @@ use claw_core::engine::{
     HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
     ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
 };
-use claw_core::limits::LimitSettings;
+use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
 
 pub const MS: u64 = 1_000_000;
@@ -97,6 +97,8 @@ pub struct World {
     pub intents: BTreeMap<String, String>,
     pub exit: Option<u8>,
     pub is_ready: bool,
+    /// The counters as they were kept last.
+    pub counters: Option<Vec<u64>>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -152,6 +154,7 @@ impl World {
             seed: 1,
             markets: vec![market(0), market(1)],
             fills: Vec::new(),
+            limits: Limits::new(LimitSettings::default(), now_ns),
         };
         let (engine, actions) = Engine::start(settings, start, now_ns);
         let mut world = Self {
@@ -185,6 +188,7 @@ impl World {
             intents: BTreeMap::new(),
             exit: None,
             is_ready: false,
+            counters: None,
         };
         world.act(actions);
         world
@@ -206,6 +210,7 @@ impl World {
                 Action::JournalIntent(intent) => {
                     self.intents.insert(intent.order_id, intent.owner);
                 }
+                Action::KeepCounters(words) => self.counters = Some(words),
                 Action::Send(id, request) => self.send(id, request),
                 Action::Reply(connection, EngineReply::OrderUpdate(update)) => {
                     self.told.push((connection, update.reference, update.state));
