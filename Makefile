@@ -12,16 +12,16 @@ BIN := $(VENV)/bin
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clawswarm/target
 CORE_SOURCES := $(wildcard rust/core/Cargo.toml rust/core/src/*.rs rust/core/src/*/*.rs) Cargo.toml Cargo.lock
 MODULE_SOURCES := $(CORE_SOURCES) $(wildcard rust/python/Cargo.toml rust/python/src/*.rs)
-ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs)
+ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs rust/engine/src/bin/*.rs)
 SECONDS_OF_DEMO ?= 60
 
 .PHONY: demo test check format bench lock clean
 .DEFAULT_GOAL := demo
 
-demo: $(VENV)/.built $(BIN)/claw-engine
+demo: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/claw up --mode sandbox --for $(SECONDS_OF_DEMO) --report report.json
 
-test: check $(BIN)/claw-engine
+test: check $(BIN)/claw-engine $(BIN)/claw-guard
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest
 
@@ -39,7 +39,7 @@ format: $(VENV)/.built
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-bench: $(VENV)/.built $(BIN)/claw-engine
+bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/python -m benchmarks.run
 
 # New versions, on purpose: rewrites requirements.lock (hashes, no index address).
@@ -59,10 +59,12 @@ $(VENV)/.built: $(VENV)/.installed $(MODULE_SOURCES) pyproject.toml | machine
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# The execution engine, beside the interpreter: there the supervisor looks for it.
+# The execution engine and its guard, beside the interpreter: there the supervisor looks for them.
 $(BIN)/claw-engine: $(ENGINE_SOURCES) | $(VENV)/.installed machine
 	cargo build --quiet --release --locked --package claw-engine
-	install -m 755 $(CARGO_TARGET_DIR)/release/claw-engine $@
+	install -m 755 $(CARGO_TARGET_DIR)/release/claw-engine $(CARGO_TARGET_DIR)/release/claw-guard $(BIN)
+
+$(BIN)/claw-guard: $(BIN)/claw-engine ;
 
 # What must be there before anything is installed: one sentence for each thing that is not.
 .PHONY: machine

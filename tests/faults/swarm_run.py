@@ -46,7 +46,8 @@ def write_config(folder: Path, **replaced: object) -> Path:
     changes.setdefault("data", str(PROJECT / "data/sample"))
     lines = []
     for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():
-        key = line.partition("=")[0].strip()
+        # A key that is only shown, commented out, can be set too.
+        key = line.removeprefix("# ").partition("=")[0].strip()
         if key in changes:
             line = f"{key} = {json.dumps(changes.pop(key))}"
         lines.append(line)
@@ -72,7 +73,9 @@ def claw(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]
 class SwarmRun:
     """One `claw up` in the background."""
 
-    def __init__(self, folder: Path, *arguments: str, **replaced: object) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, pass_fds: tuple[int, ...] = (), **replaced: object
+    ) -> None:
         self.config = write_config(folder, **replaced)
         text = self.config.read_text()
         self._control = f"http://127.0.0.1:{_value(text, 'control_port')}"
@@ -88,6 +91,7 @@ class SwarmRun:
             stderr=subprocess.STDOUT,
             cwd=PROJECT,
             start_new_session=True,
+            pass_fds=pass_fds,
         )  # fmt: skip
 
     # --- what it says ---------------------------------------------------------------------------
@@ -116,8 +120,8 @@ class SwarmRun:
                 continue
             if b"clawswarm.runtime.wiring" in words:
                 found[words[-3].decode()] = int(entry.name)
-            elif words[0].endswith(b"/claw-engine"):
-                found["engine"] = int(entry.name)
+            elif words[0].endswith((b"/claw-engine", b"/claw-guard")):
+                found[words[0].rpartition(b"/claw-")[2].decode()] = int(entry.name)
         return found
 
     @property

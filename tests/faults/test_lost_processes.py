@@ -43,18 +43,6 @@ def kill_and_watch(run: SwarmRun, name: str) -> None:
     run.until_quoting(markets=6)
 
 
-def test_the_order_path_may_be_killed(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting()
-    before = run.open_orders().keys()
-    run.kill("engine")
-    eventually(lambda: not before & run.open_orders().keys(), 15, "orders of the dead engine gone")
-    run.until_quoting()
-    code, report = run.finish()
-    assert code == 0, run.output()
-    assert report["orders"]["open_at_end"] == 0
-
-
 def test_without_its_venue_the_run_ends(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting(markets=1)
@@ -74,32 +62,6 @@ def test_no_order_survives_the_supervisor(start_swarm: Callable[..., SwarmRun]) 
     # The sandbox outlives its swarm, so an empty listing is the venue's word and not its silence.
     eventually(lambda: run.open_orders() == {}, 15, "no order survives the supervisor")
     eventually(lambda: not run.pids(), 30, "every process ends")
-
-
-def test_venue_heartbeat_clears_when_everything_dies(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting()
-    pids = run.pids()
-    # The engine first: between two kills it would see quoters go, and withdraw their orders.
-    victims = [pids.pop("engine"), run.process.pid, *(pid for name, pid in pids.items() if name != "sandbox")]
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    assert run.open_orders(), "the orders outlive their owner, until the venue's own dead-man switch"
-    eventually(lambda: run.open_orders() == {}, 16, "the venue's heartbeat clears them")
-
-
-def test_a_hung_quoter_is_found(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
-    run.until_quoting(markets=6)
-    market, name = next(iter(run.owners().items()))
-    pid = run.pid(name)
-    before = run.open_orders(market).keys()
-    os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: not before & run.open_orders(market).keys(), 10, "orders of the hung quoter gone")
-    eventually(lambda: run.pids().get(name, pid) != pid, BACK_S, "it is replaced")
-    run.until_quoting(markets=6)
-    code, _ = run.finish()
-    assert code == 0
 
 
 def test_a_process_that_keeps_falling_ends_the_run(start_swarm: Callable[..., SwarmRun]) -> None:

@@ -79,9 +79,9 @@ def test_a_region_refusal_halts_for_good(start_swarm: Callable[..., SwarmRun]) -
 
 
 def memory_kib(run: SwarmRun) -> int:
-    """Proportional set size of agents, engine and supervisor."""
+    """Proportional set size of agents, engine, guard and supervisor."""
     pids = {name: pid for name, pid in run.pids().items() if name != "sandbox"}
-    assert len(pids) == 12
+    assert len(pids) == 13
     return sum(pss_kib(pid) for pid in (*pids.values(), run.process.pid))
 
 

@@ -23,6 +23,7 @@ from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.runtime.configuration import load_configuration
 from clawswarm.runtime.control import SwarmStatus, ask
+from clawswarm.runtime.passphrase import ask_passphrase
 from clawswarm.runtime.report import write_report
 from clawswarm.runtime.state_dir import StateDir
 from clawswarm.runtime.summary import build_report
@@ -57,9 +58,10 @@ def up(
     configuration = load_configuration(config)
     if mode is not None and mode != configuration.mode:
         raise typer.BadParameter(f"{config} is for mode {configuration.mode}, not {mode}")
+    passphrase = ask_passphrase(configuration.engine)
     state = StateDir(Path(configuration.state_dir))
     try:
-        supervisor = Supervisor(configuration, config, state, SystemClock())
+        supervisor = Supervisor(configuration, config, state, SystemClock(), passphrase)
         uvloop.run(_run(supervisor, for_s))
         if not supervisor.has_started:
             _say(supervisor.failure or "stopped before any agent was started")
@@ -169,7 +171,7 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
     table = Table(title=f"swarm: {swarm.state}", title_justify="left", box=None)
     for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
         table.add_column(heading)
-    for agent in swarm.agents:
+    for agent in (*swarm.agents, *swarm.services):
         pid = "–" if agent.pid is None else str(agent.pid)
         age = "–" if agent.age_s is None else f"{agent.age_s:g}"
         table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))

@@ -1,7 +1,7 @@
 """The engine's port: length-prefixed msgpack over a Unix socket, and the quoter's client for it.
 
-The engine owns keys and orders; a quoter sends Plans and receives OrderUpdates. Closing the connection is the
-dead-man switch: the engine then cancels everything this quoter has open.
+The engine owns keys and orders; a quoter sends Plans and receives OrderUpdates. The dead-man switch is the
+connection and the touch: closed or late, the engine cancels everything this quoter has open.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from clawswarm.model.errors import WireFault
-from clawswarm.model.messages import EngineReply, EngineRequest, Hello
+from clawswarm.model.messages import EngineReply, EngineRequest, Hello, Touch
 
 log = structlog.get_logger()
 _LENGTH = struct.Struct("<I")
@@ -73,6 +73,11 @@ class EngineClient:
         if self._writer is None:
             raise WireFault("the engine is not connected")
         send_frame(self._writer, request)
+
+    def touch(self, book_sequence: int) -> None:
+        """Say, from the work loop alone, that it has handled books up to this one, or a pulse after it."""
+        if self._writer is not None:
+            send_frame(self._writer, Touch(book_sequence=book_sequence))
 
     def take(self) -> list[EngineReply]:
         """Replies since the last call, in order."""

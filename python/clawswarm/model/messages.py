@@ -126,6 +126,12 @@ class Plan(Message, frozen=True):
     decided_ns: int
 
 
+class Touch(Message, frozen=True):
+    """The quoter's own loop has handled a book or a pulse of the sentinels; without one it loses its orders."""
+
+    book_sequence: int
+
+
 class OrderState(StrEnum):
     """Where an order stands; UNKNOWN counts as exposure until the venue has answered."""
 
@@ -266,5 +272,5 @@ BusMessage = (
     | DeadmanFired
     | Beat
 )
-EngineRequest = Hello | Plan
+EngineRequest = Hello | Plan | Touch
 EngineReply = OrderUpdate | PlanDone | Inventory

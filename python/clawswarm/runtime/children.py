@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from clawswarm.kernel.clock import NS_PER_S, Clock
 from clawswarm.kernel.process import EXIT_BAD_INPUT, LIFELINE_VARIABLE
+from clawswarm.runtime.passphrase import VARIABLE, Passphrase
 
 log = structlog.get_logger()
 
@@ -25,15 +27,27 @@ class ChildState(StrEnum):
     STOPPED = "stopped"
 
 
+class ChildPlace(msgspec.Struct, frozen=True):
+    """Where a child's notify socket and its log are."""
+
+    socket_dir: Path
+    log_dir: Path
+
+
 class Child:
     """A child process and what it has said about itself."""
 
     def __init__(
-        self, name: str, command: Sequence[str], socket_dir: Path, log_dir: Path, clock: Clock
+        self,
+        name: str,
+        command: Sequence[str],
+        place: ChildPlace,
+        clock: Clock,
+        passphrase: Passphrase | None = None,
     ) -> None:
-        self.name = name
-        self._command, self.log_path, self._clock = command, log_dir / f"{name}.log", clock
-        self._address = socket_dir / f"{name}.notify"
+        self.name, self._passphrase = name, passphrase
+        self._command, self.log_path, self._clock = command, place.log_dir / f"{name}.log", clock
+        self._address = place.socket_dir / f"{name}.notify"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._address))
         asyncio.get_running_loop().add_reader(self._socket, self._notified)
@@ -57,6 +71,14 @@ class Child:
 
     async def spawn(self, lifeline: int) -> None:
         """Start the process; `lifeline` is the read end of the pipe whose other end only we hold."""
+        passphrase = () if self._passphrase is None else (self._passphrase.pipe(),)
+        try:
+            await self._spawn(lifeline, passphrase)
+        finally:
+            for descriptor in passphrase:
+                os.close(descriptor)
+
+    async def _spawn(self, lifeline: int, passphrase: tuple[int, ...]) -> None:
         self.ready.clear()
         self.status = None
         environment = {
@@ -64,11 +86,13 @@ class Child:
             "NOTIFY_SOCKET": str(self._address),
             LIFELINE_VARIABLE: str(lifeline),
         }
+        for descriptor in passphrase:
+            environment[VARIABLE] = str(descriptor)
         with self.log_path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=environment,
-                pass_fds=(lifeline,),
+                pass_fds=(lifeline, *passphrase),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -98,6 +98,10 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[engine] withdraw_timeout_s": engine.withdraw_timeout_s,
         "[engine] probe_s": engine.probe_s,
         "[engine] silence_s": engine.silence_s,
+        "[engine] touch_timeout_s": engine.touch_timeout_s,
+        "[engine] sentinel_timeout_s": engine.sentinel_timeout_s,
+        "[engine] guard_timeout_s": engine.guard_timeout_s,
+        "[engine] guard_silence_s": engine.guard_silence_s,
         "[engine.limits] place_requests_10s": engine.limits.place_requests_10s,
         "[engine.limits] place_requests_600s": engine.limits.place_requests_600s,
         "[supervision] watchdog_s": configuration.supervision.watchdog_s,
@@ -121,6 +125,12 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+    if engine.signature_type in (1, 2) and engine.funder is None:
+        raise UserFault(f"{path}: [engine] signature_type {engine.signature_type} needs its funder's address")
+    if engine.signature_type == 0 and engine.funder is not None:
+        raise UserFault(f"{path}: [engine] funder goes with signature_type 1, 2 or 3; leave it out for 0")
+    if engine.passphrase_fd is not None and engine.keystore is None:
+        raise UserFault(f"{path}: [engine] passphrase_fd goes with a keystore; name one or leave it out")
     if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:

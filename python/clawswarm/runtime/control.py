@@ -16,7 +16,7 @@ COMMANDS = frozenset({"status", "halt", "resume"})
 
 
 class AgentStatus(msgspec.Struct, frozen=True):
-    """One agent; `pid` and `age_s` are null while it is not running."""
+    """One agent or service; `pid` and `age_s` are null while it is not running."""
 
     name: str
     kind: str
@@ -31,6 +31,7 @@ class SwarmStatus(msgspec.Struct, frozen=True):
 
     state: str
     agents: tuple[AgentStatus, ...]
+    services: tuple[AgentStatus, ...]
 
 
 class ControlServer:

@@ -1,4 +1,4 @@
-"""The execution engine (`claw-engine`, Rust) as its supervisor sees it: its settings and its command."""
+"""The execution engine and its guard (Rust) as their supervisor sees them: settings and commands."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import Literal
 
 import msgspec
 
+from clawswarm.kernel.journal import scan
 from clawswarm.model.errors import UserFault
+from clawswarm.model.messages import DeadmanFired
 from clawswarm.venues.polymarket.settings import SocketSettings
 
-BINARY = "claw-engine"
+ENGINE_BINARY = "claw-engine"
+GUARD_BINARY = "claw-guard"
 Tier = Literal["standard", "copper", "bronze", "silver", "gold", "platinum", "diamond", "elite"]
 
 
@@ -23,7 +26,10 @@ class EngineLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Timing and limits of the order path: the table [engine] of a configuration."""
+    """Account, timing and limits of the order path: the table [engine] of a configuration.
+
+    Without `keystore` a throw-away key is made; without `funder` type 3 trades with the key's own deposit wallet.
+    """
 
     heartbeat_s: float = 5.0
     reconcile_s: float = 10.0
@@ -31,7 +37,32 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     probe_s: float = 0.05
     silence_s: float = 0.1
     switches_per_day: int = 1
+    touch_timeout_s: float = 0.5
+    sentinel_timeout_s: float = 0.5
+    guard_timeout_s: float = 3.0
+    guard_silence_s: float = 0.3
+    keystore: str | None = None
+    passphrase_fd: int | None = None
+    signature_type: Literal[0, 1, 2, 3] = 0
+    funder: str | None = None
     limits: EngineLimits = EngineLimits()
+
+
+class EngineWatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Who watches the engine and whom it watches; what is None is not watched (an engine alone on a bench)."""
+
+    guard: str | None = None
+    guard_timeout_s: float | None = None
+    touch_timeout_s: float | None = None
+    sentinel_timeout_s: float | None = None
+
+
+class EngineAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose orders they are, and where its key is."""
+
+    signature_type: int = 0
+    funder: str | None = None
+    keystore: str | None = None
 
 
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +73,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     socket_dir: str
     port: str
     folder: str
+    counters: str | None = None
     clob_url: str
     user_ws_url: str
     region_url: str
@@ -56,13 +88,41 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     switches_file: str
     limits: EngineLimits
     feed: SocketSettings
+    account: EngineAccount = EngineAccount()
+    watch: EngineWatch = EngineWatch()
+
+
+class GuardFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guard reads (rust/engine/src/settings.rs); engines bring their API key themselves."""
+
+    name: str
+    socket: str
+    folder: str
+    clob_url: str
+    ca_file: str | None
+    silence_s: float
 
 
 def engine_command(file: EngineFile) -> list[str]:
-    """Write the settings into the engine's folder; the command that runs it. Raises UserFault without a binary."""
-    binary = Path(sys.executable).with_name(BINARY)
+    """Write the engine's settings; the command that runs it. Raises UserFault without a binary."""
+    return _command(ENGINE_BINARY, "execution engine", file)
+
+
+def guard_command(file: GuardFile) -> list[str]:
+    """Write the guard's settings; the command that runs it. Raises UserFault without a binary."""
+    return _command(GUARD_BINARY, "engine's guard", file)
+
+
+def guard_withdrawals(folder: Path) -> list[DeadmanFired]:
+    """What the guard of a run has withdrawn, from its journal."""
+    decode = msgspec.msgpack.Decoder(DeadmanFired).decode
+    return [decode(record) for _, record in scan(folder / "deadman.journal")]
+
+
+def _command(name: str, what: str, file: EngineFile | GuardFile) -> list[str]:
+    binary = Path(sys.executable).with_name(name)
     if not binary.exists():
-        raise UserFault(f"the execution engine {binary} is missing; build it with `make`")
+        raise UserFault(f"the {what} {binary} is missing; build it with `make`")
     folder = Path(file.folder)
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.json"

@@ -4,6 +4,7 @@ import msgspec
 
 SUPERVISOR = "claw"
 ENGINE = "engine"
+GUARD = "guard"
 SANDBOX = "sandbox"
 QUOTERS = tuple(f"quoter-{n}" for n in range(1, 7))
 SENTINELS = tuple(f"sentinel-{n}" for n in range(1, 3))
@@ -11,6 +12,7 @@ RISK_MANAGERS = tuple(f"risk-manager-{n}" for n in range(1, 3))
 ORCHESTRATOR = "orchestrator"
 AGENTS = (ORCHESTRATOR, *SENTINELS, *QUOTERS, *RISK_MANAGERS)
 BUS_PEERS = (SUPERVISOR, ENGINE, *AGENTS)
+SERVICES = (ENGINE, GUARD)
 AGENT_KINDS = ("orchestrator", "sentinel", "quoter", "risk_manager")
 
 

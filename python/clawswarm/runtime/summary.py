@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from clawswarm.runtime.engine import guard_withdrawals
 from clawswarm.runtime.observer import Observer
 from clawswarm.runtime.profit import profit
 from clawswarm.runtime.report import (
@@ -14,7 +15,7 @@ from clawswarm.runtime.report import (
     Risk,
     percentiles,
 )
-from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, kind_of
+from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, GUARD, kind_of
 from clawswarm.runtime.supervisor import Supervisor
 from clawswarm.sandbox.recording import read_folder
 
@@ -29,6 +30,8 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
     started = [
         name for name in AGENTS if supervisor.children.get(name) and supervisor.children[name].starts_ns
     ]
+    withdrawals = [*observer.deadman, *guard_withdrawals(supervisor.run_dir / GUARD)]
+    withdrawals.sort(key=lambda event: event.fired_ns)
     return Report(
         mode=configuration.mode,
         duration_s=round(duration_s, 1),
@@ -56,7 +59,7 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
         pnl_usd=profit(observer.fills, observer.marks_e4),
         quoting_uptime=uptime,
         failovers=tuple(supervisor.failovers),
-        deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in observer.deadman),
+        deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in withdrawals),
         inference=Inference(),
         warnings=tuple(_warnings(supervisor)),
     )

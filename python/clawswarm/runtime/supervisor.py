@@ -17,18 +17,30 @@ import structlog
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
-from clawswarm.runtime.children import Child, ChildState
+from clawswarm.runtime.children import Child, ChildPlace, ChildState
 from clawswarm.runtime.configuration import Configuration
 from clawswarm.runtime.control import AgentStatus, ControlServer, SwarmStatus
 from clawswarm.runtime.observer import Observer
+from clawswarm.runtime.passphrase import Passphrase
 from clawswarm.runtime.report import Failover
-from clawswarm.runtime.roster import AGENTS, BUS_PEERS, ENGINE, SANDBOX, SUPERVISOR, RunPlace, kind_of
+from clawswarm.runtime.roster import (
+    AGENTS,
+    BUS_PEERS,
+    ENGINE,
+    GUARD,
+    SANDBOX,
+    SERVICES,
+    SUPERVISOR,
+    RunPlace,
+    kind_of,
+)
 from clawswarm.runtime.state_dir import StateDir
 from clawswarm.runtime.wiring import Wiring
 
 TICK_S = 0.05
 RESTART_PAUSE_S = 0.2
 ENGINE_STOP_S = 20.0
+GUARD_STOP_S = 10.0
 STOP_S = 5.0
 HALT_REPEAT_S = 0.5
 log = structlog.get_logger()
@@ -47,8 +59,14 @@ class Supervisor:
     """One run of the swarm."""
 
     def __init__(
-        self, configuration: Configuration, config_path: Path, state: StateDir, clock: Clock
+        self,
+        configuration: Configuration,
+        config_path: Path,
+        state: StateDir,
+        clock: Clock,
+        passphrase: Passphrase | None,
     ) -> None:
+        self._passphrase = passphrase
         self.configuration, self._state_dir, self._clock = configuration, state, clock
         self.run_dir = state.new_run()
         kept = self.run_dir / "config.toml"
@@ -57,7 +75,7 @@ class Supervisor:
         place_file = self.run_dir / "place.json"
         place_file.write_bytes(msgspec.json.encode(place))
         wiring = Wiring(place, configuration)
-        self._commands = {name: wiring.command(name, place_file) for name in (SANDBOX, *BUS_PEERS[1:])}
+        self._commands = {name: wiring.command(name, place_file) for name in (SANDBOX, GUARD, *BUS_PEERS[1:])}
         self._lifeline, self._lifeline_end = os.pipe()
         self._bus = wiring.bus(SUPERVISOR)
         self._halts = self._bus.latest("halt", HaltSwarm)
@@ -104,15 +122,16 @@ class Supervisor:
     # --- starting -------------------------------------------------------------------------------
 
     async def _start_children(self) -> None:
-        logs = self.run_dir / "logs"
+        place = ChildPlace(self._state_dir.socket_dir, self.run_dir / "logs")
         for name, command in self._commands.items():
-            self.children[name] = Child(name, command, self._state_dir.socket_dir, logs, self._clock)
+            passphrase = self._passphrase if name == ENGINE else None
+            self.children[name] = Child(name, command, place, self._clock, passphrase)
         sandbox = self.children[SANDBOX]
         await sandbox.spawn(self._lifeline)
         self._watching.append(asyncio.create_task(self._keep(sandbox)))
         if not await self._is_ready(sandbox):
             return
-        for name in (ENGINE, *AGENTS):
+        for name in (GUARD, ENGINE, *AGENTS):
             child = self.children[name]
             await child.spawn(self._lifeline)
             self._watching.append(asyncio.create_task(self._keep(child)))
@@ -170,7 +189,7 @@ class Supervisor:
             now = self._clock.now_ns()
             self.observer.drain()
             self._kill_hung(now)
-            running = all(self.children[name].state is ChildState.RUNNING for name in (ENGINE, *AGENTS))
+            running = all(self.children[name].state is ChildState.RUNNING for name in (*SERVICES, *AGENTS))
             if running and self.state is SwarmState.STARTING:
                 self.state = SwarmState.RUNNING
                 deadline_ns = None if for_s is None else now + ns(for_s)
@@ -242,28 +261,26 @@ class Supervisor:
             await self._pause(TICK_S * 2)
 
     def status(self) -> SwarmStatus:
-        """State of the swarm and of each agent."""
-        now = self._clock.now_ns()
-        agents = []
-        for name in AGENTS:
-            child = self.children.get(name)
-            beat = self.observer.newest_beat.get(name)
-            if child is None:
-                continue
-            is_working = child.state is ChildState.RUNNING and beat is not None and beat.pid == child.pid
-            state = beat.state if is_working and beat is not None else child.state.value
-            age_s = child.age_s(now)
-            agents.append(
-                AgentStatus(
-                    name=name,
-                    kind=kind_of(name),
-                    pid=child.pid,
-                    state=state,
-                    age_s=None if age_s is None else round(age_s, 1),
-                    restarts=child.restarts,
-                )
-            )
-        return SwarmStatus(state=self.state.value, agents=tuple(agents))
+        """State of the swarm, of each agent and of the services beside them."""
+        children = self.children
+        return SwarmStatus(
+            state=self.state.value,
+            agents=tuple(self._status_of(children[name]) for name in AGENTS if name in children),
+            services=tuple(self._status_of(children[name]) for name in SERVICES if name in children),
+        )
+
+    def _status_of(self, child: Child) -> AgentStatus:
+        beat = self.observer.newest_beat.get(child.name)
+        is_working = child.state is ChildState.RUNNING and beat is not None and beat.pid == child.pid
+        age_s = child.age_s(self._clock.now_ns())
+        return AgentStatus(
+            name=child.name,
+            kind=kind_of(child.name),
+            pid=child.pid,
+            state=beat.state if is_working and beat is not None else child.state.value,
+            age_s=None if age_s is None else round(age_s, 1),
+            restarts=child.restarts,
+        )
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -280,6 +297,8 @@ class Supervisor:
         sandbox = self.children.get(SANDBOX)
         if engine is not None and sandbox is not None and sandbox.pid is not None and engine.starts_ns:
             await self._stop_engine(engine)
+            # After an engine that did not end in order it has work to do.
+            await self._end([self.children[GUARD]], GUARD_STOP_S)
         others = [child for child in self.children.values() if child.name != SANDBOX]
         await self._end(others, STOP_S)
         if sandbox is not None:

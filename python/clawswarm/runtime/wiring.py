@@ -1,6 +1,6 @@
 """The only file that names concrete parts: which process is made of what, in which mode.
 
-The supervisor starts the engine as `claw-engine SETTINGS` and every other child as
+The supervisor starts `claw-engine SETTINGS`, `claw-guard SETTINGS` and every other child as
 `python -m clawswarm.runtime.wiring NAME PLACE`.
 """
 
@@ -17,10 +17,18 @@ from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
-from clawswarm.runtime.engine import EngineFile, engine_command
+from clawswarm.runtime.engine import (
+    EngineAccount,
+    EngineFile,
+    EngineWatch,
+    GuardFile,
+    engine_command,
+    guard_command,
+)
 from clawswarm.runtime.roster import (
     BUS_PEERS,
     ENGINE,
+    GUARD,
     ORCHESTRATOR,
     QUOTERS,
     RISK_MANAGERS,
@@ -31,6 +39,8 @@ from clawswarm.runtime.roster import (
 from clawswarm.sandbox.settings import CA_FILE
 
 CHAIN_ID = 137
+# The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
+FRESH_COUNTERS = b"fresh\n"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -50,6 +60,8 @@ class Wiring:
         self._ca_file = self._run_dir / SANDBOX / CA_FILE if sandbox.tls else None
         self._state_dir = self._run_dir.parents[1]
         self._port = self._socket_dir / "engine.port"
+        self._guard = self._socket_dir / "guard.port"
+        self._counters = self._run_dir / ENGINE / "limits.counters"
 
     def main(self, name: str) -> Main:
         """The coroutine function that is this process."""
@@ -68,7 +80,11 @@ class Wiring:
     def command(self, name: str, place_file: Path) -> list[str]:
         """The command that starts the process called `name`. Raises UserFault when its binary is missing."""
         if name == ENGINE:
-            return engine_command(self._engine_file())
+            command = engine_command(self._engine_file())
+            self._counters.write_bytes(FRESH_COUNTERS)
+            return command
+        if name == GUARD:
+            return guard_command(self._guard_file())
         return [sys.executable, "-m", "clawswarm.runtime.wiring", name, str(place_file)]
 
     def bus(self, name: str) -> Bus:
@@ -83,6 +99,7 @@ class Wiring:
             socket_dir=str(self._socket_dir),
             port=str(self._port),
             folder=str(self._run_dir / ENGINE),
+            counters=str(self._counters),
             clob_url=self._http,
             user_ws_url=f"{self._ws}/ws/user",
             region_url=f"{self._http}/api/geoblock",
@@ -97,6 +114,27 @@ class Wiring:
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
             feed=self._configuration.feed,
+            account=EngineAccount(
+                signature_type=settings.signature_type,
+                funder=settings.funder,
+                keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
+            ),
+            watch=EngineWatch(
+                guard=str(self._guard),
+                guard_timeout_s=settings.guard_timeout_s,
+                touch_timeout_s=settings.touch_timeout_s,
+                sentinel_timeout_s=settings.sentinel_timeout_s,
+            ),
+        )
+
+    def _guard_file(self) -> GuardFile:
+        return GuardFile(
+            name=GUARD,
+            socket=str(self._guard),
+            folder=str(self._run_dir / GUARD),
+            clob_url=self._http,
+            ca_file=None if self._ca_file is None else str(self._ca_file),
+            silence_s=self._configuration.engine.guard_silence_s,
         )
 
     def trust_venue(self) -> None:

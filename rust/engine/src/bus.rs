@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -69,12 +70,15 @@ impl Bus {
     pub fn latest(&self, topic: &str, wake: Option<Arc<Notify>>) -> Result<Latest, Fault> {
         let slots: Slots = Arc::default();
         let received = Arc::clone(&slots);
+        let has_news = Arc::new(AtomicBool::new(false));
+        let news = Arc::clone(&has_news);
         let subscriber = self
             .session
             .declare_subscriber(topic.to_owned())
             .callback(move |sample| {
                 let key = sample.key_expr().as_str().to_owned();
                 held(&received).insert(key, sample.payload().to_bytes().into_owned());
+                news.store(true, Ordering::Relaxed);
                 if let Some(wake) = &wake {
                     wake.notify_one();
                 }
@@ -83,6 +87,7 @@ impl Bus {
             .map_err(cannot_join)?;
         Ok(Latest {
             slots,
+            has_news,
             _subscriber: subscriber,
         })
     }
@@ -130,10 +135,16 @@ type Slots = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 /// One slot per key, overwritten.
 pub struct Latest {
     slots: Slots,
+    has_news: Arc<AtomicBool>,
     _subscriber: Subscriber<()>,
 }
 
 impl Latest {
+    /// Whether anything has arrived since the last call, taken or not.
+    pub fn has_news(&self) -> bool {
+        self.has_news.swap(false, Ordering::Relaxed)
+    }
+
     /// The newest message of every key that changed since the last call; what cannot be read is left out.
     pub fn take<T: DeserializeOwned>(&self) -> Vec<T> {
         let slots = std::mem::take(&mut *held(&self.slots));

@@ -1,19 +1,69 @@
-//! The sandbox's own key: made once, kept in a file that only its owner may read, never shown.
+//! The account's key: from a keystore and a passphrase that comes over a descriptor, or the sandbox's own, which is
+//! made once and kept in a file that only its owner may read. Never shown.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use claw_core::order::signing::SigningKey;
+use claw_core::order::address::Address;
+use claw_core::order::signing::{Account, OrderSigner, SigningKey};
+use claw_core::order::wallet::deposit_wallet;
 use zeroize::Zeroizing;
 
 use crate::fault::Fault;
+use crate::keystore;
+use crate::notify::descriptor_path;
+use crate::settings::{AccountSettings, Settings};
 
 const KEY_BYTES: usize = 32;
+const PASSPHRASE_VARIABLE: &str = "CLAW_PASSPHRASE_FD";
+const MAX_PASSPHRASE: u64 = 1_024;
+
+/// Open the key of the account and prepare to sign with it.
+pub fn open_account(settings: &Settings) -> Result<OrderSigner, Fault> {
+    let key = match &settings.account.keystore {
+        None => throwaway(&settings.folder)?,
+        Some(path) => {
+            let secret = keystore::read(path, &read_passphrase()?)?;
+            SigningKey::new(&*secret).map_err(|fault| {
+                Fault::User(format!("the keystore {} holds no key: {fault}", path.display()))
+            })?
+        }
+    };
+    let account = account(&settings.account, key.address())
+        .map_err(|why| Fault::User(format!("the account cannot be used: {why}")))?;
+    OrderSigner::new(key, settings.chain_id, account).map_err(|fault| Fault::User(fault.to_string()))
+}
+
+fn account(settings: &AccountSettings, owner: Address) -> Result<Account, String> {
+    let funder = settings.funder.as_deref().map(Address::parse).transpose();
+    let mut funder = funder.map_err(|fault| fault.to_string())?;
+    if settings.signature_type == 3 {
+        funder.get_or_insert_with(|| deposit_wallet(owner));
+    }
+    Account::new(settings.signature_type, funder, false).map_err(|fault| fault.to_string())
+}
+
+/// The passphrase on the descriptor that the supervisor names; a final line end is none of it.
+fn read_passphrase() -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let missing = || Fault::User("a keystore needs its passphrase: start it with `claw up`".to_owned());
+    let path = descriptor_path(PASSPHRASE_VARIABLE).ok_or_else(missing)?;
+    // Never grown: no copy of a part of it is left behind.
+    let mut passphrase = Zeroizing::new(Vec::with_capacity(2 * MAX_PASSPHRASE as usize));
+    let file = File::open(path).map_err(|_| missing())?;
+    file.take(MAX_PASSPHRASE).read_to_end(&mut passphrase)?;
+    while passphrase
+        .last()
+        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        passphrase.pop();
+    }
+    Ok(passphrase)
+}
 
 /// Read the throw-away key of this folder, or make one.
-pub fn throwaway(folder: &Path) -> Result<SigningKey, Fault> {
+fn throwaway(folder: &Path) -> Result<SigningKey, Fault> {
     std::fs::create_dir_all(folder)?;
     let path = folder.join("throwaway.key");
     let made = OpenOptions::new()

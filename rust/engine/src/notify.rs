@@ -52,13 +52,18 @@ impl Notifier {
     }
 }
 
+/// Where a descriptor can be opened whose number is in a variable.
+pub fn descriptor_path(variable: &str) -> Option<PathBuf> {
+    let descriptor = std::env::var(variable).ok()?;
+    let is_number = !descriptor.is_empty() && descriptor.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("/proc/self/fd/{descriptor}").into())
+}
+
 /// Return once the supervisor is gone: it alone holds the other end of this pipe and never writes.
 pub async fn lifeline_cut() {
-    let descriptor = std::env::var(LIFELINE_VARIABLE).unwrap_or_default();
-    if descriptor.is_empty() || !descriptor.bytes().all(|byte| byte.is_ascii_digit()) {
+    let Some(path) = descriptor_path(LIFELINE_VARIABLE) else {
         return std::future::pending().await;
-    }
-    let path = format!("/proc/self/fd/{descriptor}");
+    };
     let Ok(mut pipe) = pipe::OpenOptions::new().open_receiver(path) else {
         return;
     };

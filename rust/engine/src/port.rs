@@ -141,6 +141,7 @@ async fn read_requests(
         let event = match rmp_serde::from_slice(&body).map_err(io::Error::other)? {
             EngineRequest::Hello(hello) => Event::QuoterConnected(id, hello.name),
             EngineRequest::Plan(plan) => Event::PlanSent(id, plan),
+            EngineRequest::Touch(touch) => Event::Touched(id, touch.book_sequence),
         };
         if inbox.send(event).is_err() {
             return Ok(());

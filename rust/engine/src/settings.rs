@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use claw_core::engine::EngineSettings;
+use claw_core::engine::{EngineSettings, WatchSettings};
 use claw_core::limits::{LimitSettings, Tier};
 use hyper::Uri;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::fault::Fault;
 use crate::http::Probing;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub port: PathBuf,
     /// Journals and the throw-away key.
     pub folder: PathBuf,
+    /// Where the limits' counters are kept; absent: nowhere (an engine alone on a bench).
+    pub counters: Option<PathBuf>,
     /// REST interface of the venue.
     pub clob_url: String,
     /// User channel of the venue.
@@ -55,6 +58,57 @@ pub struct Settings {
     pub limits: LimitsOfAccount,
     /// The user feed.
     pub feed: FeedSettings,
+    /// Whose orders they are; absent: a throw-away key's own.
+    #[serde(default)]
+    pub account: AccountSettings,
+    /// Who watches, and how long each may be silent.
+    #[serde(default)]
+    pub watch: WatchOfEngine,
+}
+
+/// Whose orders they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSettings {
+    /// 0 the key's own address, 1 and 2 older wallets, 3 a deposit wallet.
+    pub signature_type: u8,
+    /// The wallet of types 1 to 3; absent for type 3: the one that the venue's factory makes for the key.
+    pub funder: Option<String>,
+    /// Where the key is; absent: a throw-away key is made.
+    pub keystore: Option<PathBuf>,
+}
+
+/// Who watches, and how long each may be silent; what is absent is not watched (an engine alone on a bench).
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchOfEngine {
+    /// Where the guard listens.
+    pub guard: Option<PathBuf>,
+    /// Seconds without a guard after which nothing is placed.
+    pub guard_timeout_s: Option<f64>,
+    /// Seconds in which a quoter has to touch.
+    pub touch_timeout_s: Option<f64>,
+    /// Seconds in which a sentinel has to speak.
+    pub sentinel_timeout_s: Option<f64>,
+}
+
+/// Everything that a run of the guard is made of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardSettings {
+    /// This process's name.
+    pub name: String,
+    /// Where engines connect.
+    pub socket: PathBuf,
+    /// Its journal.
+    pub folder: PathBuf,
+    /// REST interface of the venue.
+    pub clob_url: String,
+    /// Authorities to believe besides the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Seconds of silence after which an engine is killed.
+    pub silence_s: f64,
 }
 
 /// The venue's limits for this account.
@@ -89,10 +143,7 @@ pub struct FeedSettings {
 impl Settings {
     /// Read the file.
     pub fn read(path: &Path) -> Result<Self, Fault> {
-        let text = std::fs::read(path)
-            .map_err(|fault| Fault::User(format!("cannot read the settings {}: {fault}", path.display())))?;
-        serde_json::from_slice(&text)
-            .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
+        read_file(path)
     }
 
     /// How the connections are watched.
@@ -121,6 +172,11 @@ impl Settings {
             reconcile_ns: ns(self.reconcile_s),
             withdraw_timeout_ns: ns(self.withdraw_timeout_s),
             switches_per_day: self.switches_per_day,
+            watch: WatchSettings {
+                guard_ns: self.watch.guard_timeout_s.map(ns),
+                touch_ns: self.watch.touch_timeout_s.map(ns),
+                sentinel_ns: self.watch.sentinel_timeout_s.map(ns),
+            },
             limits: LimitSettings {
                 tier,
                 place_requests: [self.limits.place_requests_10s, self.limits.place_requests_600s],
@@ -129,6 +185,14 @@ impl Settings {
             },
         })
     }
+}
+
+/// Read a settings file.
+pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, Fault> {
+    let text = std::fs::read(path)
+        .map_err(|fault| Fault::User(format!("cannot read the settings {}: {fault}", path.display())))?;
+    serde_json::from_slice(&text)
+        .map_err(|fault| Fault::User(format!("the settings {} are not usable: {fault}", path.display())))
 }
 
 /// Seconds to whole nanoseconds; a cast saturates.

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::engine::{
-    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, Fill, HaltSwarm,
-    Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
+    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, FeedHealth, Fill,
+    HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
 };
+use claw_core::limits::{LimitSettings, Limits};
 use claw_core::order::hmac::Credentials;
-use claw_core::order::signing::{Account, OrderSigner};
+use claw_core::order::signing::OrderSigner;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
 
 use crate::bus::{Bus, Latest, Ordered};
+use crate::counters::Counters;
 use crate::fault::Fault;
 use crate::feed::UserFeed;
+use crate::guard_link::{GuardLink, Hello};
 use crate::http::Connections;
 use crate::journal::Journal;
 use crate::login::{Login, log_in};
@@ -26,19 +29,23 @@ use crate::settings::Settings;
 use crate::socket::{Host, Trust};
 use crate::venue::{RegionDesk, Venue};
 use crate::wire;
-use crate::{clock, key, log, switches};
+use crate::{clock, log, switches};
 
 const TICK_NS: u64 = 100_000_000;
 const BEAT_NS: u64 = 500_000_000;
 const WARM_NS: u64 = 1_000_000_000;
+/// Six times within the silence after which the guard kills.
+const GUARD_NS: u64 = 50_000_000;
 /// Events taken before the time is looked at again.
 const MOST_AT_ONCE: usize = 256;
 
 /// Serve until asked to stop; the exit code, 0 only when the venue has confirmed that nothing is open.
-pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<u8, Fault> {
-    let account = Account::Eoa;
-    let signer = OrderSigner::new(key::throwaway(&settings.folder)?, settings.chain_id, account)
-        .map_err(|fault| Fault::User(fault.to_string()))?;
+pub async fn run(
+    settings: &Settings,
+    signer: &OrderSigner,
+    bus: &Bus,
+    notifier: &Notifier,
+) -> Result<u8, Fault> {
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let trust = Trust::new(settings.ca_file.as_deref())?;
@@ -52,7 +59,7 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
         target: settings.region_target()?,
     };
     let mut stop = StopWatch { events, notifier };
-    let Login { clock, key, markets } = recover(&connections, &signer, &mut stop).await?;
+    let Login { clock, key, markets } = recover(&connections, signer, &mut stop).await?;
     let faults = inbox.clone();
     connections.report_to(move |generation, cause| {
         // Without a reader the work loop has ended already.
@@ -63,7 +70,17 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
     let credentials = Credentials::new(&key.api_key, &key.secret, &key.passphrase)
         .map_err(|fault| Fault::Crash(fault.to_string()))?;
     let address = signer.address().to_string();
-    let venue = Venue::new(Rc::clone(&connections), region, credentials, &address, clock)?;
+    let guard = settings.watch.guard.clone().map(|path| {
+        let hello = Hello::new(address.clone(), &key, clock);
+        GuardLink::open(path, hello, inbox.clone())
+    });
+    let venue = Venue::new(
+        Rc::clone(&connections),
+        Some(region),
+        credentials,
+        &address,
+        clock,
+    )?;
     let feed = UserFeed {
         url: settings.user_ws_url.clone(),
         host: Host::of_url(&settings.user_ws_url, "ws", &trust)?,
@@ -73,9 +90,12 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
         doubt,
     };
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
+    shell.guard = guard;
+    let engine_settings = settings.engine()?;
+    let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
         signer: AccountSigner {
-            signer: &signer,
+            signer,
             owner: key.api_key,
         },
         venue_clock: clock,
@@ -83,8 +103,9 @@ pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<
         markets,
         switches_ms: switches::read(&settings.switches_file, settings.switches_per_day, venue_ms),
         fills: shell.fills.published()?,
+        limits,
     };
-    let (engine, actions) = Engine::start(settings.engine()?, start, clock::now_ns());
+    let (engine, actions) = Engine::start(engine_settings, start, clock::now_ns());
     shell.work(engine, actions, stop.events).await
 }
 
@@ -152,6 +173,7 @@ struct Shell<'a> {
     inbox: mpsc::UnboundedSender<Event>,
     intents: Journal,
     has_journal: bool,
+    has_counted: bool,
     fills: Ordered<'a>,
     deadman: Ordered<'a>,
     news: Arc<Notify>,
@@ -159,6 +181,9 @@ struct Shell<'a> {
     halts: Latest,
     resumes: Latest,
     books: Latest,
+    pulses: Latest,
+    guard: Option<GuardLink>,
+    counters: Option<Counters>,
     port: Option<Port>,
     feed: Option<UserFeed>,
 }
@@ -184,12 +209,16 @@ impl<'a> Shell<'a> {
             inbox,
             intents: Journal::open(&settings.folder.join("intents.journal"))?,
             has_journal: true,
+            has_counted: true,
             fills: bus.ordered("fills", &settings.folder.join("fills.journal"))?,
             deadman: bus.ordered("deadman", &settings.folder.join("deadman.journal"))?,
             allocations: bus.latest("allocation", wake())?,
             halts: bus.latest("halt", wake())?,
             resumes: bus.latest("resume", wake())?,
             books: bus.latest("book/*/*", None)?,
+            pulses: bus.latest("feed/*", None)?,
+            guard: None,
+            counters: None,
             news,
             port: None,
             feed: Some(feed),
@@ -210,11 +239,12 @@ impl<'a> Shell<'a> {
         if let Some(code) = self.act(actions)? {
             return Ok(code);
         }
-        let (mut next_tick_ns, mut next_beat_ns, mut next_warm_ns) = (0, 0, 0);
+        let (mut next_tick_ns, mut next_beat_ns, mut next_warm_ns, mut next_guard_ns) = (0, 0, 0, 0);
         loop {
             let now_ns = clock::now_ns();
             let wake_ns = engine.next_wake_ns().unwrap_or(u64::MAX).min(next_tick_ns);
-            let pause = tokio::time::sleep(Duration::from_nanos(wake_ns.saturating_sub(now_ns)));
+            let pause_ns = wake_ns.min(next_guard_ns).saturating_sub(now_ns);
+            let pause = tokio::time::sleep(Duration::from_nanos(pause_ns));
             let first = tokio::select! {
                 biased;
                 event = events.recv() => event,
@@ -232,7 +262,16 @@ impl<'a> Shell<'a> {
                 self.take(&mut engine, event)?;
             }
             let now_ns = clock::now_ns();
+            if now_ns >= next_guard_ns {
+                next_guard_ns = now_ns + GUARD_NS;
+                if let Some(guard) = &self.guard {
+                    guard.tick();
+                }
+            }
             if now_ns >= wake_ns {
+                if self.is_fed() {
+                    self.take(&mut engine, Event::SentinelHeard)?;
+                }
                 if let Some(code) = self.take(&mut engine, Event::Tick)? {
                     self.publish_beat(&engine);
                     return Ok(code);
@@ -287,9 +326,16 @@ impl<'a> Shell<'a> {
         allocations.chain(halts).chain(resumes).collect()
     }
 
+    /// Whether a sentinel has sent a book or the pulse of a live feed.
+    fn is_fed(&self) -> bool {
+        let pulses = self.pulses.take::<FeedHealth>();
+        self.books.has_news() | pulses.iter().any(|pulse| pulse.is_live)
+    }
+
     fn act(&mut self, actions: Vec<Action>) -> Result<Option<u8>, Fault> {
         for action in actions {
             match action {
+                Action::KeepCounters(words) => self.keep_counters(&words),
                 Action::JournalIntent(intent) => self.journal(&intent),
                 Action::Send(id, request) => self.send(id, request),
                 Action::SwitchRoute(generation) => {
@@ -317,7 +363,12 @@ impl<'a> Shell<'a> {
                 Action::BeReady => self.be_ready()?,
                 Action::Explain(sentence) => self.notifier.status(&sentence),
                 Action::Log(level, event, fields) => write_log(level, event, &fields),
-                Action::Exit(code) => return Ok(Some(code)),
+                Action::Exit(code) => {
+                    if let (Some(guard), 0) = (&self.guard, code) {
+                        guard.leave();
+                    }
+                    return Ok(Some(code));
+                }
             }
         }
         Ok(None)
@@ -344,6 +395,27 @@ impl<'a> Shell<'a> {
         self.deadman.publish(fired)
     }
 
+    /// The limits as an earlier life has left them.
+    fn open_counters(&mut self, settings: LimitSettings) -> Result<Limits, Fault> {
+        let now_ns = clock::now_ns();
+        let Some(path) = &self.settings.counters else {
+            return Ok(Limits::new(settings, now_ns));
+        };
+        let (counters, limits) = Counters::open(path, settings, now_ns)?;
+        self.counters = Some(counters);
+        Ok(limits)
+    }
+
+    /// An order that is not counted for certain is not sent, and the swarm halts; a cancel is.
+    fn keep_counters(&mut self, words: &[u64]) {
+        let kept = self.counters.as_mut().map(|counters| counters.keep(words));
+        self.has_counted = !matches!(kept, Some(Err(_)));
+        if let Some(Err(fault)) = kept {
+            let cause = format!("the limits' counters cannot be written: {fault}");
+            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+        }
+    }
+
     /// An order whose intent cannot be written is not sent, and the swarm halts.
     fn journal(&mut self, intent: &Intent) {
         let written = rmp_serde::to_vec_named(intent)
@@ -357,9 +429,9 @@ impl<'a> Shell<'a> {
     }
 
     fn send(&mut self, id: RequestId, request: Request) {
-        let is_unwritten = !std::mem::replace(&mut self.has_journal, true);
+        let is_unwritten = !std::mem::replace(&mut self.has_journal, true) || !self.has_counted;
         if let (Request::Place(orders), true) = (&request, is_unwritten) {
-            let refused = PlaceResult::Refused("its intent could not be journalled".to_owned());
+            let refused = PlaceResult::Refused("it could not be recorded before it was sent".to_owned());
             let answer = Answer::Placed(vec![refused; orders.len()]);
             let _ = self.inbox.send(Event::Answered(id, answer, None));
             return;

@@ -51,7 +51,8 @@ pub struct RegionDesk {
 /// One account's session with the venue.
 pub struct Venue {
     connections: Rc<Connections>,
-    region: RegionDesk,
+    /// None where nobody asks.
+    region: Option<RegionDesk>,
     credentials: Credentials,
     address: HeaderValue,
     clock: VenueClock,
@@ -83,7 +84,7 @@ impl Venue {
     /// A session under an API key of `address`.
     pub fn new(
         connections: Rc<Connections>,
-        region: RegionDesk,
+        region: Option<RegionDesk>,
         credentials: Credentials,
         address: &str,
         clock: VenueClock,
@@ -241,8 +242,17 @@ impl Venue {
     }
 
     async fn ask_region(&self) -> Answer {
-        let (desk, target) = (&self.region.connections, self.region.target.clone());
-        match open_request(desk, Method::GET, target, HeaderMap::new()).await {
+        let Some(desk) = &self.region else {
+            return Answer::Failed("this process has nobody to ask for its region".to_owned());
+        };
+        match open_request(
+            &desk.connections,
+            Method::GET,
+            desk.target.clone(),
+            HeaderMap::new(),
+        )
+        .await
+        {
             Ok(incoming) if incoming.status == StatusCode::OK => wire::read_region(&incoming.body),
             Ok(incoming) => Answer::Failed(format!("the answer is {}", incoming.status.as_u16())),
             Err(reason) => Answer::Failed(reason),

@@ -20,6 +20,7 @@ from clawswarm.model.messages import (
     Place,
     Plan,
     PlanDone,
+    Touch,
 )
 
 PLAN = Plan(
@@ -76,7 +77,7 @@ def test_frames_go_both_ways_in_order(socket_dir: Path) -> None:
         heard: list[EngineRequest] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            heard.extend([await request(reader), await request(reader)])
+            heard.extend([await request(reader) for _ in range(3)])
             for reply in (UPDATE, HELD, DONE):
                 send_frame(writer, reply)
 
@@ -85,11 +86,12 @@ def test_frames_go_both_ways_in_order(socket_dir: Path) -> None:
         assert not client.is_connected
         assert await client.try_connect()
         client.send(PLAN)
+        client.touch(7)
         replies = []
         while client.is_connected:
             await woken(wake)
             replies += client.take()
-        assert heard == [Hello(name="quoter-1"), PLAN]
+        assert heard == [Hello(name="quoter-1"), PLAN, Touch(book_sequence=7)]
         assert replies == [UPDATE, HELD, DONE]
         assert client.take() == []
         server.close()
@@ -104,6 +106,7 @@ def test_without_an_engine_there_is_no_connection_and_no_sending(socket_dir: Pat
         assert not client.is_connected
         with pytest.raises(WireFault, match="not connected"):
             client.send(PLAN)
+        client.touch(7)
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ import pytest
 
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.configuration import load_configuration
-from clawswarm.runtime.engine import EngineFile
+from clawswarm.runtime.engine import EngineAccount, EngineFile, EngineWatch, GuardFile
 from clawswarm.runtime.roster import RunPlace
 from clawswarm.runtime.wiring import Wiring
 
@@ -22,7 +22,8 @@ def wiring(folder: Path) -> Wiring:
 
 def beside_an_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    (folder / "claw-engine").touch()
+    for name in ("claw-engine", "claw-guard"):
+        (folder / name).touch()
 
 
 def test_the_file_says_where_everything_is_and_holds_no_secret(
@@ -41,6 +42,30 @@ def test_the_file_says_where_everything_is_and_holds_no_secret(
     assert (written.port, written.folder) == (f"{tmp_path}/sockets/engine.port", f"{tmp_path}/run/engine")
     assert written.limits.tier == "standard"
     assert written.feed.dead_after_s == 0.5
+    assert written.account == EngineAccount(signature_type=0, funder=None, keystore=None)
+    assert written.counters == f"{tmp_path}/run/engine/limits.counters"
+    assert Path(written.counters).read_bytes() == b"fresh\n", "this venue has counted nothing yet"
+    assert written.watch == EngineWatch(
+        guard=f"{tmp_path}/sockets/guard.port",
+        guard_timeout_s=3.0,
+        touch_timeout_s=0.5,
+        sentinel_timeout_s=0.5,
+    )
+
+
+def test_the_guard_listens_where_the_engine_connects_and_knows_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside_an_engine(tmp_path, monkeypatch)
+    binary, settings = wiring(tmp_path).command("guard", tmp_path / "place.json")
+    assert binary == str(tmp_path / "claw-guard")
+    assert msgspec.json.decode(Path(settings).read_bytes(), type=GuardFile) == GuardFile(
+        name="guard",
+        socket=f"{tmp_path}/sockets/guard.port",
+        folder=f"{tmp_path}/run/guard",
+        clob_url="http://127.0.0.1:8870",
+        silence_s=0.3,
+    )
 
 
 def test_every_other_child_is_python(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Quoter:
         self._engine = EngineClient(port, process.name, process.wake)
         self._feed_to_quoter_us = Histogram()
         self._plans = 0
+        self._book_sequence = 0
         self._books: dict[str, Latest[BookState]] = {}
         self._allocations = bus.latest("allocation", Allocation)
         self._health = bus.latest("feed/*", FeedHealth)
@@ -45,7 +46,8 @@ class Quoter:
                     self._desk.engine_lost()
                 was_connected = await self._engine.try_connect()
             now = self._clock.now_ns()
-            self._take(now)
+            if self._take(now):
+                self._engine.touch(self._book_sequence)
             if self._engine.is_connected:
                 for plan in self._desk.plans(now):
                     self._plans += 1
@@ -54,18 +56,24 @@ class Quoter:
                 next_beat_ns = now + ns(BEAT_INTERVAL_S)
                 self._publish_beat(now)
 
-    def _take(self, now: int) -> None:
+    def _take(self, now: int) -> bool:
+        """Take in what has arrived; whether a sentinel was heard."""
         for allocation in self._allocations.take():
             self._desk.take_allocation(allocation)
             self._watch(self._desk.markets)
+        is_fed = False
         for health in self._health.take():
+            is_fed = True
             self._desk.take_health(health)
         for channel in self._books.values():
             for book in channel.take():
+                is_fed = True
+                self._book_sequence = book.sequence
                 if self._desk.take_book(book):
                     self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
         for reply in self._engine.take():
             self._desk.take_reply(reply, now)
+        return is_fed
 
     def _watch(self, markets: set[str]) -> None:
         for market in markets - self._books.keys():

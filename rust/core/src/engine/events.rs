@@ -24,6 +24,12 @@ pub enum Event {
     QuoterClosed(ConnectionId),
     /// A quoter wants something changed.
     PlanSent(ConnectionId, Plan),
+    /// A quoter's own loop goes on; the sequence of the last book it processed.
+    Touched(ConnectionId, u64),
+    /// The guard has echoed a tick.
+    GuardSeen,
+    /// A sentinel has sent a book, or the pulse of a live feed.
+    SentinelHeard,
     /// A mandate table.
     Allocated(Allocation),
     /// Top of a book.
@@ -157,6 +163,8 @@ pub enum Level {
 /// Something to do, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
+    /// Write the limits' counters through before anything that follows: requests that they have paid for.
+    KeepCounters(Vec<u64>),
     /// Write this through before anything that follows.
     JournalIntent(Intent),
     /// Send this, and come back with [`Event::Answered`], whatever happens.

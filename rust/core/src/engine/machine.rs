@@ -15,6 +15,7 @@ use super::resolve::Resolution;
 use super::routes::Breaker;
 use super::signing::{Salts, SignOrder, VenueClock};
 use super::uptime::QuotingUptime;
+use super::watch::{Watch, WatchSettings};
 use super::withdraw::{Clearance, Withdrawal};
 use crate::limits::{BucketName, Headers, LimitSettings, Limits};
 
@@ -29,6 +30,8 @@ pub struct EngineSettings {
     pub withdraw_timeout_ns: u64,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
+    /// How long guard, sentinels and quoters may be silent.
+    pub watch: WatchSettings,
     /// The venue's limits.
     pub limits: LimitSettings,
 }
@@ -48,6 +51,8 @@ pub struct Start<S> {
     pub switches_ms: Vec<u64>,
     /// Fills that an earlier life journalled.
     pub fills: Vec<Fill>,
+    /// What the venue has counted of its requests.
+    pub limits: Limits,
 }
 
 /// Where the engine stands.
@@ -121,6 +126,7 @@ pub struct Engine<S> {
     pub(super) counters: Counters,
     pub(super) actions: Vec<Action>,
     pub(super) uptime: QuotingUptime,
+    pub(super) watch: Watch,
     requests: BTreeMap<RequestId, Purpose>,
     /// Cancel-alls under way, each with the number of orders that it was paid for.
     sweeps: BTreeMap<RequestId, u32>,
@@ -150,7 +156,7 @@ impl<S: SignOrder> Engine<S> {
                 .map(|market| (market.condition_id.clone(), market))
                 .collect(),
             gate: Gate::default(),
-            limits: Limits::new(settings.limits, now_ns),
+            limits: start.limits,
             orders: OwnOrders::default(),
             inventories,
             fair_e4: HashMap::new(),
@@ -173,12 +179,13 @@ impl<S: SignOrder> Engine<S> {
             counters: Counters::default(),
             actions: Vec::new(),
             uptime: QuotingUptime::default(),
+            watch: Watch::new(settings.watch, now_ns),
             requests: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             last_id: 0,
         };
         engine.clear(None, now_ns);
-        let actions = std::mem::take(&mut engine.actions);
+        let actions = engine.take_actions(now_ns);
         (engine, actions)
     }
 
@@ -192,6 +199,9 @@ impl<S: SignOrder> Engine<S> {
             Event::QuoterConnected(connection, name) => self.connect_quoter(connection, name, now_ns),
             Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
             Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
+            Event::Touched(connection, sequence) => self.take_touch(connection, sequence, now_ns),
+            Event::GuardSeen => self.hear_guard(now_ns),
+            Event::SentinelHeard => self.hear_sentinel(now_ns),
             Event::Allocated(allocation) => self.allocate(allocation, now_ns),
             Event::BookSeen(book) => {
                 match book.microprice.filter(|_| book.is_valid) {
@@ -221,7 +231,14 @@ impl<S: SignOrder> Engine<S> {
             Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
             Event::StopAsked => self.leave(now_ns),
         }
-        std::mem::take(&mut self.actions)
+        self.take_actions(now_ns)
+    }
+
+    /// What is to be done: the counters are kept before what they paid for is sent.
+    fn take_actions(&mut self, now_ns: u64) -> Vec<Action> {
+        let counters = self.limits.take_unsaved(now_ns).map(Action::KeepCounters);
+        let actions = std::mem::take(&mut self.actions);
+        counters.into_iter().chain(actions).collect()
     }
 
     /// When to send the next [`Event::Tick`] at the latest; None when only the usual ticks are needed.
@@ -263,6 +280,7 @@ impl<S: SignOrder> Engine<S> {
     }
 
     fn tick(&mut self, now_ns: u64) {
+        self.watch_all(now_ns);
         if self.phase == Phase::Running {
             let revoked = self.gate.expire(now_ns);
             self.revoke(revoked, now_ns);

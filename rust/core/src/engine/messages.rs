@@ -97,6 +97,13 @@ pub struct BookState {
     pub is_valid: bool,
 }
 
+/// Pulse of one sentinel, of which the engine reads alone whether its feed lives.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FeedHealth {
+    /// Whether its connection lives.
+    pub is_live: bool,
+}
+
 /// Cancel everything and place nothing until `ResumeSwarm`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HaltSwarm {
@@ -155,6 +162,13 @@ pub struct Plan {
     pub decided_ns: u64,
 }
 
+/// A quoter's own loop has handled a book or a pulse of the sentinels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// Sequence of the last book it processed.
+    pub book_sequence: u64,
+}
+
 /// What a quoter may send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
@@ -163,6 +177,8 @@ pub enum EngineRequest {
     Hello(Hello),
     /// What to change.
     Plan(Plan),
+    /// It goes on.
+    Touch(Touch),
 }
 
 /// Where an order stands.

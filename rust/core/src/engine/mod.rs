@@ -25,6 +25,7 @@ mod routes;
 mod signing;
 mod trades;
 mod uptime;
+mod watch;
 mod withdraw;
 
 pub use events::{
@@ -34,11 +35,13 @@ pub use gate::{Exposure, Gate, Revoked};
 pub use histogram::{Histogram, bucket_of};
 pub use machine::{Engine, EngineSettings, Start};
 pub use messages::{
-    Allocation, Beat, BookState, DeadmanFired, EngineReply, EngineRequest, Fill, HaltSwarm, Hello, Intent,
-    Inventory, Mandate, Market, OrderState, OrderUpdate, Place, Plan, PlanDone, ResumeSwarm, Version,
+    Allocation, Beat, BookState, DeadmanFired, EngineReply, EngineRequest, FeedHealth, Fill, HaltSwarm,
+    Hello, Intent, Inventory, Mandate, Market, OrderState, OrderUpdate, Place, Plan, PlanDone, ResumeSwarm,
+    Touch, Version,
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
 pub use routes::{Breaker, Cause, Mode, Patience};
 pub use signing::{AccountSigner, SignOrder, SignedOrder, VenueClock};
 pub use trades::{MakerPart, Trade};
 pub use uptime::QuotingUptime;
+pub use watch::WatchSettings;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::events::ConnectionId;
 use super::messages::{Inventory, Market, Version};
 use crate::units::{Side, mirror_price_e4};
 
@@ -14,6 +15,8 @@ pub struct OwnOrder {
     pub reference: u64,
     /// The quoter whose it is.
     pub owner: String,
+    /// The connection it came over: references mean something to that life of the quoter alone.
+    pub connection: ConnectionId,
     /// The market.
     pub market: String,
     /// Side in the YES frame.

@@ -19,6 +19,7 @@ use crate::units::Side;
 #[derive(Debug)]
 pub(super) struct PlanUnderWay {
     quoter: String,
+    connection: ConnectionId,
     plan: Plan,
     refused: Option<String>,
     /// What was sent, in the order of the answers.
@@ -33,6 +34,7 @@ pub(super) struct PlanUnderWay {
 
 impl<S: SignOrder> Engine<S> {
     pub(super) fn connect_quoter(&mut self, connection: ConnectionId, name: String, now_ns: u64) {
+        self.watch.meet(&name, now_ns);
         if let Some(old) = self.quoters.insert(name.clone(), connection) {
             if old != connection {
                 self.actions.push(Action::CloseQuoter(old));
@@ -44,13 +46,14 @@ impl<S: SignOrder> Engine<S> {
     pub(super) fn close_quoter(&mut self, connection: ConnectionId, now_ns: u64) {
         if let Some(name) = self.name_of(connection) {
             self.quoters.remove(&name);
+            self.watch.part(&name);
             if self.phase == Phase::Running {
                 self.withdraw(&name, None, "connection closed", now_ns);
             }
         }
     }
 
-    fn name_of(&self, connection: ConnectionId) -> Option<String> {
+    pub(super) fn name_of(&self, connection: ConnectionId) -> Option<String> {
         let mut quoters = self.quoters.iter();
         quoters.find_map(|(name, current)| (*current == connection).then(|| name.clone()))
     }
@@ -59,7 +62,7 @@ impl<S: SignOrder> Engine<S> {
         let Some(quoter) = self.name_of(connection) else {
             return;
         };
-        let refused = self.refusal(&quoter, &plan, now_ns);
+        let refused = self.refusal((&quoter, connection), &plan, now_ns);
         let is_own = |order_id: &&String| {
             let own = self.orders.get(order_id);
             own.is_some_and(|own| own.owner == quoter && own.market == plan.market)
@@ -70,6 +73,7 @@ impl<S: SignOrder> Engine<S> {
         let mut under_way = PlanUnderWay {
             is_waiting: !cancels.is_empty() && !self.can_overlap(&plan, &cancels),
             quoter,
+            connection,
             plan,
             refused,
             placed: Vec::new(),
@@ -143,7 +147,8 @@ impl<S: SignOrder> Engine<S> {
                 self.apply_cancel(report, None);
                 if under_way.is_waiting {
                     if under_way.refused.is_none() {
-                        under_way.refused = self.refusal(&under_way.quoter, &under_way.plan, now_ns);
+                        let caller = (under_way.quoter.as_str(), under_way.connection);
+                        under_way.refused = self.refusal(caller, &under_way.plan, now_ns);
                     }
                     self.place(id, &mut under_way, now_ns);
                 }
@@ -258,6 +263,7 @@ impl<S: SignOrder> Engine<S> {
             order_id: signed.order_id.clone(),
             reference: place.reference,
             owner: under_way.quoter.clone(),
+            connection: under_way.connection,
             market: intent.market.clone(),
             side: place.side,
             price_e4: place.price_e4,
@@ -337,7 +343,8 @@ impl<S: SignOrder> Engine<S> {
             let cycle_ns = now_ns.saturating_sub(under_way.plan.decided_ns);
             self.counters.cycle_us.add(cycle_ns / 1_000);
         }
-        if self.phase == Phase::Running && self.closed_reason(quoter).is_some() {
+        let caller = (quoter.as_str(), under_way.connection);
+        if self.phase == Phase::Running && self.closed_reason(caller).is_some() {
             self.withdraw(quoter, None, "lost its right while a plan was under way", now_ns);
         }
         let done = PlanDone {
@@ -346,13 +353,16 @@ impl<S: SignOrder> Engine<S> {
             refused: under_way.refused.clone(),
             v: Version,
         };
-        self.reply(quoter, EngineReply::PlanDone(done));
+        if self.quoters.get(quoter) == Some(&under_way.connection) {
+            self.reply(quoter, EngineReply::PlanDone(done));
+        }
         self.go_on_failing_over(now_ns);
         self.leave_when_idle(now_ns);
     }
 
-    fn refusal(&self, quoter: &str, plan: &Plan, now_ns: u64) -> Option<String> {
-        if let Some(reason) = self.closed_reason(quoter) {
+    fn refusal(&self, caller: (&str, ConnectionId), plan: &Plan, now_ns: u64) -> Option<String> {
+        let (quoter, _) = caller;
+        if let Some(reason) = self.closed_reason(caller) {
             return Some(reason);
         }
         let departed = self.orders.departed().filter(|order| order.market == plan.market);
@@ -364,7 +374,8 @@ impl<S: SignOrder> Engine<S> {
         self.gate.refusal(plan, quoter, &exposure, now_ns)
     }
 
-    fn closed_reason(&self, quoter: &str) -> Option<String> {
+    /// Why this life of a quoter may place nothing.
+    fn closed_reason(&self, (quoter, connection): (&str, ConnectionId)) -> Option<String> {
         if self.phase != Phase::Running {
             return Some("stopping".to_owned());
         }
@@ -381,6 +392,9 @@ impl<S: SignOrder> Engine<S> {
         {
             return Some("orders of this quoter are being withdrawn".to_owned());
         }
-        (!self.quoters.contains_key(quoter)).then(|| "the quoter is gone".to_owned())
+        if self.quoters.get(quoter) != Some(&connection) {
+            return Some("the quoter is gone".to_owned());
+        }
+        self.watch.refusal(quoter)
     }
 }

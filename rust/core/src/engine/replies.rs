@@ -27,7 +27,10 @@ impl<S: SignOrder> Engine<S> {
             reason,
             v: Version,
         };
-        self.reply(&own.owner, EngineReply::OrderUpdate(update));
+        // A restarted quoter counts its references from one again: another life's order is none of its own.
+        if self.quoters.get(&own.owner) == Some(&own.connection) {
+            self.reply(&own.owner, EngineReply::OrderUpdate(update));
+        }
     }
 
     pub(super) fn reply_inventory(&mut self, quoter: &str, held: Inventory) {

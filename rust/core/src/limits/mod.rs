@@ -74,6 +74,8 @@ pub struct Limits {
     orders: Bucket,
     cancels: Bucket,
     windows: Vec<Window>,
+    /// Whether anything was counted or corrected that was not saved.
+    is_unsaved: bool,
 }
 
 impl Limits {
@@ -96,6 +98,7 @@ impl Limits {
             orders: Bucket::new(settings.tier.orders(), jitter_ns, now_ns),
             cancels: Bucket::new(settings.tier.cancels(), jitter_ns, now_ns),
             windows: vec![route; settings.routes.max(1)].concat(),
+            is_unsaved: false,
         }
     }
 
@@ -224,6 +227,7 @@ impl Limits {
     /// Take in what the venue says of a bucket; `venue_ms` is its clock, `now_ns` ours.
     pub fn correct(&mut self, name: BucketName, headers: &Headers<'_>, venue_ms: u64, now_ns: u64) {
         let report = headers.report(venue_ms);
+        self.is_unsaved = true;
         if let Some(tier) = report.tier {
             self.set_tier(tier, now_ns);
         }
@@ -292,6 +296,11 @@ impl Limits {
         words
     }
 
+    /// [`Limits::save`], if anything has changed since the last call.
+    pub fn take_unsaved(&mut self, now_ns: u64) -> Option<Vec<u64>> {
+        std::mem::take(&mut self.is_unsaved).then(|| self.save(now_ns))
+    }
+
     /// Go on with saved counters; where they are not whole, or from the future, they count as full.
     #[must_use]
     pub fn restore(settings: LimitSettings, words: &[u64], now_ns: u64) -> Self {
@@ -334,6 +343,7 @@ impl Limits {
     }
 
     fn debit(&mut self, tokens: i64, now_ns: u64) {
+        self.is_unsaved = true;
         self.cancels.take(tokens, now_ns);
         if !self.tier.has_debt() {
             self.cancels.forgive_debt();
@@ -360,6 +370,7 @@ impl Limits {
                 }
             }
         }
+        self.is_unsaved = true;
         for counted in endpoint.counted_at() {
             for window in self.windows_of(route, *counted) {
                 window.add(1, now_ns);

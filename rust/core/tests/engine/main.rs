@@ -3,4 +3,5 @@
 mod properties;
 mod routes;
 mod rules;
+mod watch;
 mod world;

@@ -24,6 +24,9 @@ enum Step {
     Break,
     CdnPage,
     Mode(Option<Cause>),
+    Guard(bool),
+    Sentinels(bool),
+    Touching(usize, bool),
     Pass(u64),
 }
 
@@ -69,6 +72,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Break),
         1 => Just(Step::CdnPage),
         2 => prop::option::weighted(0.5, mode()).prop_map(Step::Mode),
+        1 => any::<bool>().prop_map(Step::Guard),
+        1 => any::<bool>().prop_map(Step::Sentinels),
+        1 => (0..2_usize, any::<bool>()).prop_map(|(index, is_touching)| Step::Touching(index, is_touching)),
         6 => (1..3_000_u64).prop_map(Step::Pass),
     ]
 }
@@ -95,6 +101,9 @@ fn carry_out(world: &mut World, step: Step) {
         Step::Break => world.break_route(),
         Step::CdnPage => world.meet_cdn_page(),
         Step::Mode(mode) => world.mode = mode,
+        Step::Guard(is_up) => world.speaking.guard = is_up,
+        Step::Sentinels(are_up) => world.speaking.sentinels = are_up,
+        Step::Touching(index, is_touching) => world.speaking.quoters[index] = is_touching,
         Step::Pass(ms) => world.pass(ms * MS),
     }
 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
+    ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
 };
-use claw_core::limits::LimitSettings;
+use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
 
 pub const MS: u64 = 1_000_000;
@@ -50,6 +50,14 @@ impl SignOrder for &Signer {
     }
 }
 
+/// Whoever has to speak, and who of them does.
+#[derive(Debug, Clone, Copy)]
+pub struct Speaking {
+    pub guard: bool,
+    pub sentinels: bool,
+    pub quoters: [bool; 2],
+}
+
 /// What the venue holds of one order.
 #[derive(Debug, Clone)]
 pub struct Resting {
@@ -65,6 +73,7 @@ pub struct World {
     engine: Engine<&'static Signer>,
     signer: &'static Signer,
     pub now_ns: u64,
+    pub speaking: Speaking,
     pub live: BTreeMap<String, Resting>,
     pub held: BTreeMap<String, i64>,
     trades: Vec<Trade>,
@@ -81,6 +90,8 @@ pub struct World {
     allocation_sent: u64,
     next_ref: u64,
     pub quotes: BTreeMap<String, (String, OrderState)>,
+    /// What each connection was told of its orders: by reference.
+    pub told: Vec<(u64, u64, OrderState)>,
     pub deadman: Vec<DeadmanFired>,
     pub refusals: Vec<String>,
     pub done: usize,
@@ -92,6 +103,8 @@ pub struct World {
     pub is_blocked: bool,
     pub generation: u64,
     pub switches_ms: Vec<u64>,
+    /// The counters as they were kept last.
+    pub counters: Option<Vec<u64>>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -131,6 +144,11 @@ impl World {
             reconcile_ns: 10_000 * MS,
             withdraw_timeout_ns: 10_000 * MS,
             switches_per_day: 1,
+            watch: WatchSettings {
+                guard_ns: Some(3_000 * MS),
+                touch_ns: Some(500 * MS),
+                sentinel_ns: Some(500 * MS),
+            },
             limits: LimitSettings::default(),
         };
         let now_ns = 1_000_000 * MS;
@@ -144,12 +162,18 @@ impl World {
             markets: vec![market(0), market(1)],
             switches_ms: Vec::new(),
             fills: Vec::new(),
+            limits: Limits::new(LimitSettings::default(), now_ns),
         };
         let (engine, actions) = Engine::start(settings, start, now_ns);
         let mut world = Self {
             engine,
             signer,
             now_ns,
+            speaking: Speaking {
+                guard: true,
+                sentinels: true,
+                quoters: [true; 2],
+            },
             live: BTreeMap::new(),
             held: BTreeMap::new(),
             trades: Vec::new(),
@@ -166,6 +190,7 @@ impl World {
             allocation_sent: 0,
             next_ref: 1,
             quotes: BTreeMap::new(),
+            told: Vec::new(),
             deadman: Vec::new(),
             refusals: Vec::new(),
             done: 0,
@@ -177,6 +202,7 @@ impl World {
             is_blocked: false,
             generation: 0,
             switches_ms: Vec::new(),
+            counters: None,
         };
         world.act(actions);
         world
@@ -204,8 +230,10 @@ impl World {
                 Action::JournalIntent(intent) => {
                     self.intents.insert(intent.order_id, intent.owner);
                 }
+                Action::KeepCounters(words) => self.counters = Some(words),
                 Action::Send(id, request) => self.send(id, request),
-                Action::Reply(_, EngineReply::OrderUpdate(update)) => {
+                Action::Reply(connection, EngineReply::OrderUpdate(update)) => {
+                    self.told.push((connection, update.reference, update.state));
                     self.quotes.insert(update.order_id, (update.market, update.state));
                 }
                 Action::Reply(_, EngineReply::PlanDone(done)) => {
@@ -369,8 +397,20 @@ impl World {
         }
     }
 
+    /// Let time pass, in which whoever speaks does.
     pub fn pass(&mut self, ns: u64) {
         self.now_ns += ns;
+        if self.speaking.guard {
+            self.tell(Event::GuardSeen);
+        }
+        if self.speaking.sentinels {
+            self.tell(Event::SentinelHeard);
+        }
+        for (index, quoter) in QUOTERS.into_iter().enumerate() {
+            if let (true, Some(connection)) = (self.speaking.quoters[index], self.connections.get(quoter)) {
+                self.tell(Event::Touched(*connection, 1));
+            }
+        }
         self.tell(Event::Tick);
     }
 

@@ -126,6 +126,16 @@ fn tiers() -> impl Strategy<Value = Tier> {
     prop::sample::select(vec![Tier::Standard, Tier::Gold, Tier::Platinum, Tier::Elite])
 }
 
+/// How a life of the engine ends after a request was paid for.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    None,
+    Restart,
+    /// Its counters are kept, and the request never leaves.
+    BeforeSending,
+    Lost,
+}
+
 proptest! {
     #[test]
     fn the_venue_refuses_nothing_that_was_admitted(
@@ -247,6 +257,79 @@ proptest! {
         prop_assert_eq!(&Limits::restore(settings, &damaged, now), &full);
         prop_assert_eq!(&Limits::restore(settings, &words[..cut % words.len()], now), &full);
         prop_assert_eq!(&Limits::restore(settings, &words, now - 1), &Limits::after_loss(settings, now - 1));
+    }
+
+    #[test]
+    fn no_sequence_of_restarts_and_lost_files_exceeds_anything(
+        tier in tiers(),
+        windows in prop::sample::select(vec![[3_500, 36_000], [12, 30], [40, 41]]),
+        wishes in wishes(true),
+        ends in prop::collection::vec(prop::sample::select(vec![End::None, End::Restart, End::BeforeSending, End::Lost]), 120),
+    ) {
+        let settings = settings(tier, windows);
+        let mut limits = Limits::new(settings, START);
+        let (mut now, mut open, mut sent, mut lost_ns) = (START, 0_u32, Vec::new(), 0);
+        let mut has_overtaken = false;
+        for ((pause_ms, lag_ns, wish, times), end) in wishes.into_iter().zip(ends) {
+            now += pause_ms * MS;
+            for time in 0..times {
+                let orders = match wish {
+                    Wish::Place(orders) => orders,
+                    Wish::Cancel(orders) | Wish::CancelMarket(orders) | Wish::Withdraw(orders) => orders.min(open),
+                    Wish::WithdrawAll => open,
+                };
+                if orders == 0 {
+                    continue;
+                }
+                let paid = match wish {
+                    Wish::Place(_) => {
+                        limits.admit(0, Request::Place { orders, open }, now).ok().map(|()| Arrival::Place(orders))
+                    }
+                    Wish::Cancel(_) | Wish::CancelMarket(_) => {
+                        limits.admit(0, Request::Cancel { orders }, now).ok().map(|()| Arrival::Cancel(orders))
+                    }
+                    Wish::Withdraw(_) | Wish::WithdrawAll => {
+                        let paid = limits.withdraw(0, orders, open, now);
+                        // Only after a loss, when the bucket counts as empty, does a withdrawal wait for tokens.
+                        let is_after_loss = lost_ns > 0 && now < lost_ns + 500 * MS;
+                        prop_assert!(paid.is_ok() || is_after_loss, "{open} open: {paid:?}");
+                        paid.ok().map(|how| match how {
+                            Withdrawal::ByIds => Arrival::Cancel(orders),
+                            Withdrawal::All => Arrival::CancelMany(open),
+                        })
+                    }
+                };
+                let Some(arrival) = paid else {
+                    continue;
+                };
+                // Kept before it is sent.
+                let kept = limits.take_unsaved(now).expect("it was counted");
+                let is_last = time + 1 == times;
+                if !(is_last && matches!(end, End::BeforeSending)) {
+                    sent.push((now - JITTER_NS + lag_ns, arrival));
+                    has_overtaken |= matches!(arrival, Arrival::CancelMany(_));
+                    open = match arrival {
+                        Arrival::Place(orders) => open + orders,
+                        Arrival::Cancel(orders) | Arrival::CancelMany(orders) => open - orders,
+                    };
+                }
+                if is_last {
+                    limits = match end {
+                        End::None => limits,
+                        End::Restart | End::BeforeSending => Limits::restore(settings, &kept, now),
+                        End::Lost => Limits::restore(settings, &[], now),
+                    };
+                    if matches!(end, End::Lost) {
+                        lost_ns = now;
+                    }
+                }
+            }
+        }
+        // A cancel-all that overtakes earlier cancels makes them moot; a place is never refused.
+        let refused = Venue::new(tier, windows).refused(sent);
+        let places = refused.iter().filter(|(_, arrival)| matches!(arrival, Arrival::Place(_)));
+        prop_assert_eq!(places.count(), 0);
+        prop_assert!(has_overtaken || refused.is_empty());
     }
 
     #[test]

@@ -1,0 +1,29 @@
+//! What `claw-engine` and `claw-guard` are made of: sockets, HTTP, bus, journals and keys around the state machines
+//! of `claw_core`. Each binary is a few lines that start one of them.
+#![forbid(unsafe_code)]
+
+pub mod bus;
+mod clock;
+mod counters;
+pub mod fault;
+mod feed;
+mod guard;
+mod guard_link;
+mod http;
+mod journal;
+mod key;
+mod keystore;
+pub mod log;
+mod login;
+pub mod notify;
+mod port;
+mod secrecy;
+pub mod settings;
+pub mod shell;
+mod socket;
+mod start;
+mod switches;
+mod venue;
+mod wire;
+
+pub use start::{run_engine, run_guard};

@@ -1,0 +1,150 @@
+"""Keys: from a keystore and a passphrase that is handed over, for two kinds of account, and nowhere else."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from clawswarm.runtime.configuration import load_configuration
+from clawswarm.runtime.roster import RunPlace
+from clawswarm.runtime.wiring import Wiring
+from clawswarm.sandbox.identity.wallets import wallets_of
+from faults.swarm_run import PROJECT, SwarmRun, claw, eventually, write_config
+
+KEY = "0x4646464646464646464646464646464646464646464646464646464646464646"
+PASSPHRASE = "correct horse battery staple"
+
+
+def keystore(folder: Path, kdf: str = "scrypt", mode: int = 0o600) -> Path:
+    """A keystore as another implementation writes it, cheap to open."""
+    path = folder / "key.json"
+    path.write_text(json.dumps(Account.encrypt(KEY, PASSPHRASE, kdf=kdf, iterations=2)))
+    path.chmod(mode)
+    return path
+
+
+def pipe_with(text: str) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, text.encode() + b"\n")
+    os.close(writing)
+    return reading
+
+
+def secrets_shown(run: SwarmRun) -> list[str]:
+    """Where the key or its passphrase can be read: files of the run, environments, command lines."""
+    secrets = [KEY[2:].encode(), PASSPHRASE.encode()]
+    places = [path for path in run.state_dir.rglob("*") if path.is_file()]
+    for pid in (run.process.pid, *run.pids().values()):
+        places += [Path(f"/proc/{pid}/environ"), Path(f"/proc/{pid}/cmdline")]
+    return [str(place) for place in places if any(secret in place.read_bytes() for secret in secrets)]
+
+
+@pytest.mark.parametrize(("signature_type", "kdf"), [(0, "scrypt"), (3, "pbkdf2")])
+def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
+    start_swarm: Callable[..., SwarmRun], tmp_path: Path, signature_type: int, kdf: str
+) -> None:
+    descriptor = pipe_with(PASSPHRASE)
+    run = start_swarm(
+        pass_fds=(descriptor,),
+        keystore=str(keystore(tmp_path, kdf)),
+        passphrase_fd=descriptor,
+        signature_type=signature_type,
+    )
+    os.close(descriptor)
+    run.until_quoting(markets=4)
+    wallet = wallets_of(Account.from_key(KEY).address).of_type(signature_type)[0]
+    assert {order["owner"] for order in run.open_orders().values()} == {wallet}
+    assert secrets_shown(run) == []
+    pid = run.pid("engine")
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    assert next(line for line in limits if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]
+    run.kill("engine")
+    eventually(lambda: run.pids().get("engine", pid) != pid, 20, "the engine is back")
+    run.until_quoting(markets=4)
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_a_throwaway_key_can_trade_from_its_deposit_wallet(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(signature_type=3)
+    run.until_quoting(markets=4)
+    key = (run.run_dir / "engine/throwaway.key").read_text()
+    assert {order["owner"] for order in run.open_orders().values()} == {
+        wallets_of(Account.from_key(key).address).deposit
+    }
+    code, _ = run.finish()
+    assert code == 0, run.output()
+
+
+def started(
+    folder: Path, path: Path, passphrase: str | None, **account: object
+) -> subprocess.CompletedProcess[str]:
+    """Start the engine alone on a keystore."""
+    place = RunPlace("", str(folder / "run"), str(folder))
+    wiring = Wiring(place, load_configuration(PROJECT / "config/sandbox.toml"))
+    command = wiring.command("engine", folder / "place.json")
+    settings = json.loads(Path(command[1]).read_text())
+    settings["account"] = {"signature_type": 0, "funder": None, "keystore": str(path), **account}
+    Path(command[1]).write_text(json.dumps(settings))
+    descriptor = None if passphrase is None else pipe_with(passphrase)
+    variables = {} if descriptor is None else {"CLAW_PASSPHRASE_FD": str(descriptor)}
+    done = subprocess.run(
+        command,
+        env={**os.environ, **variables},
+        pass_fds=() if descriptor is None else (descriptor,),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if descriptor is not None:
+        os.close(descriptor)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("mode", "passphrase", "damage", "account", "words"),
+    [
+        (0o600, "wrong", None, {}, "passphrase is wrong"),
+        (0o600, None, None, {}, "needs its passphrase"),
+        (0o640, PASSPHRASE, None, {}, "chmod 600"),
+        (0o604, PASSPHRASE, None, {}, "chmod 600"),
+        (0o600, PASSPHRASE, "{", {}, "not an Ethereum keystore"),
+        (0o600, PASSPHRASE, None, {"signature_type": 1}, "needs its funder"),
+        (0o600, PASSPHRASE, None, {"signature_type": 3, "funder": "0x12"}, "not an address"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, mode: int, passphrase: str | None, damage: str | None, account: dict, words: str
+) -> None:
+    path = keystore(tmp_path, mode=mode)
+    if damage is not None:
+        path.write_text(damage)
+    done = started(tmp_path, path, passphrase, **account)
+    assert done.returncode == 78
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert words in done.stderr
+    for secret in (KEY[2:], PASSPHRASE):
+        assert secret not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("replaced", "words"),
+    [
+        ({"keystore": "nowhere.json"}, "there is no keystore nowhere.json"),
+        ({"keystore": __file__}, "passphrase_fd"),
+        ({"keystore": __file__, "passphrase_fd": 77}, "descriptor 77"),
+        ({"passphrase_fd": 3}, "goes with a keystore"),
+        ({"signature_type": 2}, "needs its funder"),
+    ],
+)
+def test_claw_up_says_what_is_missing(tmp_path: Path, replaced: dict, words: str) -> None:
+    done = claw("up", "--config", str(write_config(tmp_path, **replaced)))
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
