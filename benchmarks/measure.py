@@ -5,6 +5,7 @@ again, and after TRIES its figures are null with the reason. This process and al
 whether they have ended or not.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def compare(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     row = None
     for _ in range(TRIES):
         row = _compare_once(name, own, peer, n)
-        if row.reason is None:
+        if row.reason is None or time.perf_counter() > _retries.end:
             break
     assert row is not None
     return row
@@ -87,10 +88,24 @@ def observe(name: str, unit: str, run: Callable[[], Observation]) -> Row:
         except NotMeasured as fault:
             return unmeasured(name, unit, str(fault), watch.other_cores())
         row = row_of(name, unit, seen, watch.other_cores())
-        if row.reason is None:
+        if row.reason is None or time.perf_counter() > _retries.end:
             break
     assert row is not None
     return row
+
+
+class Retries:
+    """Until when a row that was disturbed is tried again."""
+
+    end = math.inf
+
+    def allow_for(self, seconds: float) -> None:
+        """Let a whole run come to an end, however busy the machine is."""
+        self.end = time.perf_counter() + seconds
+
+
+_retries = Retries()
+allow_retries_for = _retries.allow_for
 
 
 class QuietWatch:

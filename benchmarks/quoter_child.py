@@ -96,7 +96,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Follow(msgspec.Struct, frozen=True, tag=True):
-    """Replace the one order of a market whenever its book moves, so often. Answer: Followed."""
+    """Replace the one order of a market whenever the touch of its book moves, so often. Answer: Followed."""
 
     where: Where
     count: int
@@ -201,9 +201,11 @@ class ScriptedQuoter:
 
     async def _updates(self, timeout_s: float = TOUCH_S) -> list[OrderUpdate | PlanDone]:
         """What the engine says next; touches it, and connects where there is no connection."""
-        if not self._client.is_connected and not await self._client.try_connect():
-            await asyncio.sleep(RETRY_S)
-            return []
+        if not self._client.is_connected:
+            self._live.clear()  # the orders of a lost connection are withdrawn
+            if not await self._client.try_connect():
+                await asyncio.sleep(RETRY_S)
+                return []
         if not self._wake.is_set():
             try:
                 async with asyncio.timeout(timeout_s):
@@ -337,13 +339,15 @@ class ScriptedQuoter:
         books.listen(self._wake)
         current = await self._quote(order.where)
         followed, unused = Followed([], [], []), Cycles([], [], [])
-        books.take()
+        touch = {_touch_of(book) for book in books.take()}
         while len(followed.written) < order.count:
-            fresh = [book for book in books.take() if book.sequence > self._book_sequence]
+            # Own orders move the book as well, but not its touch; and a sentinel repeats itself.
+            fresh = [book for book in books.take() if _touch_of(book) not in touch]
             if not fresh:
                 await self._updates()
             for book in fresh:
                 received_ns = self._clock.now_ns()
+                touch = {_touch_of(book)}
                 self._book_sequence = book.sequence
                 plan = self._send(order.where, [current], 1, book.received_ns)
                 written_ns = self._clock.now_ns()
@@ -418,6 +422,10 @@ class _Count:
             late_ms=round(late_ms, 2),
             took=self._took,
         )
+
+
+def _touch_of(book: BookState) -> tuple[int | None, ...]:
+    return book.bid_e4, book.bid_size_e6, book.ask_e4, book.ask_size_e6
 
 
 def _say(answer: msgspec.Struct) -> None:

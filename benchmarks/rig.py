@@ -290,6 +290,16 @@ class Rig:
         async for fired in self._bus.ordered("deadman", DeadmanFired).messages():
             self.fired.append(fired)
 
+    async def fired_after(self, since_ns: int, victim: str, within_s: float = 1.0) -> DeadmanFired | None:
+        """What the engine says of a withdrawal that began after a time; None when it says nothing."""
+        end_ns = self.clock.now_ns() + ns(within_s)
+        while self.clock.now_ns() < end_ns:
+            for fired in self.fired:
+                if fired.fired_ns > since_ns and fired.victim in (victim, "all"):
+                    return fired
+            await asyncio.sleep(POLL_S)
+        return None
+
     async def beat_after(self, since_ns: int) -> Beat:
         """The engine's next word about itself."""
         async with asyncio.timeout(START_S):

@@ -16,6 +16,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import cast
 
 import msgspec
@@ -309,7 +310,8 @@ class _Line:
             chunk = self._chunks.popleft()[1]
             if chunk is None:
                 self.has_ended = True
-                if self._target.can_write_eof() and not self._target.is_closing():
+                # An end that was reset meanwhile has nobody to tell; that it is lost will be said in a moment.
+                with suppress(OSError):
                     self._target.write_eof()
                 self._on_end()
             else:
