@@ -18,7 +18,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from benchmarks.measure import NotMeasured, Observation, Row, observe
+from benchmarks.measure import Missing, NotMeasured, Observation, Row, observe
 from benchmarks.quoter_child import Placed, Quote, Stick, Where
 from benchmarks.rig import GUARD, POLL_S, Quoter, Rig, Setting
 from clawswarm.kernel.clock import NS_PER_MS, ns
@@ -202,7 +202,7 @@ async def sentinels_dead(n: int) -> Observation:
 async def engine_lost(n: int, is_stopped: bool) -> Observation:
     """The guard cancels everything; a stopped engine that goes on later places nothing."""
     if GUARD is None:
-        raise NotMeasured("the engine has no guard yet")
+        raise Missing("the engine has no guard yet")
     async with Rig(Setting(markets=2)) as rig:
         scene = Scene(rig)
         for _ in range(n):

@@ -2,8 +2,8 @@
 
 engine.failover_{reset,blackhole}_rtt{0,10,40}: ms from the fault until the first new quote is acknowledged, split
 into detection, the cancel of every order of the route, and the new quote. The fault hits exactly the connections
-that the last cancel and the last place went over; idle ones live, as the warm standbys of an engine do. By the
-venue's own truth the new order must be open then, and none of the old.
+that the last cancel and the last place went over; idle ones live, as the warm standbys of an engine do, and so
+does the user feed. By the venue's own truth the new order must be open then, and none of the old.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ RTTS_MS = (0, 10, 40)
 WITHIN_S = 3.0
 # Until the engine has warmed new standbys; a line does not break again within the second.
 PAUSE_S = 1.1
+# A request is longer; what a connection needs to stay alive is shorter.
+REQUEST_BYTES = 250
 
 
 def rows(is_full: bool) -> list[Row]:
@@ -57,7 +59,7 @@ async def _once(rig: Rig, quoter: Quoter, where: Where, fault: Fault) -> tuple[f
     used = [
         connection
         for connection in rig.proxy.connections
-        if connection.upward_bytes > carried.get(connection, 0)
+        if connection.upward_bytes > carried.get(connection, 0) + REQUEST_BYTES
     ]
     old = set(await rig.open_orders())
     quoter.tell(Watch(where))

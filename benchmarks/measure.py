@@ -56,7 +56,11 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class NotMeasured(Exception):
-    """There is nothing to time; the sentence says why. Another try would not change it."""
+    """There is nothing to time; the sentence says why. On a busy machine it is tried again."""
+
+
+class Missing(NotMeasured):
+    """What would be measured does not exist yet; another try would not change it."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -86,9 +90,14 @@ def observe(name: str, unit: str, run: Callable[[], Observation]) -> Row:
         try:
             seen = run()
         except NotMeasured as fault:
-            return unmeasured(name, unit, str(fault), watch.other_cores())
-        row = row_of(name, unit, seen, watch.other_cores())
-        if row.reason is None or time.perf_counter() > _retries.end:
+            row = _unmeasured(name, unit, str(fault), watch.other_cores())
+            if isinstance(fault, Missing) or row.other_cores < QUIET_CORE_SHARE:
+                break
+        else:
+            row = row_of(name, unit, seen, watch.other_cores())
+            if row.reason is None:
+                break
+        if time.perf_counter() > _retries.end:
             break
     assert row is not None
     return row
@@ -119,8 +128,9 @@ class QuietWatch:
         return _others(_other_busy_s() - self._before_s, time.perf_counter() - self._began)
 
 
-def unmeasured(name: str, unit: str, reason: str, other_cores: float = 0.0) -> Row:
-    """A row without figures."""
+def _unmeasured(name: str, unit: str, reason: str, other_cores: float) -> Row:
+    if (busy := _why_invalid(other_cores)) is not None:
+        reason = f"{reason}; {busy}"
     return Row(name, unit, 0, None, None, None, None, None, other_cores, reason)
 
 

@@ -4,6 +4,7 @@ Words on the command line choose rows by the beginning of their suite's name; `-
 """
 
 import argparse
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
 N = 20_000
+WIDTH = 80
 RETRIES_S = 480.0
 """Rows that are disturbed after so long are not tried again: the whole of `make bench` ends within 15 minutes."""
 SUITES: dict[str, Callable[[bool], list[Row]]] = {
@@ -50,8 +52,9 @@ def main() -> None:
     LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     console = Console()
     console.print(table(found))
-    for line in (line for row in found for line in below(row)):
-        console.print(line, markup=False, highlight=False)
+    for row in found:
+        for line in below(row):
+            console.print(line, markup=False, highlight=False)
     console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s", highlight=False)
 
 
@@ -79,7 +82,8 @@ def below(row: Row) -> list[str]:
         lines.append(f"max {_figure(row.max)} {row.unit}" + (f" = {parts}" if parts else ""))
     lines += [f"{s.name}: p50 {_figure(s.p50)}, p99 {_figure(s.p99)} {row.unit}" for s in row.splits]
     lines += row.notes
-    return [row.name, *(f"  {line}" for line in lines)] if lines else []
+    wrapped = [part for line in lines for part in textwrap.wrap(line, WIDTH - 2, subsequent_indent="  ")]
+    return [row.name, *(f"  {line}" for line in wrapped)] if lines else []
 
 
 def _figure(figure: float | None) -> str:

@@ -26,6 +26,8 @@ LOOPBACK = "127.0.0.1"
 MOST_WAITING = 1 << 20
 _RESET_NOT_FIN = struct.pack("ii", 1, 0)
 _MS_PER_S = 1_000
+# The event loop's timers are late by up to a millisecond: it is woken this much early and polls the rest.
+_EARLY_S = 0.001
 
 
 class LineConditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -254,7 +256,7 @@ class _Line:
         self._waiting = 0
         # Loop times: before which nothing is delivered, and when the narrow line is free again.
         self._not_before_s = self._free_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._source: asyncio.Transport | None = None
         self._target: asyncio.Transport | None = None
 
@@ -318,5 +320,10 @@ class _Line:
                 self._waiting -= len(chunk)
                 self._target.write(chunk)
                 self.regulate()
-        if self._chunks:
-            self._timer = self._loop.call_at(self._chunks[0][0], self._deliver)
+        if not self._chunks:
+            return
+        wake_s = self._chunks[0][0] - _EARLY_S
+        if wake_s > self._loop.time():
+            self._timer = self._loop.call_at(wake_s, self._deliver)
+        else:
+            self._timer = self._loop.call_soon(self._deliver)
