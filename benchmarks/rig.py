@@ -24,6 +24,7 @@ import msgspec
 
 from benchmarks.measure import NotMeasured
 from benchmarks.quoter_child import Order, Refused
+from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock, ns
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat, DeadmanFired, Mandate
@@ -80,6 +81,8 @@ class Rig:
         self._owners: dict[str, tuple[str, int]] = {}
         self._epoch = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._bus: Bus | None = None
 
     async def __aenter__(self) -> "Rig":
         self._folder = Path(tempfile.mkdtemp(prefix="claw-bench-"))
@@ -101,8 +104,9 @@ class Rig:
             await self._end(child)
         if self.proxy is not None:
             await self.proxy.close()
-        if hasattr(self, "_session"):
+        if self._session is not None:
             await self._session.close()
+        if self._bus is not None:
             self._bus.close()
         os.close(self._lifeline)
         os.close(self._lifeline_end)
@@ -121,11 +125,10 @@ class Rig:
         self._socket_dir, self._log_dir = sockets, run_dir / "logs"
         self._control = f"http://127.0.0.1:{configuration.sandbox.control_port}"
         self._session = aiohttp.ClientSession()
-        self._bus = self._wiring.bus(SUPERVISOR)
-        self._allocations = self._bus.latest("allocation", Allocation)
-        self._tasks += [
-            asyncio.create_task(task) for task in (self._renew(), self._hear_beats(), self._hear_deadman())
-        ]
+        self._bus = bus = self._wiring.bus(SUPERVISOR)
+        self._allocations = bus.latest("allocation", Allocation)
+        tasks = (self._renew(), self._hear_beats(bus), self._hear_deadman(bus))
+        self._tasks += [asyncio.create_task(task) for task in tasks]
         await self.start_child(SANDBOX)
         engine = self._wiring
         if self.setting.line is not None:
@@ -275,9 +278,9 @@ class Rig:
                 self.allocate()
             await asyncio.sleep(RENEW_S)
 
-    async def _hear_beats(self) -> None:
+    async def _hear_beats(self, bus: Bus) -> None:
         changed = asyncio.Event()
-        beats = self._bus.latest(f"beat/{ENGINE}", Beat)
+        beats = bus.latest(f"beat/{ENGINE}", Beat)
         beats.listen(changed)
         while True:
             await changed.wait()
@@ -286,8 +289,8 @@ class Rig:
                 self.engine_beat = beat
             self._beat_heard.set()
 
-    async def _hear_deadman(self) -> None:
-        async for fired in self._bus.ordered("deadman", DeadmanFired).messages():
+    async def _hear_deadman(self, bus: Bus) -> None:
+        async for fired in bus.ordered("deadman", DeadmanFired).messages():
             self.fired.append(fired)
 
     async def fired_after(self, since_ns: int, victim: str, within_s: float = 1.0) -> DeadmanFired | None:
@@ -302,18 +305,25 @@ class Rig:
 
     async def beat_after(self, since_ns: int) -> Beat:
         """The engine's next word about itself."""
-        async with asyncio.timeout(START_S):
-            while (beat := self.engine_beat) is None or beat.sent_ns <= since_ns:
-                self._beat_heard.clear()
-                await self._beat_heard.wait()
+        try:
+            async with asyncio.timeout(START_S):
+                while (beat := self.engine_beat) is None or beat.sent_ns <= since_ns:
+                    self._beat_heard.clear()
+                    await self._beat_heard.wait()
+        except TimeoutError:
+            raise NotMeasured(f"the engine was silent for {START_S:g} s") from None
         return beat
 
     # --- the venue's own truth ------------------------------------------------------------------
 
     async def truth(self, path: str) -> Any:
         """What the control port says."""
-        async with self._session.get(self._control + path) as answer:
-            return msgspec.json.decode(await answer.read())
+        assert self._session is not None
+        try:
+            async with self._session.get(self._control + path) as answer:
+                return msgspec.json.decode(await answer.read())
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            raise NotMeasured(f"the sandbox does not answer: {fault!r}") from fault
 
     async def open_orders(self) -> dict[str, str]:
         """Every open order: its id and its market."""

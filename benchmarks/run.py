@@ -1,6 +1,6 @@
 """`make bench` and `make bench-full`: run every row, print the table, write benchmarks/latest.json.
 
-Words on the command line choose rows by the beginning of their suite's name; `--full` takes the large n.
+Words on the command line choose suites (latest.json is then left alone); `--full` takes the large n.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def main() -> None:
         for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True)
         for row in SUITES[name](chosen.full)
     ]
-    LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if not chosen.suites:
+        LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     console = Console()
     console.print(table(found))
     for row in found:
@@ -60,7 +61,7 @@ def main() -> None:
 
 def table(rows: list[Row]) -> Table:
     """The rows as a person reads them at 80 columns; a ratio above 1 means faster than the peer."""
-    shown = Table(title="benchmarks (latest.json)", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    shown = Table(title="benchmarks", title_justify="left", box=None, padding=(0, 1, 0, 0))
     for heading in ("name", "unit", "n", "p50", "p99", "peer p50", "ratio"):
         is_text = heading in ("name", "unit")
         shown.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
