@@ -26,10 +26,10 @@ from benchmarks.measure import NotMeasured
 from benchmarks.quoter_child import Order, Refused
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock, ns
+from clawswarm.kernel.process import LIFELINE_VARIABLE
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat, DeadmanFired, Mandate
 from clawswarm.runtime import roster
-from clawswarm.runtime.children import Child
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.roster import ENGINE, SANDBOX, SENTINELS, SUPERVISOR, RunPlace
 from clawswarm.runtime.wiring import Wiring
@@ -77,7 +77,7 @@ class Rig:
         self._beat_heard = asyncio.Event()
         self.quoters: dict[str, Quoter] = {}
         self.proxy: ChaosProxy | None = None
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, Part] = {}
         self._owners: dict[str, tuple[str, int]] = {}
         self._epoch = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -158,7 +158,7 @@ class Rig:
         if child is None:
             wiring = self._engine_wiring if name == ENGINE else self._wiring
             command = wiring.command(name, self._place_file)
-            child = Child(name, command, self._socket_dir, self._log_dir, self.clock)
+            child = Part(name, command, self._socket_dir, self._log_dir)
             self._children[name] = child
         await child.spawn(self._lifeline)
         if is_awaited:
@@ -193,7 +193,7 @@ class Rig:
         """Epoch of a market's mandate."""
         return self._owners[self.markets[market].condition_id][1]
 
-    async def _until_ready(self, child: Child) -> None:
+    async def _until_ready(self, child: "Part") -> None:
         ready, ended = asyncio.ensure_future(child.ready.wait()), asyncio.ensure_future(child.wait())
         await asyncio.wait((ready, ended), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
@@ -206,7 +206,7 @@ class Rig:
         lines = child.log_path.read_text(errors="replace").splitlines()
         return child.status or (lines[-1] if lines else "it said nothing")
 
-    async def _end(self, child: Child) -> None:
+    async def _end(self, child: "Part") -> None:
         if (pid := child.pid) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -337,6 +337,63 @@ class Rig:
                 return False
             await asyncio.sleep(POLL_S)
         return True
+
+
+class Part:
+    """One process of the swarm, spawned as its supervisor does: own session, lifeline, sd_notify."""
+
+    def __init__(self, name: str, command: list[str], socket_dir: Path, log_dir: Path) -> None:
+        self.name, self.log_path = name, log_dir / f"{name}.log"
+        self.status: str | None = None
+        self.ready = asyncio.Event()
+        self._command, self._address = command, socket_dir / f"{name}.notify"
+        self._process: asyncio.subprocess.Process | None = None
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(self._address))
+        asyncio.get_running_loop().add_reader(self._socket, self._notified)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        if self._process is None or self._process.returncode is not None:
+            return None
+        return self._process.pid
+
+    async def spawn(self, lifeline: int) -> None:
+        """Start it, or start it anew."""
+        self.ready.clear()
+        self.status = None
+        environment = {"NOTIFY_SOCKET": str(self._address), LIFELINE_VARIABLE: str(lifeline)}
+        with self.log_path.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=os.environ | environment,
+                pass_fds=(lifeline,),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def wait(self) -> None:
+        """Until it has ended."""
+        if self._process is not None:
+            await self._process.wait()
+
+    def close(self) -> None:
+        """Give up its notify socket."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _notified(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                for line in self._socket.recv(4096).decode(errors="replace").splitlines():
+                    key, _, value = line.partition("=")
+                    if key == "READY":
+                        self.ready.set()
+                    elif key == "STATUS":
+                        self.status = value
 
 
 class Quoter:
