@@ -203,6 +203,7 @@ async def engine_lost(n: int, is_stopped: bool) -> Observation:
     """The guard cancels everything; a stopped engine that goes on later places nothing."""
     if GUARD is None:
         raise Missing("the engine has no guard yet")
+    continued = 0
     async with Rig(Setting(markets=2)) as rig:
         scene = Scene(rig)
         for _ in range(n):
@@ -213,15 +214,19 @@ async def engine_lost(n: int, is_stopped: bool) -> Observation:
             dead_ns = rig.clock.now_ns()
             await scene.until_withdrawn(dead_ns, is_everyone=True, within_s=WITHIN_S)
             if is_stopped:
-                await _continue_later(rig, engine)
+                continued += await _continue_later(rig, engine)
             await rig.ended(ENGINE)
-    return scene.result(*(["continued later it placed nothing"] if is_stopped else []))
+    if not is_stopped:
+        return scene.result()
+    return scene.result(f"{n - continued} were killed by the guard, {continued} went on and placed nothing")
 
 
-async def _continue_later(rig: Rig, engine: int) -> None:
-    """Wake the engine (where it still is) and watch that no order appears."""
-    with suppress(ProcessLookupError):
+async def _continue_later(rig: Rig, engine: int) -> bool:
+    """Wake the engine and watch that no order appears; whether it was still there."""
+    try:
         os.kill(engine, signal.SIGCONT)
+    except ProcessLookupError:
+        return False
     end_ns = rig.clock.now_ns() + ns(CONTINUED_S)
     while rig.clock.now_ns() < end_ns:
         if await rig.open_orders():
@@ -229,6 +234,7 @@ async def _continue_later(rig: Rig, engine: int) -> None:
         await asyncio.sleep(POLL_S)
     with suppress(ProcessLookupError):
         os.kill(engine, signal.SIGKILL)
+    return True
 
 
 async def host_killed(n: int) -> Observation:
