@@ -116,6 +116,8 @@ class ProxiedConnection:
         self.is_swallowed = False
         self.upward_bytes = 0
         """What the client has sent, swallowed bytes included."""
+        self.upward_largest = 0
+        """The most that came from it at once since the owner last set this to 0: tells requests from probes."""
         self._proxy, self._target_port, self._standing = proxy, target_port, standing
         self._up, self._down = (_Line(proxy, self._close_when_ended) for _ in range(2))
         self.client, self._server = _End(self, self._up, self._down), _End(self, self._down, self._up)
@@ -150,6 +152,7 @@ class ProxiedConnection:
         """Bytes came in at one end."""
         if end is self.client:
             self.upward_bytes += len(data)
+            self.upward_largest = max(self.upward_largest, len(data))
         if self._proxy.conditions.is_black_hole and not self.is_swallowed:
             self.swallow()
         if not self.is_swallowed:
