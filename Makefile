@@ -3,7 +3,7 @@
 #   make demo    eleven agents trade recorded markets for 60 s, with a live view, then a report
 #   make test    everything CI runs: checks, Rust tests, Python tests
 #   make check   format, lint, types, import rules, stub equality
-#   make bench   a table of timings, also in benchmarks/latest.json
+#   make bench   a table of timings, also in benchmarks/latest.json; bench-full: the same with large n
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ MODULE_SOURCES := $(CORE_SOURCES) $(wildcard rust/python/Cargo.toml rust/python/
 ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs rust/engine/src/bin/*.rs)
 SECONDS_OF_DEMO ?= 60
 
-.PHONY: demo test check format bench lock clean
+.PHONY: demo test check format bench bench-full lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
@@ -41,6 +41,9 @@ format: $(VENV)/.built
 
 bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/python -m benchmarks.run
+
+bench-full: $(VENV)/.built $(BIN)/claw-engine
+	$(BIN)/python -m benchmarks.run --full
 
 # New versions, on purpose: rewrites requirements.lock (hashes, no index address).
 lock: $(VENV)/.installed

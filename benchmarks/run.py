@@ -1,5 +1,12 @@
-"""`make bench`: run every row, print the table, write benchmarks/latest.json."""
+"""`make bench` and `make bench-full`: run every row, print the table, write benchmarks/latest.json.
 
+Words on the command line choose suites (latest.json is then left alone); `--full` takes the large n.
+"""
+
+import argparse
+import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -7,36 +14,81 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import engine, sandbox, sentinel
-from benchmarks.measure import Row
+from benchmarks import chaos, deadman, engine, failover, order_path, sandbox, sentinel
+from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
-SUITES = (sentinel.rows, engine.rows, sandbox.rows)
 N = 20_000
+WIDTH = 80
+RETRIES_S = 480.0
+"""Rows that are disturbed after so long are not tried again: the whole of `make bench` ends within 15 minutes."""
+SUITES: dict[str, Callable[[bool], list[Row]]] = {
+    "sentinel": lambda _is_full: sentinel.rows(N),
+    "bytes": lambda _is_full: engine.rows(N),
+    "sandbox": lambda _is_full: sandbox.rows(N),
+    "chaos": lambda _is_full: chaos.rows(),
+    "path": order_path.rows,
+    "failover": failover.rows,
+    "deadman": deadman.rows,
+}
 
 
 def main() -> None:
     """Run and report."""
-    found = [row for suite in track(SUITES, "benchmarks", transient=True) for row in suite(N)]
-    LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    arguments = argparse.ArgumentParser(description="timings beside a peer, in one run")
+    arguments.add_argument("suites", nargs="*", metavar="SUITE", help=f"any of: {', '.join(SUITES)}")
+    arguments.add_argument("--full", action="store_true", help="the large n")
+    chosen = arguments.parse_args()
+    if unknown := set(chosen.suites) - SUITES.keys():
+        arguments.error(f"no suite is called {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")
+    if not chosen.full:
+        allow_retries_for(RETRIES_S)
+    began = time.perf_counter()
+    found = [
+        row
+        for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True)
+        for row in SUITES[name](chosen.full)
+    ]
+    if not chosen.suites:
+        LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     console = Console()
     console.print(table(found))
     for row in found:
-        if row.reason is not None:
-            console.print(f"{row.name} was not measured: {row.reason}")
+        for line in below(row):
+            console.print(line, markup=False, highlight=False)
+    console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s", highlight=False)
 
 
 def table(rows: list[Row]) -> Table:
-    """The rows as a person reads them; a ratio above 1 means faster than the peer."""
-    shown = Table(title="benchmarks (latest.json)", title_justify="left", box=None)
-    for heading in ("name", "unit", "n", "p50", "p99", "peer", "peer p50", "ratio"):
-        is_text = heading in ("name", "unit", "peer")
-        shown.add_column(heading, justify="left" if is_text else "right", no_wrap=heading == "name")
+    """The rows as a person reads them at 80 columns; a ratio above 1 means faster than the peer."""
+    shown = Table(title="benchmarks", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for heading in ("name", "unit", "n", "p50", "p99", "peer p50", "ratio"):
+        is_text = heading in ("name", "unit")
+        shown.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for row in rows:
-        figures = [row.p50, row.p99, row.peer_p50, row.ratio]
-        p50, p99, peer_p50, ratio = ("–" if figure is None else f"{figure:g}" for figure in figures)
-        shown.add_row(row.name, row.unit, str(row.n), p50, p99, row.peer or "–", peer_p50, ratio)
+        figures = (_figure(figure) for figure in (row.p50, row.p99, row.peer_p50, row.ratio))
+        shown.add_row(row.name, row.unit, str(row.n), *figures)
     return shown
+
+
+def below(row: Row) -> list[str]:
+    """What stands under the table of a row: its peer, its longest sample by stage, its notes, why it is null."""
+    lines = []
+    if row.reason is not None:
+        lines.append(f"not measured: {row.reason}")
+    if row.peer is not None:
+        lines.append(f"peer: {row.peer}")
+    if row.max is not None:
+        parts = " + ".join(f"{split.name} {_figure(split.at_max)}" for split in row.splits)
+        lines.append(f"max {_figure(row.max)} {row.unit}" + (f" = {parts}" if parts else ""))
+    lines += [f"{s.name}: p50 {_figure(s.p50)}, p99 {_figure(s.p99)} {row.unit}" for s in row.splits]
+    lines += row.notes
+    wrapped = [part for line in lines for part in textwrap.wrap(line, WIDTH - 2, subsequent_indent="  ")]
+    return [row.name, *(f"  {line}" for line in wrapped)] if lines else []
+
+
+def _figure(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:.5g}"
 
 
 if __name__ == "__main__":

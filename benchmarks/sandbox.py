@@ -21,7 +21,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from benchmarks.measure import Row, cpu_s, observe
+from benchmarks.measure import NotMeasured, Observation, Row, cpu_s, observe
 from benchmarks.signed_requests import Trader, log_in, order_request
 from benchmarks.venue_child import FIRST_SIZE, RECORDED_SIZE, SERVER_CORE, Serving, pin
 from clawswarm.sandbox.recording import LevelsChanged, RecordedMarket, write_recording
@@ -48,21 +48,14 @@ def rows(_n: int) -> list[Row]:
             ("sandbox.fanout", "ms", lambda: fanout(CHANGES_PER_S, CHANGES_S)),
             ("sandbox.fanout.burst", "ms", lambda: fanout(BURST_PER_S, BURST_S)),
         ):
-            found.append(_observed(name, unit, run))
+            found.append(observe(name, unit, _observation(run)))
     finally:
         os.sched_setaffinity(0, cores)
     return found
 
 
-def _observed(name: str, unit: str, run: Callable[[], list[float]]) -> Row:
-    try:
-        return observe(name, unit, run)
-    except Lost as fault:
-        return Row(name, unit, 0, None, None, None, None, None, 0.0, str(fault))
-
-
-class Lost(Exception):
-    """An order was not accepted, or a frame did not arrive: there is nothing to time."""
+def _observation(run: Callable[[], list[float]]) -> Callable[[], Observation]:
+    return lambda: Observation(run())
 
 
 # --- orders -----------------------------------------------------------------------------------------
@@ -114,7 +107,7 @@ async def _send(port: int, requests: list[tuple[Trader, bytes]], rate: int | Non
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             body = await reader.readexactly(length)
             if b'"status":"live"' not in body:
-                raise Lost(f"an order was not accepted: {body[:120].decode()}")
+                raise NotMeasured(f"an order was not accepted: {body[:120].decode()}")
             times.append((time.perf_counter() - due) * 1000)
         writer.close()
 
@@ -158,7 +151,7 @@ async def _listen(child: "Child", rate: int, seconds: int) -> list[float]:
         task.cancel()
     lost = sum(count - len(seen) for seen in arrivals)
     if lost:
-        raise Lost(f"{lost} of {count * SUBSCRIBERS} frames did not arrive")
+        raise NotMeasured(f"{lost} of {count * SUBSCRIBERS} frames did not arrive")
     return [(at - made[number]) * 1000 for seen in arrivals for number, at in seen.items()]
 
 

@@ -9,6 +9,7 @@ from typing import Self, final
 __all__ = [
     "BookTop",
     "Books",
+    "Engine",
     "Limits",
     "MarketResolved",
     "OrderSigner",
@@ -261,3 +262,31 @@ class Limits:
     @property
     def tier(self) -> str:
         """The tier in force."""
+
+@final
+class Engine:
+    """The execution engine's state machine, as `claw-engine` runs it; time is given, nothing is sent.
+
+    Messages are msgpack, typed in lab/engine_machine.py. ValueError when one cannot be read. A key given to it
+    is for tests and simulation alone.
+    """
+
+    @staticmethod
+    def start(private_key: bytes, start: bytes, now_ns: int) -> tuple[Engine, bytes]:
+        """The machine of an account that has just logged in, and its first actions."""
+
+    def handle(self, event: bytes, now_ns: int) -> bytes:
+        """Take in one event; the actions to carry out, in order."""
+
+    @property
+    def next_wake_ns(self) -> int | None:
+        """When the next tick must come at the latest; None when the usual ones are enough."""
+
+    def beat(self, name: str, pid: int, now_ns: int) -> bytes:
+        """Pulse and counters."""
+
+    def open_orders(self) -> bytes:
+        """Every order that is or may be open."""
+
+    def held(self, market: str) -> bytes:
+        """What is held in a market."""

@@ -16,6 +16,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import cast
 
 import msgspec
@@ -25,6 +26,8 @@ LOOPBACK = "127.0.0.1"
 MOST_WAITING = 1 << 20
 _RESET_NOT_FIN = struct.pack("ii", 1, 0)
 _MS_PER_S = 1_000
+# The event loop's timers are late by up to a millisecond: it is woken this much early and polls the rest.
+_EARLY_S = 0.001
 
 
 class LineConditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,6 +116,8 @@ class ProxiedConnection:
         self.is_swallowed = False
         self.upward_bytes = 0
         """What the client has sent, swallowed bytes included."""
+        self.upward_largest = 0
+        """The most that came from it at once since the owner last set this to 0: tells requests from probes."""
         self._proxy, self._target_port, self._standing = proxy, target_port, standing
         self._up, self._down = (_Line(proxy, self._close_when_ended) for _ in range(2))
         self.client, self._server = _End(self, self._up, self._down), _End(self, self._down, self._up)
@@ -147,6 +152,7 @@ class ProxiedConnection:
         """Bytes came in at one end."""
         if end is self.client:
             self.upward_bytes += len(data)
+            self.upward_largest = max(self.upward_largest, len(data))
         if self._proxy.conditions.is_black_hole and not self.is_swallowed:
             self.swallow()
         if not self.is_swallowed:
@@ -253,7 +259,7 @@ class _Line:
         self._waiting = 0
         # Loop times: before which nothing is delivered, and when the narrow line is free again.
         self._not_before_s = self._free_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._source: asyncio.Transport | None = None
         self._target: asyncio.Transport | None = None
 
@@ -309,12 +315,18 @@ class _Line:
             chunk = self._chunks.popleft()[1]
             if chunk is None:
                 self.has_ended = True
-                if self._target.can_write_eof() and not self._target.is_closing():
+                # An end that was reset meanwhile has nobody to tell; that it is lost will be said in a moment.
+                with suppress(OSError):
                     self._target.write_eof()
                 self._on_end()
             else:
                 self._waiting -= len(chunk)
                 self._target.write(chunk)
                 self.regulate()
-        if self._chunks:
-            self._timer = self._loop.call_at(self._chunks[0][0], self._deliver)
+        if not self._chunks:
+            return
+        wake_s = self._chunks[0][0] - _EARLY_S
+        if wake_s > self._loop.time():
+            self._timer = self._loop.call_at(wake_s, self._deliver)
+        else:
+            self._timer = self._loop.call_soon(self._deliver)

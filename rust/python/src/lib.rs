@@ -2,15 +2,18 @@
 #![warn(missing_docs)]
 
 mod book;
+mod engine;
 mod limits;
 mod order;
 mod quoting;
 
-/// The Rust core: books, features, quoting, orders and limits.
+/// The Rust core: books, features, quoting, orders, limits and the engine's state machine.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
     use crate::book::{BookTop, Books, MarketResolved, TradePrint};
+    #[pymodule_export]
+    use crate::engine::Engine;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]

@@ -179,10 +179,13 @@ def test_single_connections_can_be_swallowed_and_are_told_apart_by_what_they_car
         async with bench() as b:
             idle_reader, idle_writer = await b.connect()
             await asked(idle_reader, idle_writer)
-            before = {connection: connection.upward_bytes for connection in b.proxy.connections}
             reader, writer = await b.connect()
             await asked(reader, writer)
-            used = [c for c in b.proxy.connections if c.upward_bytes > before.get(c, 0)]
+            for connection in b.proxy.connections:
+                connection.upward_largest = 0
+            await asked(idle_reader, idle_writer, b"probe")
+            await asked(reader, writer, bytes(300))
+            used = [c for c in b.proxy.connections if c.upward_largest > 250]
             assert b.proxy.swallow(used) == 1
             await asked(idle_reader, idle_writer)
             with pytest.raises(TimeoutError):
