@@ -3,10 +3,10 @@
     python -m benchmarks.rollover [SECONDS] [SERIES ...]
 
 Starts `claw up` on series alone (default 900 s of btc-5m) and asks the venue ten times a second for the swarm's
-open orders. At every moment one market of a series is due: the window that runs, or the next one in the last seconds
-of a window. Printed are the stretches in which the due market carried no order, and every order that stood in a
-market past its end. Exit code 1 when a stretch that touches the first minute of a window is longer than 2 s, when
-an order stood past an end, or when the run failed.
+open orders. At every moment one market of a series is due: the window that runs, or the next one in the last
+seconds of a window. Printed are the stretches in which the due market carried no order, and every order that stood
+in a market past its end. Exit code 1 when a stretch that touches the first minute of a window is longer than 2 s,
+when an order stood past an end, or when the run failed.
 """
 
 import calendar
