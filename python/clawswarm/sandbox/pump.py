@@ -7,12 +7,15 @@ virtual time.
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
+from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
-from clawswarm.sandbox.prices.feeds import CoinFeeds, Report
+from clawswarm.sandbox.prices.feeds import CoinFeeds, Report, SeededArrivals
 from clawswarm.sandbox.prices.path import COINS, SeededPath
+from clawswarm.sandbox.prices.recorded import read_feed
 from clawswarm.sandbox.prices.ticker import PriceTicker
 from clawswarm.sandbox.recording import (
     LevelsChanged,
@@ -24,6 +27,7 @@ from clawswarm.sandbox.recording import (
 from clawswarm.sandbox.scenario import Playback
 from clawswarm.sandbox.series.conductor import Conductor, coin_symbols
 from clawswarm.sandbox.series.standing import StandingMarkets
+from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.venue import Venue
 
 _NS_PER_MS = 1_000_000
@@ -52,11 +56,7 @@ class Stage:
 
     def __init__(self, venue: Venue, playbacks: list[Playback]) -> None:
         settings = venue.settings
-        paths = {symbol: SeededPath(settings.seed, COINS[symbol]) for symbol in coin_symbols(settings)}
-        self.feeds = {
-            symbol: CoinFeeds(path, settings.seed, has_gaps=settings.price_gaps)
-            for symbol, path in paths.items()
-        }
+        self.feeds: dict[str, CoinFeeds] = {}
         self.conductor = Conductor(venue, self.feeds, crowd_interval_ms=settings.crowd_interval_ms)
         self._standing = StandingMarkets(venue)
         ticker = PriceTicker(venue.prices, self.feeds)
@@ -81,6 +81,7 @@ class Stage:
             self._apply(playback, started.levels, now_ns)
             if started.reference is not None:
                 self._apply(playback, started.reference, now_ns)
+        self.feeds.update(open_feeds(settings, now_ns // _NS_PER_S))
         for clockwork in self._clockworks:
             clockwork.open(now_ns)
 
@@ -139,6 +140,29 @@ class Stage:
             maker = None if crowd is None else crowd.maker
         if maker is not None:
             maker.note_trade(trade)
+
+
+def open_feeds(settings: SandboxSettings, start_s: int) -> dict[str, CoinFeeds]:
+    """Feeds of every coin that has a series: from its recording where there is one, else from the seed.
+
+    Raises UserFault when a recording cannot be read or is of a coin without a series.
+    """
+    symbols = coin_symbols(settings)
+    for symbol in settings.price_recordings:
+        if symbol not in symbols:
+            raise UserFault(
+                f"sandbox.price_recordings has {symbol!r}, and no series of sandbox.series is on it"
+            )
+    feeds = {}
+    for symbol in symbols:
+        recording = settings.price_recordings.get(symbol)
+        if recording is not None:
+            recorded = read_feed(Path(recording), start_s)
+            feeds[symbol] = CoinFeeds(symbol, recorded, recorded)
+        else:
+            arrivals = SeededArrivals(settings.seed, symbol, has_gaps=settings.price_gaps)
+            feeds[symbol] = CoinFeeds(symbol, SeededPath(settings.seed, COINS[symbol]), arrivals)
+    return feeds
 
 
 def play(stage: Stage, venue: Venue, until_ns: int) -> None:

@@ -74,7 +74,7 @@ class SandboxServer:
     async def start(self) -> None:
         """Load the recordings, open the markets and accept connections.
 
-        Raises UserFault when a port is taken or the recordings cannot be read.
+        Raises UserFault when a port is taken, the recordings cannot be read or a series is unknown.
         """
         self._stage = Stage(self.venue, load_playbacks(self._settings))
         self._stage.open(self.now_ns())

@@ -78,6 +78,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """How often rival makers of a series requote."""
     standing: tuple[Literal["neg-risk", "long-dated"], ...] = ()
     """Markets without a window: an event of several outcomes that exclude each other, one that ends in years."""
+    price_recordings: dict[str, str] = {}
+    """Coin → CSV file of a recorded settlement feed that its series follow instead of a seeded path."""
     price_gaps: bool = True
     """Whether Chainlink's streams miss seconds and minutes, as recorded."""
     auto_redeem: Literal["participants", "everyone"] = "participants"

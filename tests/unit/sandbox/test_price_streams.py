@@ -7,7 +7,7 @@ import pytest
 from exchange_bench import START_NS
 
 from clawswarm.sandbox.prices.board import PriceBoard
-from clawswarm.sandbox.prices.feeds import ONE_USD_E18, CoinFeeds, Report, Source
+from clawswarm.sandbox.prices.feeds import ONE_USD_E18, CoinFeeds, Report, SeededArrivals, Source
 from clawswarm.sandbox.prices.path import COINS, SeededPath
 from clawswarm.sandbox.prices.polybolt import (
     CLOSE_AUTH,
@@ -276,7 +276,7 @@ def test_polybolt_nonsense_is_refused(text: str) -> None:
 
 def test_the_ticker_publishes_in_time_and_order() -> None:
     board = PriceBoard()
-    feeds = CoinFeeds(SeededPath(1, COINS["btc"]), 1)
+    feeds = CoinFeeds("btc", SeededPath(1, COINS["btc"]), SeededArrivals(1, "btc"))
     ticker = PriceTicker(board, {"btc": feeds})
     seen: list[tuple[int, Report]] = []
 

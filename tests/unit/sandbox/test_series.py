@@ -1,6 +1,8 @@
 """Windows, settlement and the rolling of up/down series, on virtual time."""
 
+import gzip
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from exchange_bench import START_NS
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 
 from clawswarm.lab.outcomes import RecordedWindow, compare
 from clawswarm.model.errors import UserFault
-from clawswarm.sandbox.prices.feeds import ONE_USD_E18, SOURCES, CoinFeeds, twap_e18
+from clawswarm.sandbox.prices.feeds import ONE_USD_E18, SOURCES, CoinFeeds, SeededArrivals, twap_e18
 from clawswarm.sandbox.prices.path import COINS, EPOCH_S, SeededPath
+from clawswarm.sandbox.prices.recorded import read_feed
 from clawswarm.sandbox.pump import Stage, play
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.series.settlement import RecordedReports, final_second, winner_of
@@ -29,6 +32,10 @@ from clawswarm.sandbox.venue import Venue
 S = 10**9
 BTC = COINS["btc"]
 START_S = START_NS // S
+
+
+def seeded_feeds(*, has_gaps: bool = True) -> CoinFeeds:
+    return CoinFeeds("btc", SeededPath(1, BTC), SeededArrivals(1, "btc", has_gaps=has_gaps))
 
 
 def at(text: str) -> int:
@@ -115,22 +122,23 @@ def test_a_gap_settles_on_the_last_report_before_it() -> None:
 def test_a_path_is_the_same_whatever_is_asked_first() -> None:
     moments = [START_S + offset for offset in (5, 0, 4_000, 70_000, 1)]
     forward, backward = SeededPath(3, BTC), SeededPath(3, BTC)
-    assert [forward.usd(m) for m in moments] == [backward.usd(m) for m in reversed(moments)][::-1]
-    assert forward.usd(START_S) != SeededPath(4, BTC).usd(START_S)
-    assert forward.usd(EPOCH_S) == BTC.base_usd
+    assert [forward.value_e18(m) for m in moments] == [backward.value_e18(m) for m in reversed(moments)][::-1]
+    assert forward.value_e18(START_S) != SeededPath(4, BTC).value_e18(START_S)
+    assert forward.value_e18(EPOCH_S) == round(BTC.base_usd) * ONE_USD_E18
 
 
 def test_a_path_moves_as_measured() -> None:
     """Median of |final − strike| of BTC 5m windows: 32 USD at 65,000, here within a fifth."""
     path = SeededPath(1, BTC)
     moves = sorted(
-        abs(path.usd(START_S + (n + 1) * 300) / path.usd(START_S + n * 300) - 1) for n in range(2_000)
+        abs(path.value_e18(START_S + (n + 1) * 300) / path.value_e18(START_S + n * 300) - 1)
+        for n in range(2_000)
     )
     assert moves[1_000] == pytest.approx(32 / 65_000, rel=0.2)
 
 
 def test_feeds_have_the_recorded_gaps_and_delays() -> None:
-    feeds = CoinFeeds(SeededPath(1, BTC), 1)
+    feeds = seeded_feeds()
     seconds = range(START_S, START_S + 20_000)
     for source in SOURCES:
         reports = [feeds.report(source, second) for second in seconds]
@@ -139,12 +147,12 @@ def test_feeds_have_the_recorded_gaps_and_delays() -> None:
         delays = sorted(r.published_ms - r.at_s * 1000 for r in reports if r is not None)
         low, high = (200, 600) if source in ("binance", "pyth") else (1_200, 2_400)
         assert low <= delays[len(delays) // 2] <= high
-    assert all(CoinFeeds(SeededPath(1, BTC), 1, has_gaps=False).report("chainlink", s) for s in seconds[:500])
+    assert all(seeded_feeds(has_gaps=False).report("chainlink", s) for s in seconds[:500])
 
 
 @given(st.integers(0, 500), st.sampled_from([0, 30, 60]))
 def test_the_rolling_average_is_the_average(offset: int, window_s: int) -> None:
-    feeds = CoinFeeds(SeededPath(1, BTC), 1)
+    feeds = seeded_feeds()
     for second in (START_S + offset, START_S + offset + 1, START_S + offset + 2, START_S + offset):
         assert feeds.twap_e18(second, window_s) == twap_e18(feeds.oracle_e18, second, window_s)
 
@@ -233,3 +241,50 @@ def test_standing_markets() -> None:
 def test_nothing_to_list_is_the_users_to_mend() -> None:
     with pytest.raises(UserFault, match="no markets"):
         load_playbacks(SandboxSettings(data="", port=0, control_port=0))
+
+
+def feed_file(folder: Path, seconds: range) -> Path:
+    """A recording whose value is its second, every tenth missing, 1,500 ms late."""
+    lines = ["feed_ts_ms,value,full_accuracy_value,server_ts_ms,recv_ms"]
+    lines += [
+        f"{s * 1000},{s}.0,{s}{'0' * 18},{s * 1000 + 1_200},{s * 1000 + 1_500}" for s in seconds if s % 10
+    ]
+    path = folder / "feed.csv.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return path
+
+
+def test_a_recorded_feed_is_shifted_to_now_with_its_gaps_and_delays(tmp_path: Path) -> None:
+    begin = 1_784_851_200
+    path = feed_file(tmp_path, range(begin - 100, begin + 3_600))
+    feed = read_feed(path, START_S + 77)
+    start = START_S - START_S % 900
+    assert feed.value_e18(start + 5) == (begin + 5) * ONE_USD_E18
+    assert feed.value_e18(start + 10) == (begin + 9) * ONE_USD_E18, "a gap holds the last report"
+    assert feed.value_e18(start - 55) == (begin - 55) * ONE_USD_E18
+    assert feed.value_e18(start + 3_600 + 5) == (begin + 5) * ONE_USD_E18, "it begins again"
+    assert feed.delay_ms("chainlink", start + 5) == 1_500
+    assert feed.delay_ms("chainlink", start + 10) is None
+    assert feed.delay_ms("binance", start + 10) is not None
+
+
+def test_series_follow_a_recording(tmp_path: Path) -> None:
+    path = feed_file(tmp_path, range(1_784_851_100, 1_784_851_200 + 3_600))
+    venue, stage = rolling(price_recordings={"btc": str(path)}, twap_window_s=0)
+    play(stage, venue, START_NS + 330 * S)
+    market = next(iter(venue.exchange.markets.values()))
+    event = venue.catalog.by_condition[market.condition_id].event
+    assert (event.price_to_beat, event.final_price) == ("1784851199", "1784851499")
+    assert market.winner == "YES"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"feed_ts_ms\n1", b"feed_ts_ms,full_accuracy_value,recv_ms\n1,x,2", b"\x1f\x8b"]
+)
+def test_a_bad_price_recording_is_the_users_to_mend(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserFault):
+        read_feed(path, START_S)
+    with pytest.raises(UserFault, match="no series"):
+        rolling(price_recordings={"doge": str(path)})

@@ -5,7 +5,7 @@ started is read from the feeds.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from clawswarm.sandbox.prices.feeds import CoinFeeds, Report, Source
@@ -53,7 +53,3 @@ class PriceBoard:
     def symbols(self, source: Source) -> list[str]:
         """Coins a source has reports of."""
         return list(dict.fromkeys([*self.feeds, *(name for from_, name in self._history if from_ == source)]))
-
-
-Clock = Callable[[], int]
-"""Milliseconds of the venue."""

@@ -6,11 +6,11 @@ Values are integers in 1e-18 USD, as Chainlink's reports are. `Oracle` is what s
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from clawswarm.sandbox.prices.path import SeededPath, hash_unit
+from clawswarm.sandbox.prices.path import hash_unit
 
 ONE_USD_E18 = 10**18
 Source = Literal["binance", "chainlink", "twap30", "twap60", "pyth"]
@@ -27,7 +27,9 @@ _DELAYS_MS: dict[Source, tuple[int, int, int, int, int]] = {
 }
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 _MISSED_SHARE = 0.06
-_BASIS = {"binance": 4e-4, "pyth": 1e-4}
+_BASIS_E4: dict[str, int] = {"binance": 4, "pyth": 1}
+_REMEMBERED_SUMS = 8
+GAPLESS = ("binance", "pyth")
 # About one gap of up to 387 s in six hours, as on 2026-07-24.
 _GAP_BLOCK_S, _GAP_SHARE, _LONGEST_GAP_S = 3_600, 1 / 6, 387
 
@@ -56,35 +58,49 @@ def twap_e18(oracle: Oracle, end_s: int, window_s: int) -> int:
     return sum(oracle(second) for second in range(end_s - window_s, end_s)) // window_s
 
 
+class PricePath(Protocol):
+    """Chainlink's price of a coin at any second."""
+
+    def value_e18(self, at_s: int) -> int:
+        """Value in force at a second, in 1e-18 USD."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Which seconds of a source arrive, and how late."""
+
+    def delay_ms(self, source: Source, at_s: int) -> int | None:
+        """From the report's second to its arrival; None when the stream misses it."""
+        ...
+
+
 class CoinFeeds:
     """All sources of one coin over one path."""
 
-    def __init__(self, path: SeededPath, seed: int, *, has_gaps: bool = True) -> None:
-        self.symbol = path.coin.symbol
+    def __init__(self, symbol: str, path: PricePath, arrivals: Arrivals) -> None:
+        self.symbol = symbol
         self._path = path
-        self._root = f"{seed}:{path.coin.symbol}"
-        self._has_gaps = has_gaps
+        self._arrivals = arrivals
         self._sums: dict[tuple[int, int], int] = {}
 
     def oracle_e18(self, at_s: int) -> int:
         """Chainlink's value at a second."""
-        # A report has 13 significant digits or so; a double has them.
-        return round(self._path.usd(at_s) * 1e8) * 10**10
-
-    def binance_e18(self, at_s: int) -> int:
-        """Binance's last price of a second, in its own steps."""
-        usd = self._path.usd(at_s) * (1 + _BASIS["binance"])
-        scale, rest = (100, 10**16) if usd >= 1_000 else (10_000, 10**14)
-        return round(usd * scale) * rest
+        return self._path.value_e18(at_s)
 
     def value_e18(self, source: Source, at_s: int) -> int:
         """What a source says of a second, published or not."""
-        if source == "binance":
-            return self.binance_e18(at_s)
-        if source == "pyth":
-            return round(self._path.usd(at_s) * (1 + _BASIS["pyth"]) * 1e8) * 10**10
         window_s = WINDOWS_S.get(source)
-        return self.oracle_e18(at_s) if window_s is None else self.twap_e18(at_s, window_s)
+        if window_s is not None:
+            return self.twap_e18(at_s, window_s)
+        value = self.oracle_e18(at_s)
+        value += value * _BASIS_E4.get(source, 0) // 10_000
+        # Binance trades in steps of its own, Pyth publishes eight digits.
+        step = {"binance": 10**16 if value >= 1_000 * ONE_USD_E18 else 10**14, "pyth": 10**10}.get(source, 1)
+        return value - value % step
+
+    def binance_e18(self, at_s: int) -> int:
+        """Binance's last price of a second."""
+        return self.value_e18("binance", at_s)
 
     def twap_e18(self, end_s: int, window_s: int) -> int:
         """`twap_e18` of the oracle, by rolling the one before when that is known."""
@@ -95,20 +111,33 @@ class CoinFeeds:
             total = sum(self.oracle_e18(second) for second in range(end_s - window_s, end_s))
         else:
             total = before + self.oracle_e18(end_s - 1) - self.oracle_e18(end_s - 1 - window_s)
-        if len(self._sums) > 8:
+        if len(self._sums) > _REMEMBERED_SUMS:
             self._sums.clear()
         self._sums[window_s, end_s] = total
         return total // window_s
 
     def report(self, source: Source, at_s: int) -> Report | None:
         """The report of a second as it is published, None when the stream misses it."""
-        if source not in ("binance", "pyth") and self.is_missed(source, at_s):
+        delay_ms = self._arrivals.delay_ms(source, at_s)
+        if delay_ms is None:
             return None
-        delay_ms = _quantile(_DELAYS_MS[source], hash_unit(self._root, "delay", source, at_s))
         return Report(source, self.symbol, at_s, self.value_e18(source, at_s), at_s * 1000 + delay_ms)
 
-    def is_missed(self, source: Source, at_s: int) -> bool:
-        """Whether a stream of Chainlink's leaves a second out."""
+
+class SeededArrivals:
+    """Gaps and delays as measured, drawn from a seed."""
+
+    def __init__(self, seed: int, symbol: str, *, has_gaps: bool = True) -> None:
+        self._root = f"{seed}:{symbol}"
+        self._has_gaps = has_gaps
+
+    def delay_ms(self, source: Source, at_s: int) -> int | None:
+        """From the report's second to its arrival; None when the stream misses it."""
+        if source not in GAPLESS and self._is_missed(source, at_s):
+            return None
+        return _quantile(_DELAYS_MS[source], hash_unit(self._root, "delay", source, at_s))
+
+    def _is_missed(self, source: Source, at_s: int) -> bool:
         if not self._has_gaps:
             return False
         if hash_unit(self._root, "missed", source, at_s) < _MISSED_SHARE:

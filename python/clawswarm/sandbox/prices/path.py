@@ -59,8 +59,12 @@ class SeededPath:
         self._ends: list[float] = [0.0]
         self._known: dict[int, float] = {}
 
-    def usd(self, at_s: int) -> float:
-        """Price at a second from the epoch on; before it the base price."""
+    def value_e18(self, at_s: int) -> int:
+        """Price at a second from the epoch on, in 1e-18 USD; before it the base price."""
+        # A report has 13 significant digits or so; a double has them.
+        return round(self._usd(at_s) * 1e8) * 10**10
+
+    def _usd(self, at_s: int) -> float:
         if at_s <= EPOCH_S:
             return self.coin.base_usd
         return self.coin.base_usd * exp(self._log(at_s - EPOCH_S))

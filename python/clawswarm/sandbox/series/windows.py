@@ -3,7 +3,7 @@
 5 m and 15 m windows are aligned to UTC, 1 h, 4 h and daily ones to New York. The stamp in a slug is the start.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -125,11 +125,11 @@ def question_of(window: Window) -> str:
 
 def series_of(window: Window) -> Series:
     """The series a window belongs to."""
-    name = window.coin.symbol if window.horizon in ("5m", "15m", "4h") else window.coin.name.lower()
-    title = f"{window.coin.symbol.upper()} Up or Down {window.horizon}"
-    recurrence = {"1h": "hourly", "daily": "daily"}.get(window.horizon, window.horizon)
+    recurrence = {"1h": "hourly"}.get(window.horizon, window.horizon)
     return Series(
-        slug=f"{name}-up-or-down-{recurrence.removesuffix('-')}", title=title, recurrence=recurrence
+        slug=f"{window.coin.symbol}-up-or-down-{recurrence}",
+        title=f"{window.coin.symbol.upper()} Up or Down {window.horizon}",
+        recurrence=recurrence,
     )
 
 
@@ -178,8 +178,3 @@ def _hour(local: datetime) -> str:
 
 def _clock(local: datetime) -> str:
     return f"{local.hour % _NOON or _NOON}:{local.minute:02}{'AM' if local.hour < _NOON else 'PM'}"
-
-
-def iso(at_s: int) -> str:
-    """For messages."""
-    return datetime.fromtimestamp(at_s, UTC).isoformat()
