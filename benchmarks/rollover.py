@@ -62,7 +62,8 @@ def configuration(folder: Path, series: list[str], ports: list[int]) -> Path:
         "state_dir": json.dumps(str(folder / "state")),
         "port": str(ports[0]),
         "control_port": str(ports[1]),
-        "data": f'""\nseries = {json.dumps(series)}',
+        "data": '""',
+        "series": json.dumps(series),
     }
     lines = []
     for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():

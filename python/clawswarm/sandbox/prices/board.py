@@ -30,11 +30,12 @@ class PriceBoard:
         self._history: dict[tuple[Source, str], deque[Report]] = {}
 
     def publish(self, report: Report) -> None:
-        """Keep a report and tell every stream."""
-        history = self._history.setdefault((report.source, report.symbol), deque())
-        history.append(report)
-        while history[0].at_s <= report.at_s - HISTORY_S:
-            history.popleft()
+        """Tell every stream; a report without a feed behind it is kept."""
+        if report.symbol not in self.feeds:
+            history = self._history.setdefault((report.source, report.symbol), deque())
+            history.append(report)
+            while history[0].at_s <= report.at_s - HISTORY_S:
+                history.popleft()
         for stream in self.streams:
             stream.publish(report)
 

@@ -51,7 +51,7 @@ Oracle = Callable[[int], int]
 def twap_e18(oracle: Oracle, end_s: int, window_s: int) -> int:
     """Mean of the values in force during the `window_s` seconds before a second; 0 is the value at it.
 
-    The live service averages reports finer than a second: two recorded windows agree within 8 USD.
+    The live service averages reports finer than a second: two recorded windows agree within 6 USD.
     """
     if window_s == 0:
         return oracle(end_s)

@@ -34,14 +34,10 @@ class PriceTicker:
 
     def step(self, now_ns: int) -> bool:
         """Make the reports of a second, or publish one; False when nothing is due."""
-        if self._next_second is None:
+        due_ns = self.next_due_ns()
+        if due_ns is None or self._next_second is None or due_ns > now_ns:
             return False
-        if self._coming and self._coming[0][0] <= min(now_ns, self._next_second * _NS_PER_S):
-            self._board.publish(heapq.heappop(self._coming)[2])
-            return True
-        if self._next_second * _NS_PER_S > now_ns:
-            if not self._coming or self._coming[0][0] > now_ns:
-                return False
+        if self._coming and self._coming[0][0] == due_ns:
             self._board.publish(heapq.heappop(self._coming)[2])
             return True
         for feeds in self._feeds.values():
