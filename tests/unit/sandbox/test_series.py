@@ -78,6 +78,18 @@ def test_windows_tile_time(moment: int, horizon: Horizon) -> None:
     assert slug_of(following) != slug_of(window)
 
 
+@pytest.mark.parametrize("day", ["2026-03-08", "2026-11-01", "2027-03-14"])
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_days_of_23_and_25_hours(day: str, horizon: Horizon) -> None:
+    window, slugs = window_at(BTC, horizon, at(day) - 43_200), []
+    while window.start_s < at(day) + 2 * 86_400:
+        assert window_at(BTC, horizon, window.start_s) == window_at(BTC, horizon, window.end_s - 1) == window
+        assert next_window(window).start_s == window.end_s
+        slugs.append(slug_of(window))
+        window = next_window(window)
+    assert len(set(slugs)) == len(slugs)
+
+
 @pytest.mark.parametrize("text", ["", "btc", "btc-7m", "gold-5m", "5m-btc"])
 def test_an_unknown_series_is_the_users_to_mend(text: str) -> None:
     with pytest.raises(UserFault):

@@ -105,7 +105,9 @@ def slug_of(window: Window) -> str:
     coin = window.coin
     if window.horizon == "1h":
         local = datetime.fromtimestamp(window.start_s, _new_york())
-        return f"{coin.name.lower()}-up-or-down-{_day_slug(local)}-{_hour(local).lower()}-et"
+        # The hour that the end of summer time repeats needs another name than its first run.
+        again = "-2" if local.fold else ""
+        return f"{coin.name.lower()}-up-or-down-{_day_slug(local)}-{_hour(local).lower()}-et{again}"
     if window.horizon == "daily":
         local = datetime.fromtimestamp(window.end_s, _new_york())
         return f"{coin.name.lower()}-up-or-down-on-{_day_slug(local)}"
