@@ -213,6 +213,12 @@ def test_an_operator_may_resolve_first() -> None:
     assert market.winner == "SPLIT"
 
 
+def test_a_crowd_that_comes_after_the_end_finds_nobody() -> None:
+    venue, stage = rolling(crowd_interval_ms=3_600_000)
+    play(stage, venue, START_NS + 4_000 * S)
+    assert sum(market.winner is not None for market in venue.exchange.markets.values()) == 13
+
+
 @pytest.mark.parametrize("horizon", HORIZONS)
 def test_every_horizon_lives_and_resolves(horizon: Horizon) -> None:
     venue, stage = rolling(series=(f"eth-{horizon}",), crowd_interval_ms=600_000, resolve_after_s=0)

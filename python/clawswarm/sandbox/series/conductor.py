@@ -165,10 +165,10 @@ class Conductor:
         self._venue.publish(self._venue.exchange.resolve(live.market, winner, now_ns))
 
     def _crowd(self, window: Window, now_ns: int) -> None:
-        live = self._of(window)
-        market = live.market
-        if not market.is_open or now_ns >= window.end_s * _NS_PER_S:
+        live = self.live.get(condition_of(self._settings.seed, slug_of(window)))
+        if live is None or not live.market.is_open or now_ns >= window.end_s * _NS_PER_S:
             return
+        market = live.market
         quiet_ns = self._venue.faults.quiet_until_ns(market.condition_id)
         if market.accepts_orders and now_ns >= quiet_ns:
             elapsed_s = (now_ns - live.acted_ns) / _NS_PER_S
