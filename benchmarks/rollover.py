@@ -30,6 +30,7 @@ START_S = 60.0
 LEAVE_S = 4.0
 ROLL_OVER_S = 60.0
 SPAN_S = 300.0
+MARGIN_S = 15.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -132,7 +133,7 @@ def look(control: str, markets: dict[str, Market], seen: dict[str, Seen], now_s:
 
 
 def watch(process: subprocess.Popen[bytes], venue: str, control: str, seconds: float) -> dict[str, Seen]:
-    """Watch until shortly before the run ends by itself."""
+    """Watch from the first quote until shortly before the run ends by itself."""
     began = now()
     seen: dict[str, Seen] = {}
     markets: dict[str, Market] = {}
@@ -145,12 +146,15 @@ def watch(process: subprocess.Popen[bytes], venue: str, control: str, seconds: f
                 for market in markets.values():
                     seen.setdefault(market.series, Seen())
         except OSError:
-            if now() - began > START_S:
+            # Not up yet; or gone, and then the exit code tells.
+            if now() - began > START_S and ends is None:
                 raise
             continue
-        is_quoting = bool(seen) and all(state.quoted_s is not None for state in seen.values())
-        if ends is None and is_quoting:
-            ends = now() + seconds - 10
+        if ends is None and any(state.quoted_s is not None for state in seen.values()):
+            ends = now() + seconds - MARGIN_S
+    for state in seen.values():
+        if process.poll() is None and state.quoted_s is not None and now() - state.quoted_s > LONGEST_GAP_S:
+            state.gaps.append((state.quoted_s, now()))
     return seen
 
 
