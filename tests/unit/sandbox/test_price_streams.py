@@ -5,6 +5,8 @@ from collections import deque
 
 import pytest
 from exchange_bench import START_NS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clawswarm.sandbox.prices.board import PriceBoard
 from clawswarm.sandbox.prices.feeds import ONE_USD_E18, CoinFeeds, Report, SeededArrivals, Source
@@ -272,6 +274,37 @@ def test_polybolt_nonsense_is_refused(text: str) -> None:
     bolt = Bolt()
     bolt.session.hear(text, NOW_MS)
     assert taken(bolt.session.outbox)[0]["code"] == "bad_op"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["op", "rid", "auth", "subscriptions", "channel", "filter", "symbol", "action", "topic"]
+            ),
+            inner
+            | st.sampled_from(
+                ["subscribe", "unsubscribe", "auth", "price.crypto", "crypto_prices", "btcusd"]
+            ),
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(JSON.map(json.dumps) | st.text(st.characters(codec="utf-8")), max_size=12))
+def test_nothing_a_client_says_breaks_a_stream(texts: list[str]) -> None:
+    bolt, rtds = Bolt(), Rtds()
+    bolt.open()
+    for text in texts:
+        bolt.session.hear(text, NOW_MS)
+        rtds.hub.hear(rtds.listener, text, NOW_MS)
+    assert all("op" in frame or frame["v"] == 1 for frame in taken(bolt.session.outbox))
+    rtds.publish(report("chainlink"), report("binance"))
+    bolt.publish(report("pyth"))
 
 
 def test_the_ticker_publishes_in_time_and_order() -> None:
