@@ -50,6 +50,7 @@ class Cases:
             (4, self._bad_l1),
             (6, self._wrong_method),
             (4, self._bad_query),
+            (6, self._bad_listing),
         )
 
     def __iter__(self) -> Iterator[Case]:
@@ -214,8 +215,8 @@ class Cases:
         token = pick.choice([token for token in NO_TOKEN if token])
         if pick.random() < 0.15:
             return self._signed("GET", "/data/order/" + quote(condition))
-        if pick.random() < 0.05:
-            return Case("GET", pick.choice(("/ws/market", "/ws/user", "/rtds")))
+        if pick.random() < 0.1:
+            return Case("GET", pick.choice(("/ws/market", "/ws/user", "/rtds", "/polybolt/ws")))
         prefix, name = pick.choice((
             ("/markets/", condition),
             ("/clob-markets/", condition),
@@ -276,6 +277,35 @@ class Cases:
                 ),
             )
         )
+
+    def _bad_listing(self) -> Case:
+        """The metadata service and the Data API: a wrong filter, an unknown name, no wallet."""
+        pick = self._random
+        word = quote(pick.choice(("x", "nan", "inf", "1e999", "💩", "²", "0x1", "%00", "9" * 400 + "x")))
+        user = "user=0x" + "11" * 20
+        filters = (
+            f"limit={word}", "limit=-1", f"offset={word}", "offset=2001", "offset=-1", f"order={word}",
+            f"closed={word}", f"active={word}", f"ascending={word}", f"after_cursor={word}",
+            "after_cursor=aWQ6LTE%3D", "after_cursor=aWQ6OTk5OTk5OTk5", f"end_date_min={word}",
+            f"end_date_max={word}", "&".join(["id=1"] * 101),
+        )  # fmt: skip
+        listing = pick.choice(("markets", "markets/keyset", "events", "events/keyset"))
+        name = quote(pick.choice(("x", "-1", "💩", "a" * 2_000, "3", "..%2f..")), safe="%")
+        one = pick.choice((
+            "/gamma/markets/{}", "/gamma/markets/slug/{}", "/gamma/markets/{}/tags", "/gamma/events/{}",
+            "/gamma/events/slug/{}", "/gamma/events/{}/tags",
+        ))  # fmt: skip
+        data = pick.choice((
+            "positions", f"positions?user={word}", f"positions?{user}&sizeThreshold={word}",
+            f"positions?{user}&redeemable={word}", f"positions?{user}&limit={word}", f"trades?user={word}",
+            f"trades?takerOnly={word}", f"trades?offset={word}", "value", f"value?user={word}", "v2/positions",
+            f"v2/positions?{user}&status={word}", f"v2/positions?{user}&cursor={word}", f"v2/trades?user={word}",
+            f"v2/trades?start={word}", "v2/trades?cursor=LTE%3D", "v2/value", f"v2/value?user={word}",
+        ))  # fmt: skip
+        target = pick.choice(
+            (f"/gamma/{listing}?{pick.choice(filters)}", one.format(name), f"/data-api/{data}")
+        )
+        return Case("GET", target)
 
     def _bad_l2(self) -> Case:
         pick = self._random

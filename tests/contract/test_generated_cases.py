@@ -211,13 +211,13 @@ NO_FRAMES = {
 }
 
 
-@pytest.mark.parametrize("channel", ["market", "user"])
-def test_what_is_no_frame_ends_its_connection_only(venue: RunningVenue, channel: str) -> None:
+@pytest.mark.parametrize("path", ["/ws/market", "/ws/user", "/rtds", "/polybolt/ws"])
+def test_what_is_no_frame_ends_its_connection_only(venue: RunningVenue, path: str) -> None:
     async def scene(session: aiohttp.ClientSession) -> None:
         async with session.ws_connect(f"{venue.url}/ws/market") as ws:
             for name, raw in NO_FRAMES.items():
                 reader, writer = await asyncio.open_connection("127.0.0.1", venue.server.port)
-                writer.write(upgrade(f"/ws/{channel}"))
+                writer.write(upgrade(path))
                 assert b"101" in await reader.readuntil(b"\r\n\r\n")
                 writer.write(raw)
                 writer.write_eof()

@@ -5,7 +5,8 @@
 - a removed quantity comes off its newest orders first, so nobody's queue position improves for free;
 - within one event it removes before it adds, and never trades with itself;
 - an aggressive recorded level simply trades with other people's resting orders;
-- what others took from it comes back with the next recorded event.
+- what others took from it comes back with the next recorded event;
+- while the market is paused nothing moves, the first event after it catches up.
 With no other trader the book's aggregates equal the recording's after every event.
 
 `Taker` sends one FAK order for each recorded or synthetic arrival.
@@ -85,6 +86,9 @@ class ReplayMaker:
             key = (side == 0, price)
             self._recorded[key] = size
             keys.append(key)
+        if not self._market.accepts_orders:
+            self._short.update(keys)
+            return []
         self._short.clear()
         events: list[Event] = []
         missing: dict[LevelKey, int] = {}
@@ -160,7 +164,7 @@ class Taker:
 
     def take(self, side: str, size_e6: int, limit_e4: int, now_ns: int) -> list[Event]:
         """Trade up to a YES-frame limit at once, out of inventory where there is enough."""
-        if not self._market.is_open:
+        if not self._market.is_open or not self._market.accepts_orders:
             return []
         is_bid = side == "BUY"
         sold_token = self._market.no_token if is_bid else self._market.yes_token

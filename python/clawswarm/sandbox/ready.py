@@ -49,7 +49,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     ws_market: str
     ws_user: str
     rtds: str
-    polybolt: str | None = None
+    polybolt: str
     relayer: str | None = None
     geoblock: str
     control: str
@@ -80,6 +80,7 @@ def describe(server: SandboxServer, accounts: list[TestAccount], host: str, ca_c
         ws_market=f"{ws}/ws/market",
         ws_user=f"{ws}/ws/user",
         rtds=f"{ws}/rtds",
+        polybolt=f"{ws}/polybolt/ws",
         geoblock=f"{http}/api/geoblock",
         control=f"http://{host}:{server.control_port}",
         ca_cert=None if ca_cert is None else str(ca_cert),

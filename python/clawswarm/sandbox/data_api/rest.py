@@ -31,6 +31,7 @@ from clawswarm.sandbox.venue import Venue
 PREFIX = "/data-api"
 _LARGEST_PAGE = 1_000
 _DEFAULT_PAGE = 100
+_LONGEST_SECONDS = 18
 _STATUSES = ("OPEN", "REDEEMABLE", "REDEEMABLE_LOST", "MERGEABLE", "CLOSED")
 
 Item = TypeVar("Item")
@@ -206,7 +207,7 @@ def _checked(text: str) -> str:
 
 def _seconds_ms(query: Query, name: str) -> int | None:
     found = values(query, name)
-    if found and found[-1].isdigit():
+    if found and found[-1].isascii() and found[-1].isdigit() and len(found[-1]) <= _LONGEST_SECONDS:
         return int(found[-1]) * 1000
     return instant_ms(query, name)
 
@@ -228,6 +229,8 @@ def _page(rows: Sequence[Record], query: Query) -> Record:
         begin = int(base64.urlsafe_b64decode(cursors[-1])) if cursors else 0
     except (ValueError, Base64Error) as fault:
         raise _refused("cursor") from fault
+    if begin < 0:
+        raise _refused("cursor")
     end = begin + _limit(query)
     has_more = end < len(rows)
     cursor = base64.urlsafe_b64encode(str(end).encode()).decode() if has_more else None

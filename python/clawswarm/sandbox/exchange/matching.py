@@ -295,6 +295,8 @@ class Exchange:
     def _recheck(self, order: Order) -> VenueRefusal | None:
         if not order.market.is_open:
             return refusals.no_orderbook()
+        if not order.market.accepts_orders:
+            return refusals.market_not_ready()
         if order.account.is_participant:
             return None
         try:

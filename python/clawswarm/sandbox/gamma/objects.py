@@ -3,6 +3,7 @@
 Times come in the formats the live service mixes: `Z` with microseconds, seconds only, and `+00` after a blank.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -247,5 +248,5 @@ def series_object(series: Series, catalog: Catalog) -> Record:
 
 def tag_object(label: str) -> Record:
     """A tag; its number is made of its name."""
-    number = int.from_bytes(label.lower().encode()[:4].ljust(4, b"\0"), "big") % 100_000
+    number = int.from_bytes(hashlib.sha256(label.lower().encode()).digest()[:3], "big")
     return {"id": str(number), "label": label, "slug": label.lower().replace(" ", "-")}

@@ -8,6 +8,7 @@ import base64
 from binascii import Error as Base64Error
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TypeVar
 
 import msgspec
@@ -59,10 +60,15 @@ def flag(query: Query, name: str) -> bool | None:
 def number(query: Query, name: str) -> float | None:
     """A number, None when it is not asked for."""
     texts = values(query, name)
+    if not texts:
+        return None
     try:
-        return float(texts[-1]) if texts else None
+        found = float(texts[-1])
     except ValueError as fault:
         raise bad_filter(name) from fault
+    if not isfinite(found):
+        raise bad_filter(name)
+    return found
 
 
 def instant_ms(query: Query, name: str) -> int | None:
@@ -73,7 +79,7 @@ def instant_ms(query: Query, name: str) -> int | None:
     try:
         # A plus sign in a query arrives as a blank.
         at = datetime.fromisoformat(texts[-1].replace("Z", "+00:00").replace(" ", "+"))
-    except ValueError as fault:
+    except (ValueError, OverflowError) as fault:
         raise bad_filter(name) from fault
     return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
@@ -81,14 +87,14 @@ def instant_ms(query: Query, name: str) -> int | None:
 def page_asked(query: Query) -> Asked:
     """Limit, offset, cursor and order of a request."""
     limit, offset = number(query, "limit"), number(query, "offset")
-    if limit is not None and not 0 <= limit <= LARGEST_PAGE:
-        limit = min(max(limit, 0), LARGEST_PAGE)
+    if limit is not None and limit < 0:
+        raise bad_filter("limit")
     if offset is not None and not 0 <= offset <= LARGEST_OFFSET:
         raise bad_filter("offset")
     cursors = [text for key, text in query if key == "after_cursor" and text]
     order = values(query, "order")
     return Asked(
-        limit=_DEFAULT_PAGE if limit is None else int(limit),
+        limit=_DEFAULT_PAGE if limit is None else int(min(limit, LARGEST_PAGE)),
         offset=int(offset or 0),
         after_id=_decode(cursors[-1]) if cursors else None,
         order=order[0] if order else "id",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_price
 from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.gamma.catalog import EventListing
 
 Record = dict[str, object]
 
@@ -55,7 +56,7 @@ def _rewards(market: ListedMarket) -> Record:
     return {"rates": None, "min_size": _plain_number(terms.min_size_e6), "max_spread": spread}
 
 
-def full_record(market: ListedMarket, mids: tuple[float, float]) -> Record:
+def full_record(market: ListedMarket, mids: tuple[float, float], event: EventListing) -> Record:
     """Market record of GET /markets and /markets/{condition}; `mids` are the outcomes' prices."""
     return {
         "enable_order_book": market.is_open,
@@ -69,7 +70,7 @@ def full_record(market: ListedMarket, mids: tuple[float, float]) -> Record:
         "condition_id": market.condition_id,
         "question_id": market.question_id,
         "question": market.question,
-        "description": f"Replay of a recorded {market.underlying} market in the sandbox.",
+        "description": event.description,
         "market_slug": market.slug,
         "end_date_iso": iso_time(market.end_ms),
         "game_start_time": None,
@@ -79,18 +80,18 @@ def full_record(market: ListedMarket, mids: tuple[float, float]) -> Record:
         "taker_base_fee": legacy_fee_bps(market),
         "notifications_enabled": False,
         "neg_risk": market.neg_risk,
-        "neg_risk_market_id": "",
-        "neg_risk_request_id": "",
+        "neg_risk_market_id": event.neg_risk_id,
+        "neg_risk_request_id": market.question_id if market.neg_risk else "",
         "icon": "",
         "image": "",
         "is_50_50_outcome": market.winner == "SPLIT",
         "rewards": _rewards(market),
         "tokens": _tokens(market, mids),
-        "tags": ["Crypto", "Up or Down", market.underlying],
+        "tags": list(event.tags),
     }
 
 
-def simplified_record(market: ListedMarket, mids: tuple[float, float]) -> Record:
+def simplified_record(market: ListedMarket, mids: tuple[float, float], _event: EventListing) -> Record:
     """Market record of GET /simplified-markets."""
     return {
         "condition_id": market.condition_id,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.gamma.catalog import EventListing
 from clawswarm.sandbox.rest.lookup import Lookup
 from clawswarm.sandbox.rest.market_records import (
     Record,
@@ -102,7 +103,7 @@ class PublicRest:
     async def market(self, request: web.Request) -> web.Response:
         """Full record of one market."""
         market = self._lookup.condition(request.match_info["condition_id"])
-        return answer(full_record(market, self._lookup.mids(market)))
+        return answer(full_record(market, self._lookup.mids(market), self._event(market)))
 
     async def clob_market(self, request: web.Request) -> web.Response:
         """Compact record of one market."""
@@ -124,25 +125,29 @@ class PublicRest:
 
     async def geoblock(self, request: web.Request) -> web.Response:
         """Whether the caller's region may trade."""
-        is_blocked = self._venue.faults.is_geoblocked
-        country, region = ("US", "NY") if is_blocked else ("IE", "L")
-        return answer(
-            {"blocked": is_blocked, "ip": request.remote or "", "country": country, "region": region}
-        )
+        faults = self._venue.faults
+        country, region = faults.place
+        place = {"ip": request.remote or "", "country": country, "region": region}
+        return answer({"blocked": faults.is_geoblocked, **place})
 
     def _market(self, request: web.Request) -> ListedMarket:
         token = request.match_info.get("token_id", request.query.get("token_id", ""))
         return self._lookup.token(token)[0]
 
+    def _event(self, market: ListedMarket) -> EventListing:
+        return self._venue.catalog.by_condition[market.condition_id].event
+
     def _page(
         self,
         request: web.Request,
-        record: Callable[[ListedMarket, tuple[float, float]], Record],
+        record: Callable[[ListedMarket, tuple[float, float], EventListing], Record],
         is_listed: Callable[[ListedMarket], bool],
     ) -> web.Response:
         listed = [market for market in self._venue.exchange.markets.values() if is_listed(market)]
         chosen, next_cursor = page(listed, request.query.get("next_cursor", ""), _MARKETS_PAGE)
-        data: list[object] = [record(market, self._lookup.mids(market)) for market in chosen]
+        data: list[object] = [
+            record(market, self._lookup.mids(market), self._event(market)) for market in chosen
+        ]
         return answer(page_body(data, next_cursor, _MARKETS_PAGE))
 
 

@@ -210,7 +210,8 @@ class ReadsRest:
         market = notice.market
         assert market is not None
         legacy = {"icon": "", "image": "", "fpmm": "", "eventSlug": market.slug}
-        return notice_record(notice, full_record(market, (0.5, 0.5)) | legacy)
+        event = self._venue.catalog.by_condition[market.condition_id].event
+        return notice_record(notice, full_record(market, (0.5, 0.5), event) | legacy)
 
     def _wallets(self, reader: Reader) -> tuple[str, ...]:
         session = self._venue.sessions.get(reader.address)

@@ -1,0 +1,25 @@
+"""A swarm on a series that rolls by itself: it finds the windows, and an end in one does not touch the next."""
+
+from collections.abc import Callable
+
+from faults.swarm_run import SwarmRun, eventually
+
+
+def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callable[..., SwarmRun]) -> None:
+    # Joined ten minutes ahead, so that two windows are quoted at once wherever in a window the test runs.
+    run = start_swarm(data="", series=["btc-5m"], lead_s=600.0)
+    run.until_quoting(markets=2)
+    quoted = sorted(run.quoted_markets())
+    closing, staying = quoted[0], quoted[1]
+    run.control("POST", "/markets/close", {"market": closing, "winner": "YES"})
+
+    def is_left() -> bool:
+        assert run.process.poll() is None, run.output()
+        return closing not in run.owners() and run.open_orders(closing) == {}
+
+    eventually(is_left, 10, "the orchestrator sees that the market closed")
+    eventually(lambda: bool(run.open_orders(staying)), 10, "the other window is quoted")
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+    assert any("btc-5m" in warning for warning in report["warnings"])
