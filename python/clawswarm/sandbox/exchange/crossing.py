@@ -103,7 +103,7 @@ class Matcher:
         market = trade.market
         market.last_trade_e4, market.last_trade_side = trade.price_e4, trade.taker.side
         if self._rules.proceeds_at == "matched":
-            self._desk.ledger.arrive(trade.settlement)
+            self._desk.ledger.arrive(trade.settlement, is_early=True)
         self._desk.records.keep_trade(trade)
         self._settling.add(trade)
 

@@ -1,6 +1,13 @@
 """A market as the venue lists it."""
 
+from typing import Literal
+
 import msgspec
+
+from clawswarm.model.units import MICRO
+
+Winner = Literal["YES", "NO", "SPLIT"]
+"""What a market resolved to; SPLIT pays half a dollar to either token."""
 
 
 class RewardTerms(msgspec.Struct, frozen=True):
@@ -48,7 +55,7 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     rebates: RebateTerms = RebateTerms()
     is_open: bool = True
     accepts_orders: bool = True
-    winner: str | None = None
+    winner: Winner | None = None
     last_trade_e4: int | None = None
     last_trade_side: str = ""
     listed_ns: int = 0
@@ -66,3 +73,11 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     def outcome(self, is_yes: bool) -> str:
         """Name of an outcome."""
         return self.outcomes[0] if is_yes else self.outcomes[1]
+
+    def payout_e6(self, is_yes: bool) -> int | None:
+        """What one share of an outcome is redeemed for, None before the market resolved."""
+        if self.winner is None:
+            return None
+        if self.winner == "SPLIT":
+            return MICRO // 2
+        return MICRO if (self.winner == "YES") == is_yes else 0

@@ -35,7 +35,7 @@ from clawswarm.sandbox.exchange.events import (
     Trade,
     TradeUpdated,
 )
-from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket, Winner
 from clawswarm.sandbox.exchange.records import Records
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.exchange.rules import ExchangeRules, SettlementDelay
@@ -115,7 +115,7 @@ class Exchange:
             return []
         return [TickChanged(market=market, old_e4=old, new_e4=tick_e4, at_ns=now_ns)]
 
-    def close_market(self, market: ListedMarket, winner: str | None, now_ns: int) -> list[Event]:
+    def close_market(self, market: ListedMarket, winner: Winner | None, now_ns: int) -> list[Event]:
         """Stop trading: every order is cancelled, new ones are refused."""
         if not market.is_open:
             return []

@@ -24,7 +24,7 @@ _NS_PER_S = 1_000_000_000
 _POLL_S = 0.02
 _RESET_NOT_FIN = struct.pack("ii", 1, 0)
 # Other hosts on the real venue: neither counted nor swallowed with the REST interface.
-_NOT_CLOB = ("/ws/", "/rtds", "/api/geoblock")
+_NOT_CLOB = ("/ws/", "/rtds", "/api/geoblock", "/rpc")
 _SWEEPING = (
     "/cancel-all",
     "/cancel-market-orders",
