@@ -28,7 +28,7 @@ from importlib import import_module
 from math import isclose
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,6 +56,7 @@ _SLUG = re.compile(r"(?P<coin>[a-z]+)-updown-(?P<minutes>\d+)m-(?P<start_s>\d+)"
 # "min_order_size" is "5" in every recorded book.
 _MIN_SIZE_E6 = 5 * MICRO
 _CUT_OVER_MS = 1_777_334_400_000  # 2026-04-28: before it V1, from it on V2
+_PAYOUTS: dict[tuple[float, float], Literal["YES", "NO"]] = {(1.0, 0.0): "YES", (0.0, 1.0): "NO"}
 _TICKS_E4 = (100, 10, 1)
 _FIVE_MINUTES_MS = 300_000
 _YES_WINS_E4, _NO_WINS_E4 = 9_000, 1_000
@@ -76,7 +77,7 @@ class RawMarket(msgspec.Struct, frozen=True):
 
     slug: str
     question: str | None
-    outcome: str | None
+    outcome: Literal["YES", "NO"] | None
     snapshots: list[BookSnapshot]
 
 
@@ -139,9 +140,7 @@ def read_parquet_markets(folder: Path, slugs: Iterable[str] | None) -> Iterator[
             if slugs is None or market["slug"] in slugs:
                 chosen = [("market_id", "==", market["market_id"])]
                 rows = parquet.read_table(folder / "books.parquet", filters=chosen).to_pylist()
-                outcome = {(1.0, 0.0): "YES", (0.0, 1.0): "NO"}.get(
-                    (market["payout_up"], market["payout_down"])
-                )
+                outcome = _PAYOUTS.get((market["payout_up"], market["payout_down"]))
                 snapshots = [_snapshot_of_row(row) for row in rows]
                 yield RawMarket(market["slug"], market["question"], outcome, snapshots)
     except (lib.ArrowException, OSError, KeyError, TypeError, ValueError, OverflowError, WireFault) as fault:
@@ -376,7 +375,7 @@ def _finest_tick_e4(prices_e4: Sequence[int], tick_e4: int) -> int:
     return next(fine_e4 for fine_e4 in ticks_e4 if all(price_e4 % fine_e4 == 0 for price_e4 in prices_e4))
 
 
-def _judge_outcome(last_probability: float | None) -> str | None:
+def _judge_outcome(last_probability: float | None) -> Literal["YES", "NO"] | None:
     if last_probability is None:
         return None
     if last_probability * PRICE_ONE_E4 >= _YES_WINS_E4:

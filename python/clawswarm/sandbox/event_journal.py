@@ -6,6 +6,7 @@ Each event is one line of its facts at its own instant; SHA-256 over all lines i
 import hashlib
 
 from clawswarm.sandbox.exchange.events import (
+    AcceptanceChanged,
     Event,
     LevelChanged,
     OrderChanged,
@@ -54,4 +55,6 @@ def event_line(event: Event) -> str:
         )
     if isinstance(event, TickChanged):
         return f"tick {event.at_ns} {event.market.condition_id} {event.old_e4} {event.new_e4}\n"
+    if isinstance(event, AcceptanceChanged):
+        return f"accepts {event.at_ns} {event.market.condition_id} {event.accepts_orders:d}\n"
     return f"{type(event).__name__} {event.at_ns} {event.market.condition_id} {event.market.winner}\n"

@@ -10,7 +10,7 @@ import msgspec
 
 from clawswarm.model.units import format_e6, format_price
 from clawswarm.sandbox.exchange.book import Order
-from clawswarm.sandbox.exchange.events import Event, MarketClosed, OrderChanged, Trade, TradeUpdated
+from clawswarm.sandbox.exchange.events import Event, MarketResolved, OrderChanged, Trade, TradeUpdated
 from clawswarm.sandbox.exchange.markets import ListedMarket
 
 KEPT = 1_000
@@ -54,7 +54,7 @@ class NoticeBoard:
                 self._add(order, CANCELLATION, event.at_ns, None, event.matched_e6, order.price_e4)
         elif isinstance(event, TradeUpdated) and event.status in ("MATCHED", "FAILED"):
             self._note_trade(event.trade, FILL if event.status == "MATCHED" else FILL_FAILED, event.at_ns)
-        elif isinstance(event, MarketClosed):
+        elif isinstance(event, MarketResolved):
             holders = self._holders.pop(event.market.condition_id, {})
             for address, owner in holders.items():
                 self._serial += 1

@@ -1,4 +1,4 @@
-"""Plays the recordings into the venue as time passes.
+"""Plays the recordings into the venue as time passes, and lets series and standing markets live.
 
 `Stage` is the pure part: given the time it applies what is due. `run_pump` is the loop around it; when it is
 late it catches up in small batches and lets the event loop answer requests in between. `play` does the same on
@@ -7,9 +7,12 @@ virtual time.
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
+from clawswarm.sandbox.prices.feeds import CoinFeeds
+from clawswarm.sandbox.prices.path import COINS, SeededPath
 from clawswarm.sandbox.recording import (
     LevelsChanged,
     RecordedEvent,
@@ -18,6 +21,8 @@ from clawswarm.sandbox.recording import (
     TickSizeChanged,
 )
 from clawswarm.sandbox.scenario import Playback
+from clawswarm.sandbox.series.conductor import Conductor, coin_symbols
+from clawswarm.sandbox.series.standing import StandingMarkets
 from clawswarm.sandbox.venue import Venue
 
 _NS_PER_MS = 1_000_000
@@ -27,10 +32,32 @@ _BATCH = 20
 _LONGEST_NAP_S = 0.02
 
 
+class Clockwork(Protocol):
+    """Something that acts by itself at times of its own."""
+
+    def open(self, now_ns: int) -> None:
+        """Begin."""
+
+    def next_due_ns(self) -> int | None:
+        """When `step` has something to do."""
+
+    def step(self, now_ns: int) -> bool:
+        """Do one thing that is due; False when none is."""
+
+
 class Stage:
-    """All playbacks with their participants."""
+    """All playbacks with their participants, and the series and standing markets that need no recording."""
 
     def __init__(self, venue: Venue, playbacks: list[Playback]) -> None:
+        settings = venue.settings
+        paths = {symbol: SeededPath(settings.seed, COINS[symbol]) for symbol in coin_symbols(settings)}
+        self.feeds = {
+            symbol: CoinFeeds(path, settings.seed, has_gaps=settings.price_gaps)
+            for symbol, path in paths.items()
+        }
+        self.conductor = Conductor(venue, self.feeds, crowd_interval_ms=settings.crowd_interval_ms)
+        self._standing = StandingMarkets(venue)
+        self._clockworks: tuple[Clockwork, ...] = (self.conductor, self._standing)
         exchange = venue.exchange
         replay, taker = (participant_account(exchange, name) for name in ("replay", "taker"))
         self._venue = venue
@@ -51,17 +78,20 @@ class Stage:
             self._apply(playback, started.levels, now_ns)
             if started.reference is not None:
                 self._apply(playback, started.reference, now_ns)
+        for clockwork in self._clockworks:
+            clockwork.open(now_ns)
 
     def next_due_ns(self) -> int | None:
         """When `step` has something to do."""
-        dues = [due for due in (self._earliest()[0], self._venue.next_due_ns()) if due is not None]
-        return min(dues, default=None)
+        dues = [self._earliest()[0], self._venue.next_due_ns()]
+        dues += [clockwork.next_due_ns() for clockwork in self._clockworks]
+        return min((due for due in dues if due is not None), default=None)
 
     def step(self, now_ns: int) -> bool:
-        """Apply the earliest due recorded event; False when none is due."""
+        """Apply the earliest due recorded event, or a due step of a clockwork; False when none is due."""
         due, playback = self._earliest()
         if due is None or playback is None or due > now_ns:
-            return False
+            return any(clockwork.step(now_ns) for clockwork in self._clockworks)
         quiet_until = self._venue.faults.quiet_until_ns(playback.market.condition_id)
         if quiet_until > now_ns:
             # Asked again soon, since the fault may be lifted early.
@@ -97,7 +127,11 @@ class Stage:
         return earliest
 
     def _note_trade(self, trade: Trade) -> None:
-        maker = self._makers.get(trade.market.condition_id)
+        condition_id = trade.market.condition_id
+        maker = self._makers.get(condition_id)
+        if maker is None:
+            crowd = self.conductor.crowd(condition_id) or self._standing.crowd(condition_id)
+            maker = None if crowd is None else crowd.maker
         if maker is not None:
             maker.note_trade(trade)
 

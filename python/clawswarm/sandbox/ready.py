@@ -11,7 +11,9 @@ from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
 from clawswarm.model.units import format_price
+from clawswarm.sandbox.data_api import rest as data_api
 from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.gamma import rest as gamma
 from clawswarm.sandbox.identity.builder_keys import relayer_key
 from clawswarm.sandbox.identity.eip712 import CHAIN_ID, checksum_address
 from clawswarm.sandbox.identity.wallets import deposit_wallet
@@ -44,8 +46,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """Content of the ready file; an address is null while the sandbox does not serve it."""
 
     clob: str
-    gamma: str | None = None
-    data: str | None = None
+    gamma: str
+    data: str
     ws_market: str
     ws_user: str
     rtds: str
@@ -77,6 +79,8 @@ def describe(server: SandboxServer, accounts: list[TestAccount], host: str, ca_c
     markets = server.venue.exchange.markets.values()
     return Ready(
         clob=http,
+        gamma=f"{http}{gamma.PREFIX}",
+        data=f"{http}{data_api.PREFIX}",
         ws_market=f"{ws}/ws/market",
         ws_user=f"{ws}/ws/user",
         rtds=f"{ws}/rtds",

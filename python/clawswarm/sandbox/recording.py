@@ -22,7 +22,7 @@ import io
 import lzma
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -47,7 +47,7 @@ class RecordedMarket(msgspec.Struct, frozen=True):
     """At the start; a TickSizeChanged may refine it."""
     min_size_e6: int
     duration_ms: int
-    outcome: str | None
+    outcome: Literal["YES", "NO"] | None
     """"YES", "NO", or None where the recording does not show it."""
     era: str
     """"V1" or "V2": the exchange before or after the cut-over of 2026-04-28."""

@@ -4,12 +4,12 @@ All windows are shifted to start together, `start_at_s` into each recording. Ids
 the same scenario has the same markets in every run. The end of a recording closes its market.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.exchange.markets import ListedMarket, RebateTerms, RewardTerms
 from clawswarm.sandbox.recording import (
     LevelsChanged,
@@ -22,9 +22,9 @@ from clawswarm.sandbox.recording import (
     read_recording,
 )
 from clawswarm.sandbox.settings import SandboxSettings
+from clawswarm.sandbox.tokens import condition_of, question_id_of, token_of
 
 _NS_PER_MS = 1_000_000
-_TOKEN_DIGITS = 77
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -94,8 +94,17 @@ class Playback:
 
 
 def load_playbacks(settings: SandboxSettings) -> list[Playback]:
-    """Open every recording of the data folder. Raises UserFault when there is none (from `read_folder`)."""
-    playbacks = []
+    """Open every recording of the data folder; none when no folder is named and there are other markets.
+
+    Raises UserFault when there is no recording in it (from `read_folder`), or nothing to list at all.
+    """
+    playbacks: list[Playback] = []
+    if not settings.data:
+        if not settings.series and not settings.standing:
+            raise UserFault(
+                "the sandbox has no markets: set sandbox.data, sandbox.series or sandbox.standing"
+            )
+        return playbacks
     for recorded, path in read_folder(Path(settings.data)):
         # A first pass through the whole file: damage must show at the start, not in the middle of a run.
         for _ in read_recording(path)[1]:
@@ -107,16 +116,16 @@ def load_playbacks(settings: SandboxSettings) -> list[Playback]:
 
 def listed_market(recorded: RecordedMarket, settings: SandboxSettings) -> ListedMarket:
     """The venue's market of a recording; its end is set when the replay starts."""
-    root = f"{settings.seed}:{recorded.slug}"
+    seed, slug = settings.seed, recorded.slug
     is_up_down = "up" in recorded.slug.lower()
     return ListedMarket(
-        condition_id="0x" + hashlib.sha256(f"condition:{root}".encode()).hexdigest(),
-        question_id="0x" + hashlib.sha256(f"question:{root}".encode()).hexdigest(),
+        condition_id=condition_of(seed, slug),
+        question_id=question_id_of(seed, slug),
         slug=recorded.slug,
         question=recorded.question,
         underlying=recorded.underlying,
-        yes_token=_token_id(f"yes:{root}"),
-        no_token=_token_id(f"no:{root}"),
+        yes_token=token_of(seed, slug, is_yes=True),
+        no_token=token_of(seed, slug, is_yes=False),
         tick_e4=recorded.tick_e4,
         min_size_e6=recorded.min_size_e6,
         fee_rate_e4=settings.taker_fee_rate_e4,
@@ -126,12 +135,6 @@ def listed_market(recorded: RecordedMarket, settings: SandboxSettings) -> Listed
         rewards=RewardTerms(min_age_s=settings.reward_min_age_s, daily_rate_e6=settings.reward_daily_rate_e6),
         rebates=RebateTerms(maker_share_e4=settings.maker_rebate_e4),
     )
-
-
-def _token_id(root: str) -> str:
-    smallest: int = 10 ** (_TOKEN_DIGITS - 1)
-    number = int.from_bytes(hashlib.sha256(root.encode()).digest(), "big")
-    return str(smallest + number % (9 * smallest))
 
 
 __all__ = ["Playback", "Started", "TakerArrived", "listed_market", "load_playbacks"]

@@ -1,7 +1,8 @@
 """The simulated Polymarket as a server on loopback: REST, WebSockets, control port, and the replay behind.
 
-One port serves what the real venue spreads over hosts: `/` CLOB REST, `/ws/market`, `/ws/user`, `/rtds`,
-`/api/geoblock`, the relayer and `/rpc` of the chain; the control port is another, always plain HTTP.
+One port serves what the real venue spreads over hosts: `/` CLOB REST, `/gamma` and `/data-api`, `/ws/market`,
+`/ws/user`, `/rtds`, `/api/geoblock`, the relayer and `/rpc` of the chain; the control port is another, always
+plain HTTP.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.control.port import ControlRest
+from clawswarm.sandbox.data_api.rest import DataRest
+from clawswarm.sandbox.gamma.rest import GammaRest
 from clawswarm.sandbox.pump import Stage, run_pump
 from clawswarm.sandbox.rest.gate import Gate, answered
 from clawswarm.sandbox.rest.private import PrivateRest
@@ -80,6 +83,8 @@ class SandboxServer:
             *PrivateRest(self.venue, self.now_ns).routes(),
             *TierRest(self.venue, self.now_ns).routes(),
             *RpcRest(self.venue, self.now_ns).routes(),
+            *GammaRest(self.venue).routes(),
+            *DataRest(self.venue).routes(),
             *self._sockets.routes(),
         ]
         gate = Gate(self.venue, self.now_ns).middleware()

@@ -79,5 +79,21 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     relayer_executed_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 500
     relayer_mined_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 2000
     relayer_confirmed_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 4000
+    series: tuple[str, ...] = ()
+    """Up/down series that roll by themselves: COIN-HORIZON, such as "btc-5m", "eth-15m", "btc-1h", "btc-daily"."""
+    series_ahead: Annotated[int, msgspec.Meta(ge=1, le=288)] = 1
+    """How many windows before its own a window is listed and trades."""
+    twap_window_s: Literal[0, 30, 60] = 60
+    """Chainlink's average that settles; 0 is the report itself, as before August 2026."""
+    resolve_after_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 15
+    """From the closing price's publication to the resolution; the recorded ones took 15 s or so."""
+    crowd_interval_ms: Annotated[int, msgspec.Meta(ge=10, le=3_600_000)] = 500
+    """How often rival makers of a series requote."""
+    standing: tuple[Literal["neg-risk", "long-dated"], ...] = ()
+    """Markets without a window: an event of several outcomes that exclude each other, one that ends in years."""
+    price_gaps: bool = True
+    """Whether Chainlink's streams miss seconds and minutes, as recorded."""
+    auto_redeem: Literal["participants", "everyone"] = "participants"
+    """Who is paid for winning tokens without asking; customers of the live venue redeem by the relayer."""
     price_side: Literal["book", "taker"] = "book"
     """GET /price?side=BUY answers the best bid (`book`), or what a buyer would pay (`taker`)."""

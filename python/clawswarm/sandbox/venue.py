@@ -15,11 +15,13 @@ from clawswarm.sandbox.event_journal import EventJournal
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.accounts import Account
 from clawswarm.sandbox.exchange.book import Order
-from clawswarm.sandbox.exchange.events import Event, LevelChanged, Trade
+from clawswarm.sandbox.exchange.events import Event, LevelChanged, MarketListed, MarketResolved, Trade
 from clawswarm.sandbox.exchange.matching import Exchange, Placed
+from clawswarm.sandbox.exchange.payouts import Payouts
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.exchange.rules import ExchangeRules, SettlementDelay
 from clawswarm.sandbox.faults import FaultSwitchboard
+from clawswarm.sandbox.gamma.catalog import Catalog
 from clawswarm.sandbox.identity.access import AccessList
 from clawswarm.sandbox.identity.builder_keys import BuilderKeyRing
 from clawswarm.sandbox.identity.heartbeats import HeartbeatRegister
@@ -103,6 +105,8 @@ class Venue:
         self.user_hub = UserHub(settings.seed)
         self.price_hub = PriceHub()
         self.connections = Connections()
+        self.catalog = Catalog()
+        self.payouts = Payouts(self.exchange, is_everyone=settings.auto_redeem == "everyone")
         self.on_trade: Callable[[Trade], None] | None = None
 
     def publish(self, events: list[Event]) -> None:
@@ -113,6 +117,10 @@ class Venue:
             self.user_hub.publish(event)
             self.notices.note(event)
             self.rebates.note(event)
+            if isinstance(event, MarketListed):
+                self.catalog.note(event.market)
+            elif isinstance(event, MarketResolved):
+                self.payouts.note(event.market)
             if isinstance(event, LevelChanged):
                 condition_id = event.market.condition_id
                 bid, ask = self.market_hub.frames.books[condition_id].touch(is_yes=True)
@@ -127,6 +135,7 @@ class Venue:
         self.chain.advance(now_ns)
         self.rewards.advance(now_ns)
         self.rebates.advance(now_ns)
+        self.payouts.pay_settled()
         self.trading.release()
         for scope in self.heartbeats.sweep(now_ns):
             self.publish(self.trading.cancel_scope(scope, now_ns))

@@ -4,7 +4,13 @@ import pytest
 from exchange_bench import GRANT_E6, MS, START_NS, USD, Bench
 
 from clawswarm.sandbox.exchange.accounts import taker_fee_e6
-from clawswarm.sandbox.exchange.events import LevelChanged, MarketClosed, OrderChanged, TradeUpdated
+from clawswarm.sandbox.exchange.events import (
+    LevelChanged,
+    MarketClosed,
+    MarketResolved,
+    OrderChanged,
+    TradeUpdated,
+)
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 
 
@@ -186,7 +192,7 @@ def test_closing_a_market_cancels_and_refuses() -> None:
     order = bench.place("a", "BUY", "YES", 4700, 10).order
     events = bench.exchange.close_market(bench.market, "YES", bench.now_ns)
     assert order.status == "CANCELED_MARKET_RESOLVED"
-    assert isinstance(events[-1], MarketClosed)
+    assert [type(event) for event in events[-2:]] == [MarketClosed, MarketResolved]
     assert bench.account("a").reserved_e6 == 0
     with pytest.raises(VenueRefusal, match="No orderbook exists"):
         bench.place("a", "BUY", "YES", 4700, 10)

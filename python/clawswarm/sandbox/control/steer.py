@@ -1,13 +1,11 @@
 """Routes that steer the venue: engine modes, ticks and ends of markets, tiers."""
 
-from typing import Literal
-
 import msgspec
 
 from clawswarm.model.errors import WireFault
 from clawswarm.model.units import parse_price_e4
 from clawswarm.sandbox.control.route import Unusable, route, until_ns
-from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.exchange.markets import ListedMarket, Winner
 from clawswarm.sandbox.identity.eip712 import Malformed, checksum_address
 from clawswarm.sandbox.rest.buckets import TIERS
 from clawswarm.sandbox.rest.modes import POST_ONLY_AFTER_RESTART_S, EngineMode
@@ -42,11 +40,25 @@ class Tick(_Body, frozen=True, kw_only=True):
     tick: str
 
 
+class Pause(_Body, frozen=True, kw_only=True):
+    """Whether a market takes orders."""
+
+    market: str
+    accepts_orders: bool
+
+
 class Close(_Body, frozen=True, kw_only=True):
     """The end of a market."""
 
     market: str
-    winner: Literal["YES", "NO"] | None = None
+    winner: Winner | None = None
+
+
+class Resolve(_Body, frozen=True, kw_only=True):
+    """How a market ended."""
+
+    market: str
+    winner: Winner
 
 
 class Tier(_Body, frozen=True, kw_only=True):
@@ -88,6 +100,22 @@ def close(venue: Venue, now_ns: int, body: Close) -> object:
     """Close a market."""
     market = _open_market(venue, body.market)
     venue.publish(venue.exchange.close_market(market, body.winner, now_ns))
+    return _OK
+
+
+def pause(venue: Venue, now_ns: int, body: Pause) -> object:
+    """Pause a market, or let it go on."""
+    market = _open_market(venue, body.market)
+    venue.publish(venue.exchange.accept_orders(market, body.accepts_orders, now_ns))
+    return _OK
+
+
+def resolve(venue: Venue, now_ns: int, body: Resolve) -> object:
+    """Resolve a market."""
+    market = venue.exchange.markets.get(body.market)
+    if market is None or market.winner is not None:
+        raise Unusable("market must be the condition id of a market that has not resolved yet")
+    venue.publish(venue.exchange.resolve(market, body.winner, now_ns))
     return _OK
 
 
@@ -136,10 +164,26 @@ ROUTES = (
     ),
     route(
         "POST",
+        "/markets/pause",
+        Pause(market="0x<condition id>", accepts_orders=False),
+        "the market refuses new orders, cancels still work and what rests stays; accepts_orders true ends it",
+        pause,
+    ),
+    route(
+        "POST",
         "/markets/close",
-        Close(market="0x<condition id>", winner="YES"),
-        "the market closes: orders are cancelled, market_resolved is sent; winner null leaves it open",
+        Close(market="0x<condition id>"),
+        "the market closes: orders are cancelled; with a winner (YES, NO, or SPLIT for half a dollar each) it "
+        "resolves too, with null it waits for /markets/resolve",
         close,
+    ),
+    route(
+        "POST",
+        "/markets/resolve",
+        Resolve(market="0x<condition id>", winner="YES"),
+        "the outcome of a market that is still open or closed without one: market_resolved is sent, its tokens "
+        "can be redeemed, participants are paid",
+        resolve,
     ),
     route(
         "POST",

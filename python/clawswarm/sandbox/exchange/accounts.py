@@ -7,12 +7,12 @@ arrives when the trade is mined and goes back when the trade fails. A fill at YE
 collects the fees, so
 
     Σ collateral of all accounts + house + pairs + collateral in flight = all grants ever made,
-    Σ of a token over all accounts + of it in flight = pairs of its market.
+    Σ of a token over all accounts + of it in flight = pairs of its market, until it is redeemed.
 """
 
 import msgspec
 
-from clawswarm.model.units import PRICE_ONE_E4, notional_e6
+from clawswarm.model.units import MICRO, PRICE_ONE_E4, notional_e6
 
 FEE_STEP_E6 = 10
 COLLATERAL = ""
@@ -134,6 +134,19 @@ class Ledger:
         self.pairs_e6 += size_e6
         for token in tokens:
             account.add(token, size_e6)
+
+    def redeem(self, account: Account, payouts_e6: tuple[tuple[str, int], ...]) -> int:
+        """Burn all an account holds of some tokens for so much a share; returns the pUSD it got.
+
+        Each token's payment is rounded down, as on the chain: what is left of a share stays with the pairs.
+        """
+        paid = 0
+        for token, payout in payouts_e6:
+            held = account.tokens_e6.pop(token, 0)
+            paid += held * payout // MICRO
+        account.collateral_e6 += paid
+        self.pairs_e6 -= paid
+        return paid
 
     def match(self, settlement: Settlement, taker: Leg, maker: Leg, size_e6: int) -> int:
         """Take one fill from both sides, note what each gets; return the taker's side of the money (§3.8)."""

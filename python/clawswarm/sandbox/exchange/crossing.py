@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from clawswarm.model.units import PRICE_ONE_E4
 from clawswarm.sandbox.exchange.accounts import Settlement, taker_fee_e6
 from clawswarm.sandbox.exchange.admission import offered_e6, wanted_e6
 from clawswarm.sandbox.exchange.book import Level, Order
@@ -102,6 +103,7 @@ class Matcher:
         """Book a complete trade."""
         market = trade.market
         market.last_trade_e4, market.last_trade_side = trade.price_e4, trade.taker.side
+        market.volume_e6 += trade.price_e4 * trade.size_e6 // PRICE_ONE_E4
         if self._rules.proceeds_at == "matched":
             self._desk.ledger.arrive(trade.settlement, is_early=True)
         self._desk.records.keep_trade(trade)

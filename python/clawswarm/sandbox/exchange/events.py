@@ -85,8 +85,23 @@ class MarketListed(msgspec.Struct, frozen=True, eq=False):
     at_ns: int
 
 
+class AcceptanceChanged(msgspec.Struct, frozen=True, eq=False):
+    """A market paused, or takes orders again; nothing of it is on the wire but refusals."""
+
+    market: ListedMarket
+    accepts_orders: bool
+    at_ns: int
+
+
 class MarketClosed(msgspec.Struct, frozen=True, eq=False):
-    """A market closed; its winner is in `market.winner`, None when unknown."""
+    """A market closed for good; `market.winner` is None until it resolves."""
+
+    market: ListedMarket
+    at_ns: int
+
+
+class MarketResolved(msgspec.Struct, frozen=True, eq=False):
+    """The outcome of a closed market is known: its tokens can be redeemed."""
 
     market: ListedMarket
     at_ns: int
@@ -102,4 +117,13 @@ class DelayEnded(msgspec.Struct, frozen=True, eq=False):
     at_ns: int
 
 
-Event = OrderChanged | LevelChanged | TradeUpdated | TickChanged | MarketListed | MarketClosed
+Event = (
+    OrderChanged
+    | LevelChanged
+    | TradeUpdated
+    | TickChanged
+    | MarketListed
+    | AcceptanceChanged
+    | MarketClosed
+    | MarketResolved
+)

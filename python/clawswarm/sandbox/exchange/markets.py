@@ -30,8 +30,9 @@ class RebateTerms(msgspec.Struct, frozen=True):
 class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     """Static facts of one binary market, and the few that change while it lives.
 
-    These change: `tick_e4`, `is_open`, `accepts_orders`, `winner` ("YES", "NO" or None), `last_trade_e4`,
-    `last_trade_side`, `updated_ns`, `end_ms`, `taker_delay_ms`.
+    These change: `tick_e4`, `is_open`, `accepts_orders`, `winner`, `last_trade_e4`, `last_trade_side`,
+    `updated_ns`, `closed_ns`, `volume_e6`, `end_ms`, `taker_delay_ms`. A market opens when it is listed, pauses
+    and goes on (`accepts_orders`), closes for good (`is_open`) and resolves (`winner`).
     `taker_delay_ms` holds marketable orders while the call waits, `seconds_delay` answers `delayed` at once.
     """
 
@@ -60,6 +61,9 @@ class ListedMarket(msgspec.Struct, eq=False, kw_only=True):
     last_trade_side: str = ""
     listed_ns: int = 0
     updated_ns: int = 0
+    closed_ns: int | None = None
+    volume_e6: int = 0
+    """Money of all trades, each counted once at its price."""
 
     @property
     def hold_ns(self) -> int:

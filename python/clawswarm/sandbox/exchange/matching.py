@@ -26,10 +26,12 @@ from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.crossing import Matcher
 from clawswarm.sandbox.exchange.desk import Desk
 from clawswarm.sandbox.exchange.events import (
+    AcceptanceChanged,
     DelayEnded,
     Event,
     MarketClosed,
     MarketListed,
+    MarketResolved,
     OrderChanged,
     TickChanged,
     Trade,
@@ -115,11 +117,18 @@ class Exchange:
             return []
         return [TickChanged(market=market, old_e4=old, new_e4=tick_e4, at_ns=now_ns)]
 
+    def accept_orders(self, market: ListedMarket, accepts: bool, now_ns: int) -> list[Event]:
+        """Pause a market (orders are refused, cancels are not) or let it go on; what rests keeps its place."""
+        if not market.is_open or market.accepts_orders == accepts:
+            return []
+        market.accepts_orders = accepts
+        return [AcceptanceChanged(market=market, accepts_orders=accepts, at_ns=now_ns)]
+
     def close_market(self, market: ListedMarket, winner: Winner | None, now_ns: int) -> list[Event]:
-        """Stop trading: every order is cancelled, new ones are refused."""
+        """Stop trading: every order is cancelled, new ones are refused; with a winner the market resolves too."""
         if not market.is_open:
             return []
-        market.is_open, market.winner = False, winner
+        market.is_open, market.accepts_orders, market.closed_ns = False, False, now_ns
         events: list[Event] = []
         book = self.books[market.condition_id]
         for side in (book.bids, book.asks):
@@ -127,7 +136,29 @@ class Exchange:
                 for order in list(level.orders.values()):
                     events += self.cancel(order, now_ns, "CANCELED_MARKET_RESOLVED")
         events.append(MarketClosed(market=market, at_ns=now_ns))
-        return events
+        return events if winner is None else events + self.resolve(market, winner, now_ns)
+
+    def resolve(self, market: ListedMarket, winner: Winner, now_ns: int) -> list[Event]:
+        """Say how a market ended, once; it closes if it is open. Holders redeem, nobody is paid by this."""
+        if market.winner is not None:
+            return []
+        events = self.close_market(market, None, now_ns)
+        market.winner = winner
+        return [*events, MarketResolved(market=market, at_ns=now_ns)]
+
+    def redeem(self, account: Account, market: ListedMarket) -> int:
+        """Burn both tokens that an account holds of a resolved market and pay it; returns what it got.
+
+        Nothing is locked then: closing cancelled every order of the market.
+        """
+        payouts = market.payout_e6(is_yes=True), market.payout_e6(is_yes=False)
+        if payouts[0] is None or payouts[1] is None:
+            raise InvariantBroken(f"market {market.slug} is redeemed before it resolved")
+        return self.ledger.redeem(account, ((market.yes_token, payouts[0]), (market.no_token, payouts[1])))
+
+    def is_settled(self, market: ListedMarket) -> bool:
+        """Whether every trade of a market is confirmed or failed: balances of its tokens are final."""
+        return not self.settling.count(market.condition_id)
 
     def market_of(self, token: str) -> tuple[ListedMarket, bool]:
         """Open market and outcome of a token; raises the venue's 404 otherwise."""

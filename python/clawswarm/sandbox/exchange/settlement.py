@@ -6,7 +6,7 @@ port, a test) ordered for coming trades; they come before chance.
 
 import hashlib
 import heapq
-from collections import deque
+from collections import Counter, deque
 from random import Random
 
 import msgspec
@@ -34,9 +34,15 @@ class SettlementQueue:
         self._chance = Random(seed)
         self._heap: list[tuple[int, int, Trade, tuple[tuple[int, str], ...]]] = []
         self._serial = 0
+        self._under_way: Counter[str] = Counter()
+
+    def count(self, condition_id: str) -> int:
+        """Trades of a market that are not confirmed or failed yet."""
+        return self._under_way[condition_id]
 
     def add(self, trade: Trade) -> None:
         """Decide a new trade's way."""
+        self._under_way[trade.market.condition_id] += 1
         self._push(trade, self._way(self._fate(trade), trade.matched_ns))
 
     def next_due_ns(self) -> int | None:
@@ -54,6 +60,8 @@ class SettlementQueue:
             trade.tx_hash = "0x" + hashlib.sha256(trade.tx_hash.encode()).hexdigest()
         if len(steps) > 1:
             self._push(trade, steps[1:])
+        else:
+            self._under_way[trade.market.condition_id] -= 1
         return trade
 
     def _push(self, trade: Trade, steps: tuple[tuple[int, str], ...]) -> None:

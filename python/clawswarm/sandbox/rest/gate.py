@@ -23,8 +23,9 @@ from clawswarm.sandbox.venue import Venue
 _NS_PER_S = 1_000_000_000
 _POLL_S = 0.02
 _RESET_NOT_FIN = struct.pack("ii", 1, 0)
-# Other hosts on the real venue: neither counted nor swallowed with the REST interface.
-_NOT_CLOB = ("/ws/", "/rtds", "/api/geoblock", "/rpc")
+# Hosts of their own on the real venue: not swallowed with the REST interface; streams are not counted either.
+_NOT_COUNTED = ("/ws/", "/rtds", "/polybolt", "/api/geoblock", "/rpc")
+_NOT_CLOB = (*_NOT_COUNTED, "/gamma/", "/data-api/")
 _SWEEPING = (
     "/cancel-all",
     "/cancel-market-orders",
@@ -75,7 +76,8 @@ class Gate:
         for fault in met:
             if (early := await self._stopped_by(request, fault)) is not None:
                 return early
-        response = await (self._limited(request, handler) if is_clob else answered(request, handler))
+        is_counted = not request.path.startswith(_NOT_COUNTED)
+        response = await (self._limited(request, handler) if is_counted else answered(request, handler))
         lost = next((fault for fault in met if fault.kind == "lost-reply"), None)
         if lost is None:
             return response

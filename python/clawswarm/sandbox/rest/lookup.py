@@ -1,6 +1,6 @@
 """Markets, tokens and touches as the public routes look them up, with the venue's refusals."""
 
-from clawswarm.model.units import PRICE_ONE_E4, format_price
+from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_price
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.identity.keys import is_uint
@@ -49,8 +49,9 @@ class Lookup:
 
     def mids(self, market: ListedMarket) -> tuple[float, float]:
         """Prices of both outcomes: the middle, or 1 and 0 after the end."""
-        if market.winner is not None:
-            return (1.0, 0.0) if market.winner == "YES" else (0.0, 1.0)
+        yes, no = market.payout_e6(is_yes=True), market.payout_e6(is_yes=False)
+        if yes is not None and no is not None:
+            return yes / MICRO, no / MICRO
         bid, ask = self.text(market).touch(is_yes=True)
         middle = ((bid or 0) + (PRICE_ONE_E4 if ask is None else ask)) // 2
         return float(format_price(middle)), float(format_price(PRICE_ONE_E4 - middle))

@@ -83,7 +83,7 @@ def full_record(market: ListedMarket, mids: tuple[float, float]) -> Record:
         "neg_risk_request_id": "",
         "icon": "",
         "image": "",
-        "is_50_50_outcome": False,
+        "is_50_50_outcome": market.winner == "SPLIT",
         "rewards": _rewards(market),
         "tokens": _tokens(market, mids),
         "tags": ["Crypto", "Up or Down", market.underlying],

@@ -8,6 +8,7 @@ from aiohttp import web
 from clawswarm.sandbox.chain.approvals import UNLIMITED
 from clawswarm.sandbox.chain.contracts import COLLATERAL_TOKEN, OPERATORS, SPENDERS
 from clawswarm.sandbox.chain.relayer import RelayedTransaction, Submission
+from clawswarm.sandbox.data_api import rest as data_api
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.identity.eip712 import CHAIN_ID, Malformed, checksum_address
@@ -35,7 +36,7 @@ class RelayerRest:
             web.get("/nonce", self.nonce),
             web.get("/v1/account/transactions/params", self.parameters),
             web.get("/v1/account/transactions/{id}", self.transaction),
-            web.get("/v2/approvals", self.approvals),
+            web.get(f"{data_api.PREFIX}/v2/approvals", self.approvals),
         ]
 
     async def submit(self, request: web.Request) -> web.Response:

@@ -51,6 +51,21 @@ def _shared() -> tuple[Rule, ...]:
         Rule("api keys", None, ("/auth/",), 100),
         Rule("/ok", None, ("/ok",), 100),
         Rule("/submit", "POST", ("/submit",), 25, per_60s=25),
+        Rule("gamma", None, ("/gamma/",), 4_000),
+        Rule(
+            "gamma listings",
+            None,
+            ("/gamma/events", "/gamma/events/", "/gamma/markets", "/gamma/markets/"),
+            900,
+        ),
+        Rule("gamma /events", None, ("/gamma/events", "/gamma/events/"), 500),
+        Rule("gamma /markets", None, ("/gamma/markets", "/gamma/markets/"), 300),
+        Rule("data v1", None, ("/data-api/",), 1_000),
+        Rule("data v1 /trades", None, ("/data-api/trades",), 200),
+        Rule("data v1 /positions", None, ("/data-api/positions",), 150),
+        Rule("data v2", None, ("/data-api/v2/",), 800),
+        Rule("data v2 /trades", None, ("/data-api/v2/trades",), 300),
+        Rule("data v2 /positions", None, ("/data-api/v2/positions",), 200),
     )
 
 

@@ -12,8 +12,8 @@ from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
 from clawswarm.sandbox.exchange.events import (
     Event,
     LevelChanged,
-    MarketClosed,
     MarketListed,
+    MarketResolved,
     TickChanged,
     Trade,
 )
@@ -56,7 +56,7 @@ class MarketFrames:
             return [_new_market_frame(event)]
         if isinstance(event, TickChanged):
             return [_tick_frame(event, is_yes) for is_yes in (True, False)]
-        if isinstance(event, MarketClosed):
+        if isinstance(event, MarketResolved):
             return [_resolved_frame(event)]
         return []
 
@@ -201,15 +201,15 @@ def _new_market_frame(event: MarketListed) -> MarketFrame:
     return MarketFrame(tokens=(), text=text, at_ms=at_ms, is_custom=True)
 
 
-def _resolved_frame(event: MarketClosed) -> MarketFrame:
+def _resolved_frame(event: MarketResolved) -> MarketFrame:
     market, at_ms = event.market, event.at_ns // _NS_PER_MS
-    is_yes = market.winner == "YES"
+    winner = {"YES": True, "NO": False}.get(market.winner or "")
     body: dict[str, object] = {
         "id": market.question_id,
         "market": market.condition_id,
         "assets_ids": [market.yes_token, market.no_token],
-        "winning_asset_id": market.token(is_yes) if market.winner else "",
-        "winning_outcome": market.outcome(is_yes) if market.winner else "",
+        "winning_asset_id": "" if winner is None else market.token(winner),
+        "winning_outcome": "" if winner is None else market.outcome(winner),
         "event_message": _event_message(market),
         "tags": [],
         "timestamp": str(at_ms),

@@ -1,0 +1,1 @@
+"""Discovery: events and markets as the venue's metadata service (Gamma) lists them."""

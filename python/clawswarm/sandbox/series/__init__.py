@@ -1,0 +1,1 @@
+"""Up/down series that roll by themselves, and the standing markets beside them."""
