@@ -10,6 +10,7 @@ use claw_core::engine::{
 };
 use claw_core::order::hmac::Credentials;
 use claw_core::order::signing::{Account, OrderSigner};
+use claw_core::order::wallet::deposit_wallet;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
@@ -35,9 +36,11 @@ const MOST_AT_ONCE: usize = 256;
 
 /// Serve until asked to stop; the exit code, 0 only when the venue has confirmed that nothing is open.
 pub async fn run(settings: &Settings, bus: &Bus, notifier: &Notifier) -> Result<u8, Fault> {
-    let account = Account::Eoa;
-    let signer = OrderSigner::new(key::throwaway(&settings.folder)?, settings.chain_id, account)
-        .map_err(|fault| Fault::User(fault.to_string()))?;
+    let key = key::throwaway(&settings.folder)?;
+    // The account whose pairs and winnings the relayer can turn back into money.
+    let account = Account::DepositWallet(deposit_wallet(key.address()));
+    let signer =
+        OrderSigner::new(key, settings.chain_id, account).map_err(|fault| Fault::User(fault.to_string()))?;
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let routes = Routes::new(&Host::of_url(&settings.clob_url, "http")?);

@@ -15,5 +15,6 @@ pub mod hmac;
 pub mod signing;
 mod text;
 pub mod typed_data;
+pub mod wallet;
 
 pub use text::prefixed_hex;

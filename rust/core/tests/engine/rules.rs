@@ -367,6 +367,7 @@ fn allocation(term: u64, sent_ns: u64, mandates: Vec<Mandate>) -> Allocation {
         sent_ns,
         life_ns: 100,
         mandates,
+        ..Allocation::default()
     }
 }
 
