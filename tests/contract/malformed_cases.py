@@ -296,7 +296,9 @@ class Cases:
                 self._signed("GET", "/rewards/user/markets", query=f"?date=2026-01-01&signature_type={kind}"),
                 self._signed("GET", "/rewards/user/percentages", query=f"?signature_type={kind}"),
                 Case("GET", f"/rebates/current?date={date}&maker_address={self._order['order']['maker']}"),
-                Case("GET", "/rebates/current?date=2026-01-01&maker_address=" + pick.choice(("", "x", "0x12"))),
+                Case(
+                    "GET", "/rebates/current?date=2026-01-01&maker_address=" + pick.choice(("", "x", "0x12"))
+                ),
             )
         )
 

@@ -55,7 +55,7 @@ def test_the_ready_file_tells_all(tmp_path: Path) -> None:
     record(tmp_path, "btc-updown-1", [snapshot()])
     with serving(tmp_path, "--seed", "7", "--no-takers") as ready:
         assert {name for name, address in ready.items() if address is None} == {
-            "polybolt", "ca_cert",
+            "ca_cert",
         }  # fmt: skip
         assert ready["chain_id"] == 137
         assert get(f"{ready['clob']}/version") == {"version": 2}

@@ -192,7 +192,9 @@ def test_wrong_credentials_close_the_user_channel(venue: RunningVenue, auth: obj
 
 
 def test_reference_prices(tmp_path: Path) -> None:
-    ticks = [ReferenceTick(0, 65_000_123_456, True), ReferenceTick(300, 65_001_000_000, True)]
+    # Repeated, so that a subscriber who comes late on a busy machine hears one too.
+    later = [ReferenceTick(at_ms, 65_001_000_000, True) for at_ms in range(300, 60_000, 300)]
+    ticks = [ReferenceTick(0, 65_000_123_456, True), *later]
     record(tmp_path, "btc-updown-1", [snapshot(), *ticks])
 
     async def scene(session: aiohttp.ClientSession) -> None:

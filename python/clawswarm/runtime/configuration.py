@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
+from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
 from clawswarm.model.errors import UserFault
@@ -36,6 +37,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     feed: SocketSettings
     engine: EngineSettings
     sandbox: SandboxSettings
+    rollover: RolloverSettings = RolloverSettings()
     supervision: SupervisionSettings
 
 
@@ -85,6 +87,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] order_size_shares": orchestrator.order_size_shares,
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
+        "[rollover] leave_s": configuration.rollover.leave_s,
         "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
@@ -107,6 +110,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         if not 0 < value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be above 0 and finite")
     not_negative = {
+        "[rollover] lead_s": configuration.rollover.lead_s,
         "[quoter] inventory_skew_logits": quoter.inventory_skew_logits,
         "[quoter] widen_linear": quoter.widen_linear,
         "[quoter] widen_quadratic": quoter.widen_quadratic,

@@ -73,14 +73,19 @@ def _orders(observer: Observer, is_confirmed: bool) -> Orders:
 
 
 def _warnings(supervisor: Supervisor) -> list[str]:
+    sandbox = supervisor.configuration.sandbox
     slugs: dict[tuple[tuple[str, ...], int], list[str]] = {}
-    for market, _ in read_folder(Path(supervisor.configuration.sandbox.data)):
+    for market, _ in read_folder(Path(sandbox.data)) if sandbox.data else ():
         if market.synthetic:
             slugs.setdefault((market.synthetic, market.seed), []).append(market.slug)
     warnings = [
         f"{' and '.join(streams)} are synthetic (seed {seed}), not recorded, in {', '.join(markets)}"
         for (streams, seed), markets in slugs.items()
     ]
+    if made_up := (*sandbox.series, *sandbox.standing):
+        warnings.append(
+            f"prices, makers and takers are synthetic (seed {sandbox.seed}), not recorded, in {', '.join(made_up)}"
+        )
     return warnings if supervisor.failure is None else [*warnings, supervisor.failure]
 
 

@@ -118,7 +118,8 @@ class Wiring:
         record = self._run_dir / ORCHESTRATOR / "record.json"
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
-        await Orchestrator(process, bus, settings, QUOTERS, self._http, record).run()
+        rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record).run()
         bus.close()
 
     async def _sentinel(self, process: Process) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 _NS_PER_MS = 1_000_000
 
-Channel = Literal["market", "user", "rest"]
+Channel = Literal["market", "user", "rtds", "polybolt", "rest"]
 RequestFaultKind = Literal["latency", "reset", "cdn-page", "lost-reply", "status"]
 
 
@@ -48,6 +48,8 @@ class FaultSwitchboard:
 
     def __init__(self, seed: int = 0) -> None:
         self.is_geoblocked = False
+        self.place = ("IE", "L")
+        """Country and region that the geoblock page tells."""
         self.request_faults: list[RequestFault] = []
         self.engine_errors: deque[str] = deque()
         """Texts that the next orders are refused with."""
@@ -104,7 +106,7 @@ class FaultSwitchboard:
 
     def clear(self) -> None:
         """Switch every fault off."""
-        self.is_geoblocked = False
+        self.is_geoblocked, self.place = False, ("IE", "L")
         self.request_faults.clear()
         self.engine_errors.clear()
         self._black_hole_until_ns.clear()

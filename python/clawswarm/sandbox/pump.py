@@ -11,8 +11,9 @@ from typing import Protocol
 
 from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
-from clawswarm.sandbox.prices.feeds import CoinFeeds
+from clawswarm.sandbox.prices.feeds import CoinFeeds, Report
 from clawswarm.sandbox.prices.path import COINS, SeededPath
+from clawswarm.sandbox.prices.ticker import PriceTicker
 from clawswarm.sandbox.recording import (
     LevelsChanged,
     RecordedEvent,
@@ -27,6 +28,7 @@ from clawswarm.sandbox.venue import Venue
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
+_E18_PER_E6 = 10**12
 _QUIET_RECHECK_NS = 20 * _NS_PER_MS
 _BATCH = 20
 _LONGEST_NAP_S = 0.02
@@ -57,7 +59,8 @@ class Stage:
         }
         self.conductor = Conductor(venue, self.feeds, crowd_interval_ms=settings.crowd_interval_ms)
         self._standing = StandingMarkets(venue)
-        self._clockworks: tuple[Clockwork, ...] = (self.conductor, self._standing)
+        ticker = PriceTicker(venue.prices, self.feeds)
+        self._clockworks: tuple[Clockwork, ...] = (self.conductor, self._standing, ticker)
         exchange = venue.exchange
         replay, taker = (participant_account(exchange, name) for name in ("replay", "taker"))
         self._venue = venue
@@ -111,7 +114,9 @@ class Stage:
         if isinstance(event, LevelsChanged):
             venue.publish(self._makers[market.condition_id].follow(event.changes, now_ns))
         elif isinstance(event, ReferenceTick):
-            venue.price_hub.publish(market.underlying, event.value_e6, now_ns // _NS_PER_MS)
+            at_s, value_e18 = now_ns // _NS_PER_S, event.value_e6 * _E18_PER_E6
+            symbol = market.underlying.lower()
+            venue.prices.publish(Report("chainlink", symbol, at_s, value_e18, now_ns // _NS_PER_MS))
         elif isinstance(event, TickSizeChanged):
             venue.publish(venue.exchange.change_tick(market, event.tick_e4, now_ns))
         elif isinstance(event, TakerArrived) and venue.settings.takers:

@@ -51,7 +51,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     ws_market: str
     ws_user: str
     rtds: str
-    polybolt: str | None = None
+    polybolt: str
     relayer: str
     rpc: str
     geoblock: str
@@ -84,6 +84,7 @@ def describe(server: SandboxServer, accounts: list[TestAccount], host: str, ca_c
         ws_market=f"{ws}/ws/market",
         ws_user=f"{ws}/ws/user",
         rtds=f"{ws}/rtds",
+        polybolt=f"{ws}/polybolt/ws",
         relayer=http,
         rpc=f"{http}/rpc",
         geoblock=f"{http}/api/geoblock",

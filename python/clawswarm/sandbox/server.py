@@ -1,8 +1,8 @@
 """The simulated Polymarket as a server on loopback: REST, WebSockets, control port, and the replay behind.
 
 One port serves what the real venue spreads over hosts: `/` CLOB REST, `/gamma` and `/data-api`, `/ws/market`,
-`/ws/user`, `/rtds`, `/api/geoblock`, the relayer and `/rpc` of the chain; the control port is another, always
-plain HTTP.
+`/ws/user`, `/rtds`, `/polybolt/ws`, `/api/geoblock`, the relayer and `/rpc` of the chain; the control port is
+another, always plain HTTP.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.control.port import ControlRest
 from clawswarm.sandbox.data_api.rest import DataRest
 from clawswarm.sandbox.gamma.rest import GammaRest
+from clawswarm.sandbox.prices.sockets import PriceSockets
 from clawswarm.sandbox.pump import Stage, run_pump
 from clawswarm.sandbox.rest.gate import Gate, answered
 from clawswarm.sandbox.rest.private import PrivateRest
@@ -24,6 +25,7 @@ from clawswarm.sandbox.rest.rpc import RpcRest
 from clawswarm.sandbox.rest.tiers import TierRest
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.settings import SandboxSettings
+from clawswarm.sandbox.streams.serving import Serving
 from clawswarm.sandbox.streams.sockets import VenueSockets
 from clawswarm.sandbox.venue import Venue
 
@@ -51,7 +53,7 @@ class SandboxServer:
         self._tls = tls
         self._clock = clock
         self._offset_ns = wall_ms() * _NS_PER_MS - clock()
-        self._sockets = VenueSockets(self.venue, self.now_ns)
+        self._serving = Serving(self.venue, self.now_ns)
         self._runners: list[web.AppRunner] = []
         self._stage: Stage | None = None
         self.port = settings.port
@@ -85,7 +87,8 @@ class SandboxServer:
             *RpcRest(self.venue, self.now_ns).routes(),
             *GammaRest(self.venue).routes(),
             *DataRest(self.venue).routes(),
-            *self._sockets.routes(),
+            *VenueSockets(self.venue, self._serving).routes(),
+            *PriceSockets(self.venue, self._serving, self.now_ns).routes(),
         ]
         gate = Gate(self.venue, self.now_ns).middleware()
         self.port = await self._bind(routes, gate, self._settings.port, self._tls)
@@ -100,7 +103,7 @@ class SandboxServer:
 
     async def close(self) -> None:
         """Close every connection and both ports."""
-        await self._sockets.close_all()
+        await self._serving.close_all()
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()

@@ -31,13 +31,16 @@ from clawswarm.sandbox.identity.sessions import SessionRegister
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.notices import NoticeBoard
 from clawswarm.sandbox.price_history import PriceHistory
+from clawswarm.sandbox.prices.board import PriceBoard
+from clawswarm.sandbox.prices.polybolt import PolyBoltHub
+from clawswarm.sandbox.prices.rtds import RtdsHub
 from clawswarm.sandbox.rest.buckets import SignerBuckets
 from clawswarm.sandbox.rest.modes import EngineModes
 from clawswarm.sandbox.rest.windows import WINDOW_SETS, RequestWindows
 from clawswarm.sandbox.rewards.program import RewardProgram
 from clawswarm.sandbox.rewards.rebates import RebateBook
 from clawswarm.sandbox.settings import SandboxSettings
-from clawswarm.sandbox.streams.hubs import MarketHub, PriceHub, UserHub
+from clawswarm.sandbox.streams.hubs import MarketHub, UserHub
 from clawswarm.sandbox.streams.outbox import Connections
 from clawswarm.sandbox.trading import CancelReport, Trading
 
@@ -103,7 +106,9 @@ class Venue:
         self.journal = EventJournal()
         self.market_hub = MarketHub(settings.disorder_share, settings.seed)
         self.user_hub = UserHub(settings.seed)
-        self.price_hub = PriceHub()
+        self.prices = PriceBoard()
+        self.rtds = RtdsHub(self.prices)
+        self.polybolt = PolyBoltHub(self.prices)
         self.connections = Connections()
         self.catalog = Catalog()
         self.payouts = Payouts(self.exchange, is_everyone=settings.auto_redeem == "everyone")

@@ -8,13 +8,14 @@ import structlog
 
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings, assign, mandates
 from clawswarm.agents.orchestrator.record import Record, load, save
+from clawswarm.agents.orchestrator.rollover import RolloverSettings, next_change_ms, tradable
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process
 from clawswarm.model.errors import Retry, WireFault
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat
-from clawswarm.venues.polymarket.instruments import list_markets
+from clawswarm.venues.polymarket.discovery import Listing, list_open_markets
 
 BEAT_INTERVAL_S = 0.5
 MARKETS_INTERVAL_S = 2.0
@@ -31,12 +32,16 @@ class Orchestrator:
         bus: Bus,
         settings: OrchestratorSettings,
         quoters: Sequence[str],
-        clob_url: str,
+        rollover: RolloverSettings,
+        gamma_url: str,
         record_path: Path,
     ) -> None:
         self._process, self._clock, self._settings = process, process.clock, settings
-        self._quoters, self._clob_url, self._record_path = quoters, clob_url, record_path
+        self._rollover = rollover
+        self._quoters, self._gamma_url, self._record_path = quoters, gamma_url, record_path
+        self._listings: list[Listing] = []
         self._markets: list[Market] = []
+        self._next_change_ms: int | None = None
         self._allocations = bus.latest("allocation", Allocation)
         self._beats = bus.latest("beat", Beat)
         recorded = load(record_path)
@@ -54,7 +59,12 @@ class Orchestrator:
                 if now >= next_markets_ns:
                     next_markets_ns = now + ns(MARKETS_INTERVAL_S)
                     await self._read_markets(session)
-                if now >= next_renewal_ns and self._markets:
+                is_rolling = (
+                    self._next_change_ms is not None and self._clock.wall_ms() >= self._next_change_ms
+                )
+                if is_rolling:
+                    self._assign()
+                if (is_rolling or now >= next_renewal_ns) and self._markets:
                     next_renewal_ns = now + ns(self._settings.renew_s)
                     self._publish(self._clock.now_ns())
                 if now >= next_beat_ns:
@@ -63,11 +73,18 @@ class Orchestrator:
 
     async def _read_markets(self, session: aiohttp.ClientSession) -> None:
         try:
-            self._markets = await list_markets(session, self._clob_url)
+            self._listings = await list_open_markets(session, self._gamma_url)
         except (Retry, WireFault) as fault:
             # What was known stays in force; the engine withdraws by itself when mandates run out.
             log.warning("orchestrator.markets.unread", reason=str(fault))
             return
+        self._assign()
+
+    def _assign(self) -> None:
+        """Choose what is quoted now, and by whom."""
+        now_ms = self._clock.wall_ms()
+        self._markets = tradable(self._listings, now_ms, self._rollover)
+        self._next_change_ms = next_change_ms(self._listings, now_ms, self._rollover)
         assignments = assign(self._markets, self._quoters, self._record.assignments)
         if assignments != self._record.assignments:
             self._record = Record(self._record.term, assignments)

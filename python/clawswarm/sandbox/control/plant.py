@@ -9,6 +9,7 @@ from clawswarm.sandbox.exchange.refusals import ENGINE_FAULTS
 from clawswarm.sandbox.exchange.rules import Fate
 from clawswarm.sandbox.exchange.settlement import OrderedFate
 from clawswarm.sandbox.faults import Channel, RequestFault, RequestFaultKind
+from clawswarm.sandbox.prices.polybolt import Refusal
 from clawswarm.sandbox.streams.disturbance import FeedFault, FeedFaultKind
 from clawswarm.sandbox.venue import Venue
 
@@ -81,14 +82,23 @@ class Feed(_Body, frozen=True, kw_only=True):
 class Close(_Body, frozen=True, kw_only=True):
     """Which stream and with which code."""
 
-    channel: Stream
+    channel: Literal["market", "user", "rtds", "polybolt"]
     code: int
 
 
+class PolyBolt(_Body, frozen=True, kw_only=True):
+    """What the next auth frames of PolyBolt are answered."""
+
+    code: Refusal
+    frames: int = 1
+
+
 class Geoblock(_Body, frozen=True, kw_only=True):
-    """On or off."""
+    """On or off, and where the caller seems to be; null is a place that fits."""
 
     blocked: bool
+    country: str | None = None
+    region: str | None = None
 
 
 class Settlement(_Body, frozen=True, kw_only=True):
@@ -207,9 +217,21 @@ def close(venue: Venue, _now_ns: int, body: Close) -> object:
     return {"ok": True, "closed": venue.connections.close(body.channel, body.code)}
 
 
+def polybolt(venue: Venue, _now_ns: int, body: PolyBolt) -> object:
+    """Refuse coming auth frames of PolyBolt."""
+    if not 1 <= body.frames <= _MOST_FATES:
+        raise Unusable(f"frames must be between 1 and {_MOST_FATES}")
+    venue.polybolt.refusals.extend([body.code] * body.frames)
+    return _OK
+
+
 def geoblock(venue: Venue, _now_ns: int, body: Geoblock) -> object:
     """Block or unblock the region."""
+    if not all(part is None or (part.isalnum() and len(part) <= 3) for part in (body.country, body.region)):
+        raise Unusable("country and region are codes of up to three letters or digits, such as US and NY")
     venue.faults.is_geoblocked = body.blocked
+    at_home = ("US", "NY") if body.blocked else ("IE", "L")
+    venue.faults.place = (body.country or at_home[0], body.region or at_home[1])
     return _OK
 
 
@@ -229,6 +251,7 @@ def clear(venue: Venue, _now_ns: int, _body: Nothing) -> object:
     venue.exchange.settling.ordered.clear()
     venue.relayer.fates.clear()
     venue.relayer.busy.clear()
+    venue.polybolt.refusals.clear()
     return _OK
 
 
@@ -283,9 +306,9 @@ ROUTES = (
         "POST",
         "/faults/black-hole",
         BlackHole(channel="market", seconds=5),
-        "channel market or user: open WebSockets never hear or read anything again but stay open, new upgrades "
-        "hang until it ends; channel rest: requests are read, never acted on and cut off when it ends; "
-        "seconds 0 ends it now",
+        "channel market, user, rtds or polybolt: open WebSockets never hear or read anything again but stay open, "
+        "new upgrades hang until it ends; channel rest: requests are read, never acted on and cut off when it "
+        "ends; seconds 0 ends it now",
         black_hole,
     ),
     route(
@@ -307,6 +330,13 @@ ROUTES = (
     ),
     route(
         "POST",
+        "/faults/polybolt-auth",
+        PolyBolt(code="auth_unavailable"),
+        "the next auth frames of PolyBolt are refused with this code",
+        polybolt,
+    ),
+    route(
+        "POST",
         "/faults/quiet",
         Quiet(market="0x<condition id>", seconds=5),
         "the replay of that market pauses, then goes on where it was; its end moves by as much; "
@@ -317,7 +347,8 @@ ROUTES = (
         "POST",
         "/faults/geoblock",
         Geoblock(blocked=True),
-        "POST /order and /orders answer 403 and /api/geoblock says blocked, until blocked is false",
+        "POST /order and /orders answer 403 and /api/geoblock says blocked, until blocked is false; reads, "
+        "streams and cancels work on; country and region are what /api/geoblock tells",
         geoblock,
     ),
     route(

@@ -48,7 +48,7 @@ def faults(venue: Venue, now_ns: int, _body: Nothing) -> object:
         "black_hole_left_s": board.black_hole_left_ns(now_ns) / NS_PER_S,
         "black_holes": {
             channel: board.black_hole_left_ns(now_ns, channel) / NS_PER_S
-            for channel in ("market", "user", "rest")
+            for channel in ("market", "user", "rtds", "polybolt", "rest")
         },
         "quiet": board.quiet_markets(now_ns),
         "requests": [
@@ -83,7 +83,7 @@ def journal(venue: Venue, _now_ns: int, _body: Nothing) -> object:
 
 def connections(venue: Venue, _now_ns: int, _body: Nothing) -> object:
     """Open stream connections."""
-    return {channel: venue.connections.count(channel) for channel in ("market", "user", "prices")}
+    return {channel: venue.connections.count(channel) for channel in ("market", "user", "rtds", "polybolt")}
 
 
 ROUTES = (

@@ -124,11 +124,10 @@ class PublicRest:
 
     async def geoblock(self, request: web.Request) -> web.Response:
         """Whether the caller's region may trade."""
-        is_blocked = self._venue.faults.is_geoblocked
-        country, region = ("US", "NY") if is_blocked else ("IE", "L")
-        return answer(
-            {"blocked": is_blocked, "ip": request.remote or "", "country": country, "region": region}
-        )
+        faults = self._venue.faults
+        country, region = faults.place
+        place = {"ip": request.remote or "", "country": country, "region": region}
+        return answer({"blocked": faults.is_geoblocked, **place})
 
     def _market(self, request: web.Request) -> ListedMarket:
         token = request.match_info.get("token_id", request.query.get("token_id", ""))

@@ -1,9 +1,8 @@
-"""Who hears what: subscriptions of the market, user and price channels.
+"""Who hears what: subscriptions of the market and user channels.
 
 Pure but for the queues: hubs are told of events and put texts into outboxes; `sockets.py` empties them.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from random import Random
 
@@ -18,9 +17,6 @@ from clawswarm.sandbox.streams.outbox import Outbox
 from clawswarm.sandbox.streams.user_frames import order_frame, parties, trade_frame
 
 ASSET_LIMIT = 500
-PRICE_TOPIC = "crypto_prices_chainlink"
-_PRICE_HISTORY = 60
-_VALUE_SCALE = 10**12
 _NS_PER_MS = 1_000_000
 
 
@@ -168,57 +164,3 @@ class UserHub:
             for listener in self._by_key.get(frame.key, ()):
                 if listener.markets is None or frame.condition_id in listener.markets:
                     listener.outbox.put(frame.text)
-
-
-class PriceListener:
-    """One price-stream connection; `symbols` None means all, empty means nothing subscribed."""
-
-    def __init__(self, connection_id: str) -> None:
-        self.connection_id = connection_id
-        self.symbols: set[str] | None = set()
-        self.outbox = Outbox()
-
-
-class PriceHub:
-    """The RTDS topic `crypto_prices_chainlink` (polymarket.md §5.4)."""
-
-    def __init__(self) -> None:
-        self.listeners: set[PriceListener] = set()
-        self._history: dict[str, deque[dict[str, object]]] = {}
-
-    def subscribe(self, listener: PriceListener, symbols: set[str] | None, now_ms: int) -> None:
-        """Start a listener; the first frame of each symbol is the history, mislabelled as recorded."""
-        listener.symbols = symbols
-        for symbol, ticks in self._history.items():
-            if symbols is None or symbol in symbols:
-                payload = {"data": list(ticks), "symbol": symbol}
-                frame = {
-                    "payload": payload,
-                    "timestamp": now_ms,
-                    "topic": "crypto_prices",
-                    "type": "subscribe",
-                }
-                listener.outbox.put(msgspec.json.encode(frame).decode())
-
-    def publish(self, underlying: str, value_e6: int, now_ms: int) -> None:
-        """Send one reference price."""
-        symbol = f"{underlying.lower()}/usd"
-        value, at_ms = value_e6 / 1_000_000, now_ms - now_ms % 1000
-        ticks = self._history.setdefault(symbol, deque(maxlen=_PRICE_HISTORY))
-        ticks.append({"timestamp": at_ms, "value": value})
-        payload = {
-            "full_accuracy_value": str(value_e6 * _VALUE_SCALE),
-            "symbol": symbol,
-            "timestamp": at_ms,
-            "value": value,
-        }
-        for listener in self.listeners:
-            if listener.symbols is None or symbol in listener.symbols:
-                frame = {
-                    "connection_id": listener.connection_id,
-                    "payload": payload,
-                    "timestamp": now_ms,
-                    "topic": PRICE_TOPIC,
-                    "type": "update",
-                }
-                listener.outbox.put(msgspec.json.encode(frame).decode())

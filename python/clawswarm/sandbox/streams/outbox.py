@@ -19,13 +19,24 @@ class Outbox:
         self.has_overflowed = False
         self.is_swallowed = False
         self.closing_code: int | None = None
+        self._is_last = False
         self._texts: deque[str] = deque()
         self._is_filled = asyncio.Event()
 
     @property
     def is_open(self) -> bool:
         """Whether the connection is still to be written to."""
-        return not self.has_overflowed and self.closing_code is None
+        return not self.has_overflowed and (self.closing_code is None or self._is_last)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a close was ordered behind the last text and all texts are gone."""
+        return self._is_last and not self._texts
+
+    @property
+    def count(self) -> int:
+        """Texts that wait."""
+        return len(self._texts)
 
     def put(self, text: str) -> None:
         """Queue a text; beyond the limit the connection is given up."""
@@ -44,7 +55,13 @@ class Outbox:
 
     def close(self, code: int) -> None:
         """End the connection with a code; what is queued is lost."""
-        self.closing_code = code
+        self.closing_code, self._is_last = code, False
+        self._is_filled.set()
+
+    def close_after(self, code: int) -> None:
+        """End the connection with a code once everything queued is sent."""
+        if self.closing_code is None:
+            self.closing_code, self._is_last = code, True
         self._is_filled.set()
 
     async def take(self) -> list[str]:

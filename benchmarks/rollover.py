@@ -1,0 +1,195 @@
+"""A swarm on rolling 5-minute markets: is it always quoting, and never in a market that is over?
+
+    python -m benchmarks.rollover [SECONDS] [SERIES ...]
+
+Starts `claw up` on series alone (default 900 s of btc-5m) and asks the venue ten times a second for the swarm's
+open orders. At every moment one market of a series is due: the window that runs, or the next one in the last
+seconds of a window. Printed are the stretches in which the due market carried no order, and every order that stood
+in a market past its end. Exit code 1 when a stretch that touches the first minute of a window is longer than 2 s,
+when an order stood past an end, or when the run failed.
+"""
+
+import calendar
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from clawswarm.kernel.clock import SystemClock
+
+PROJECT = Path(__file__).parents[1]
+LONGEST_GAP_S = 2.0
+POLL_S = 0.1
+START_S = 60.0
+LEAVE_S = 4.0
+ROLL_OVER_S = 60.0
+SPAN_S = 300.0
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Seen(msgspec.Struct):
+    """What was seen of one series; `quoted_s` is when its due market last carried an order."""
+
+    quoted_s: float | None = None
+    gaps: list[tuple[float, float]] = []
+    late: dict[str, float] = {}
+    windows: set[str] = set()
+
+
+class Market(msgspec.Struct, frozen=True):
+    """One window."""
+
+    series: str
+    slug: str
+    end_s: float
+
+
+def get(url: str) -> object:
+    """One JSON answer."""
+    with _opener.open(url, timeout=5) as answer:
+        return json.loads(answer.read())
+
+
+def configuration(folder: Path, series: list[str], ports: list[int]) -> Path:
+    """config/sandbox.toml with series instead of recordings."""
+    changes = {
+        "state_dir": json.dumps(str(folder / "state")),
+        "port": str(ports[0]),
+        "control_port": str(ports[1]),
+        "data": f'""\nseries = {json.dumps(series)}',
+    }
+    lines = []
+    for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():
+        key = line.partition("=")[0].strip()
+        lines.append(f"{key} = {changes[key]}" if key in changes else line)
+    path = folder / "rollover.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def markets_of(venue: str) -> dict[str, Market]:
+    """Every market the venue ever listed, by condition id."""
+    found: dict[str, Market] = {}
+    cursor = ""
+    while True:
+        page = get(f"{venue}/gamma/markets/keyset?limit=500{cursor}")
+        assert isinstance(page, dict)
+        for market in page["markets"]:
+            slug = market["slug"]
+            end = time.strptime(market["endDate"], "%Y-%m-%dT%H:%M:%SZ")
+            series = market["events"][0]["seriesSlug"]
+            found[market["conditionId"]] = Market(series, slug, float(calendar.timegm(end)))
+        if "next_cursor" not in page:
+            return found
+        cursor = f"&after_cursor={page['next_cursor']}"
+
+
+def now() -> float:
+    """Unix time."""
+    return SystemClock().wall_ms() / 1000
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that are free now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def look(control: str, markets: dict[str, Market], seen: dict[str, Seen], now_s: float) -> bool:
+    """Take in one listing of open orders; False when a market of them is not known yet."""
+    orders = get(f"{control}/open-orders")
+    assert isinstance(orders, list)
+    quoted: set[str] = set()
+    for order in orders:
+        market = markets.get(order["market"])
+        if market is None:
+            return False
+        quoted.add(market.slug)
+        if now_s >= market.end_s:
+            late = seen[market.series].late
+            late[market.slug] = max(late.get(market.slug, 0.0), now_s - market.end_s)
+    for series, state in seen.items():
+        coming = [m for m in markets.values() if m.series == series and m.end_s > now_s + LEAVE_S]
+        if not coming:
+            return False
+        due = min(coming, key=lambda market: market.end_s)
+        if due.slug in quoted:
+            if state.quoted_s is not None and now_s - state.quoted_s > 3 * POLL_S:
+                state.gaps.append((state.quoted_s, now_s))
+            state.quoted_s = now_s
+            state.windows.add(due.slug)
+    return True
+
+
+def watch(process: subprocess.Popen[bytes], venue: str, control: str, seconds: float) -> dict[str, Seen]:
+    """Watch until shortly before the run ends by itself."""
+    began = now()
+    seen: dict[str, Seen] = {}
+    markets: dict[str, Market] = {}
+    ends: float | None = None
+    while process.poll() is None and (ends is None or now() < ends):
+        time.sleep(POLL_S)
+        try:
+            if not markets or not look(control, markets, seen, now()):
+                markets = markets_of(venue)
+                for market in markets.values():
+                    seen.setdefault(market.series, Seen())
+        except OSError:
+            if now() - began > START_S:
+                raise
+            continue
+        is_quoting = bool(seen) and all(state.quoted_s is not None for state in seen.values())
+        if ends is None and is_quoting:
+            ends = now() + seconds - 10
+    return seen
+
+
+def main() -> None:
+    """Run, watch, print."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 900.0
+    series = sys.argv[2:] or ["btc-5m"]
+    with tempfile.TemporaryDirectory(prefix="claw-rollover-") as name:
+        folder = Path(name)
+        ports = free_ports(2)
+        config, report = configuration(folder, series, ports), folder / "report.json"
+        command = [sys.executable, "-m", "clawswarm", "up", "--mode", "sandbox", "--for", str(seconds)]
+        with (folder / "output.txt").open("wb") as output:
+            process = subprocess.Popen(
+                [*command, "--config", str(config), "--report", str(report)], stdout=output, stderr=output
+            )
+            try:
+                seen = watch(process, f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", seconds)
+                code = process.wait(timeout=90)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait(timeout=60)
+        is_good = code == 0
+        print(f"claw up ended with {code} after --for {seconds:g}; series {', '.join(series)}")
+        if report.exists():
+            orders = json.loads(report.read_text())["orders"]
+            print(f"orders {orders}")
+        else:
+            print((folder / "output.txt").read_text()[-2000:])
+        for slug, state in seen.items():
+            print(f"{slug}: {len(state.windows)} windows quoted; orders past an end: {state.late or 'none'}")
+            for begin, end in state.gaps:
+                is_roll_over = begin % SPAN_S < ROLL_OVER_S or end % SPAN_S < ROLL_OVER_S
+                is_good &= end - begin <= LONGEST_GAP_S or not is_roll_over
+                where = "at a roll-over" if is_roll_over else f"{begin % SPAN_S:.0f} s into a window"
+                print(f"  the due market carried no order for {end - begin:.2f} s, {where}")
+            is_good &= not state.late and state.quoted_s is not None
+        raise SystemExit(0 if is_good else 1)
+
+
+if __name__ == "__main__":
+    main()
