@@ -5,16 +5,18 @@ The supervisor starts the engine as `claw-engine SETTINGS` and every other child
 """
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken
+from clawswarm.model.errors import InvariantBroken, Retry
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import EngineFile, engine_command
 from clawswarm.runtime.roster import (
@@ -27,7 +29,11 @@ from clawswarm.runtime.roster import (
     kind_of,
 )
 
+if TYPE_CHECKING:
+    from clawswarm.agents.orchestrator.agent import Wallet
+
 CHAIN_ID = 137
+THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -113,14 +119,32 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record).run()
+        chain = Chain(self._configuration.unwinding, self._open_wallet)
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
         bus.close()
+
+    async def _open_wallet(self) -> "Wallet":
+        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
+        key = self._run_dir / ENGINE / THROWAWAY_KEY
+        if not key.exists():
+            raise Retry("the engine has made no key yet")
+        # The official client takes seconds to load: the mandates go on meanwhile.
+        module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
+        addresses = module.ChainAddresses(
+            clob=self._http,
+            gamma=f"{self._http}/gamma",
+            data=f"{self._http}/data-api",
+            relayer=self._http,
+            rpc=f"{self._http}/rpc",
+        )
+        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
+        return wallet
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel

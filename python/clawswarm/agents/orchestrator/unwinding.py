@@ -3,50 +3,23 @@
     merge   a YES and a NO of one market → a dollar         worth: the pairs
     redeem  a resolved market's tokens → their payout       worth: the payout; a lost position is worth nothing
 
-The relayer takes so many batches a UTC day; a batch holds several actions. The day's allowance is spread over what is
-left of the day, the most valuable actions go first, the others wait: nothing is lost by waiting. An action whose
-batch failed goes alone the next time, so that one bad action never holds up the others, and after three failures a
-person must look.
+The relayer takes so many batches a UTC day; a batch holds several actions. The day's allowance is spread over what
+is left of the day, the most valuable go first, the others wait: nothing is lost by waiting. An action whose
+batch failed goes alone the next time, so that one bad action never holds up the others, and after three failures
+a person must look.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
+from clawswarm.model.positions import Holding, Unwinding, UnwindingKind
 from clawswarm.model.units import MICRO
 
 NS_PER_S = 1_000_000_000
 NS_PER_DAY = 86_400 * NS_PER_S
 MOST_FAILURES = 3
-
-
-class Kind(StrEnum):
-    """What is done with a position."""
-
-    MERGE = "merge"
-    REDEEM = "redeem"
-
-
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """Confirmed tokens of one market that no open order offers; payouts a share in 1e-6 once it has resolved."""
-
-    market: str
-    neg_risk: bool
-    yes_e6: int
-    no_e6: int
-    yes_payout_e6: int | None = None
-    no_payout_e6: int | None = None
-
-
-class Unwinding(msgspec.Struct, frozen=True):
-    """One action on one market; `amount_e6` are pairs, and means nothing to a redemption, which takes all."""
-
-    kind: Kind
-    market: str
-    neg_risk: bool
-    amount_e6: int
-    worth_e6: int
 
 
 class UnwindingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,10 +28,11 @@ class UnwindingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     `daily_batches` is what the account's tier allows (100, 3,000; 0 is any number), less what other programs use.
     """
 
-    daily_batches: int
-    least_usd: float = 1.0
-    batch_actions: int = 20
-    least_interval_s: float = 5.0
+    daily_batches: Annotated[int, msgspec.Meta(ge=0)] = 100
+    least_usd: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    batch_actions: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    least_interval_s: Annotated[float, msgspec.Meta(ge=2.4)] = 5.0
+    look_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -88,13 +62,33 @@ def next_batch(
     return tuple(sound[: settings.batch_actions])
 
 
+def still_possible(batch: Sequence[Unwinding], actions: Sequence[Unwinding]) -> tuple[Unwinding, ...]:
+    """What of a batch the wallet can still do when it is looked at again: pairs may be on offer now."""
+    now = {(action.kind, action.market): action for action in actions}
+    found = []
+    for action in batch:
+        if (fresh := now.get((action.kind, action.market))) is not None:
+            amount, worth = min(action.amount_e6, fresh.amount_e6), min(action.worth_e6, fresh.worth_e6)
+            found.append(msgspec.structs.replace(action, amount_e6=amount, worth_e6=worth))
+    return tuple(found)
+
+
+def claimed(merged_e6: dict[str, int], batch: Sequence[Unwinding], sign: int) -> dict[str, int]:
+    """Pairs ever taken out, with those of a batch (sign 1), or without them after it failed (sign -1)."""
+    changed = dict(merged_e6)
+    for action in batch:
+        if action.kind is UnwindingKind.MERGE:
+            changed[action.market] = changed.get(action.market, 0) + sign * action.amount_e6
+    return {market: pairs for market, pairs in changed.items() if pairs}
+
+
 def may_submit(allowance: Allowance, settings: UnwindingSettings, now_ns: int) -> bool:
-    """Whether a batch may be submitted now (unix time): some of the day's are left and the last one is long enough ago."""
+    """Whether a batch may be submitted now (unix time): some are left and the last one is long enough ago."""
     return next_submission_ns(allowance, settings, now_ns) <= now_ns
 
 
 def next_submission_ns(allowance: Allowance, settings: UnwindingSettings, now_ns: int) -> int:
-    """When the next batch may be submitted: what is left of the day's batches is spread over what is left of the day."""
+    """When the next batch may be submitted: the day's remaining ones are spread over what remains of the day."""
     today = now_ns // NS_PER_DAY
     least_ns = allowance.last_ns + round(settings.least_interval_s * NS_PER_S)
     earliest = max(least_ns, allowance.closed_until_ns)
@@ -123,6 +117,6 @@ def _action_of(holding: Holding) -> Unwinding | None:
     market, neg_risk = holding.market, holding.neg_risk
     if holding.yes_payout_e6 is None or holding.no_payout_e6 is None:
         pairs = min(holding.yes_e6, holding.no_e6)
-        return Unwinding(Kind.MERGE, market, neg_risk, pairs, pairs) if pairs > 0 else None
+        return Unwinding(UnwindingKind.MERGE, market, neg_risk, pairs, pairs) if pairs > 0 else None
     worth = holding.yes_e6 * holding.yes_payout_e6 // MICRO + holding.no_e6 * holding.no_payout_e6 // MICRO
-    return Unwinding(Kind.REDEEM, market, neg_risk, 0, worth) if worth > 0 else None
+    return Unwinding(UnwindingKind.REDEEM, market, neg_risk, 0, worth) if worth > 0 else None
