@@ -51,6 +51,8 @@ class Cases:
             (6, self._wrong_method),
             (4, self._bad_query),
             (6, self._bad_listing),
+            (5, self._bad_income),
+            (5, self._bad_relayer),
         )
 
     def __iter__(self) -> Iterator[Case]:
@@ -306,6 +308,53 @@ class Cases:
             (f"/gamma/{listing}?{pick.choice(filters)}", one.format(name), f"/data-api/{data}")
         )
         return Case("GET", target)
+    def _bad_income(self) -> Case:
+        """Rewards and rebates: a day that is none, a page that is none, a wallet that is none."""
+        pick = self._random
+        date = quote(str(pick.choice(("", "x", "2026-13-01", "-1", "9" * 400, "💩"))))
+        kind = quote(str(pick.choice(("x", "9", "-1", "1.5"))))
+        cursor, size = quote(pick.choice(NO_CURSOR)), quote(pick.choice(("0", "501", "x", "-1", "9" * 400)))
+        condition = quote(pick.choice((*NO_HEX[3:], "0x" + "00" * 32)), safe="%/")
+        return pick.choice(
+            (
+                Case("GET", f"/rewards/markets/current?next_cursor={cursor}"),
+                Case("GET", f"/rewards/markets/multi?page_size={size}"),
+                Case("GET", f"/rewards/markets/{condition}"),
+                self._signed("GET", "/rewards/user", query=f"?date={date}"),
+                self._signed("GET", "/rewards/user/total", query=f"?date={date}"),
+                self._signed("GET", "/rewards/user/markets", query=f"?date=2026-01-01&signature_type={kind}"),
+                self._signed("GET", "/rewards/user/percentages", query=f"?signature_type={kind}"),
+                Case("GET", f"/rebates/current?date={date}&maker_address={self._order['order']['maker']}"),
+                Case(
+                    "GET", "/rebates/current?date=2026-01-01&maker_address=" + pick.choice(("", "x", "0x12"))
+                ),
+            )
+        )
+
+    def _bad_relayer(self) -> Case:
+        """The relayer: nobody submits, nobody's wallet, no such transaction."""
+        pick = self._random
+        address = quote(str(pick.choice(("", "x", "0x12", "0x" + "zz" * 20, "9" * 400))))
+        headers = pick.choice(
+            (
+                {},
+                {"RELAYER_API_KEY": "x", "RELAYER_API_KEY_ADDRESS": "x"},
+                {"RELAYER_API_KEY": "x", "RELAYER_API_KEY_ADDRESS": "0x" + "11" * 20},
+                {"POLY_BUILDER_API_KEY": "x", "POLY_BUILDER_TIMESTAMP": "-1"},
+            )
+        )
+        return pick.choice(
+            (
+                Case("POST", "/submit", pick.choice((b"", b"{}", b"[]", b"\xff")), headers),
+                Case("DELETE", "/auth/builder-api-key", b"", headers),
+                Case("GET", f"/deployed?address={address}"),
+                Case("GET", f"/nonce?address={address}"),
+                Case("GET", f"/v1/account/transactions/params?address={address}"),
+                Case("GET", f"/v1/account/transactions/params?type=GOLD&address=0x{'11' * 20}"),
+                Case("GET", "/v1/account/transactions/" + pick.choice(("x", "0", "a" * 4_000))),
+                Case("GET", f"/data-api/v2/approvals?user={address}"),
+            )
+        )
 
     def _bad_l2(self) -> Case:
         pick = self._random
@@ -332,6 +381,8 @@ class Cases:
                 ("GET", "/auth/readonly-api-keys", b""),
                 ("DELETE", "/auth/readonly-api-key", b'{"key":"x"}'),
                 ("GET", "/v1/user/session-signers", b""),
+                ("POST", "/auth/builder-api-key", b""),
+                ("GET", "/auth/builder-api-key", b""),
                 ("GET", "/v1/user/rate-limit-tier", b""),
                 *(("DELETE", path, b'{"all":true}') for path in WALLET_CANCELS),
                 ("POST", "/heartbeats", b""),

@@ -55,12 +55,14 @@ def test_the_ready_file_tells_all(tmp_path: Path) -> None:
     record(tmp_path, "btc-updown-1", [snapshot()])
     with serving(tmp_path, "--seed", "7", "--no-takers") as ready:
         assert {name for name, address in ready.items() if address is None} == {
-            "relayer", "ca_cert",
+            "ca_cert",
         }  # fmt: skip
         assert ready["chain_id"] == 137
         assert get(f"{ready['clob']}/version") == {"version": 2}
         assert len(get(f"{ready['gamma']}/markets")) == 1
         assert get(f"{ready['data']}/v2/trades")["data"] == []
+        wallet = ready["accounts"][0]["wallet"]
+        assert get(f"{ready['relayer']}/deployed?address={wallet}&type=WALLET") == {"deployed": True}
         assert get(str(ready["geoblock"]))["blocked"] is False
         (market,) = ready["markets"]
         assert (market["tick"], market["neg_risk"], len(market["token_ids"])) == ("0.01", False, 2)

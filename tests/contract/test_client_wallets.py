@@ -1,11 +1,7 @@
 """Every client: orders of a deposit wallet, of a session signer, of neg-risk markets and on every tick."""
 
-import json
-from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from client_port import Limit, MarketFacts, Refused, VenueClient
@@ -20,36 +16,8 @@ SESSION_ADDRESS = "0x1563915e194D8CfBA1943570603F7606A3115508"
 D = Decimal
 
 
-class _Relayer(BaseHTTPRequestHandler):
-    """The one answer of the relayer that a client needs: every wallet is deployed."""
-
-    def do_GET(self) -> None:
-        body = json.dumps({"deployed": self.path.startswith("/deployed?address=0x")}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def with_relayer(venue: RunningVenue) -> Iterator[RunningVenue]:
-    """The venue and a relayer, which the sandbox does not serve yet."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Relayer)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    venue.relayer = f"http://127.0.0.1:{server.server_address[1]}"
-    yield venue
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def deposit(with_relayer: RunningVenue, connect: Connector) -> VenueClient:
+def deposit(connect: Connector) -> VenueClient:
     """A client whose money lies in its deposit wallet."""
     return connect(wallet=WALLET)
 
@@ -81,10 +49,7 @@ def test_the_two_purses_of_an_owner_are_two(
     assert plain.shares(venue.market.yes_token) == 0
 
 
-def test_a_session_signer_trades_for_the_wallet(
-    with_relayer: RunningVenue, connect_session: Connector
-) -> None:
-    venue = with_relayer
+def test_a_session_signer_trades_for_the_wallet(venue: RunningVenue, connect_session: Connector) -> None:
     owner, session = connect_session(wallet=WALLET), connect_session(SESSION_KEY, wallet=WALLET)
     assert session.credentials != owner.credentials
     assert session.address == WALLET
@@ -97,8 +62,7 @@ def test_a_session_signer_trades_for_the_wallet(
     assert session.collateral() == owner.collateral()
 
 
-def test_a_key_reaches_its_own_orders_only(with_relayer: RunningVenue, connect_session: Connector) -> None:
-    venue = with_relayer
+def test_a_key_reaches_its_own_orders_only(venue: RunningVenue, connect_session: Connector) -> None:
     venue.steer("/session-signers/authorize", owner=OWNER, address=SESSION_ADDRESS)
     owner, session = connect_session(wallet=WALLET), connect_session(SESSION_KEY, wallet=WALLET)
     placed = session.place(Limit(venue.market.yes_token, "BUY", "0.45")).order_id
@@ -107,12 +71,9 @@ def test_a_key_reaches_its_own_orders_only(with_relayer: RunningVenue, connect_s
     assert session.cancel_all().canceled == (placed,)
 
 
-def test_a_revoked_session_signer(
-    tmp_path: Path, with_relayer: RunningVenue, connect_session: Connector
-) -> None:
+def test_a_revoked_session_signer(tmp_path: Path, connect_session: Connector) -> None:
     record(tmp_path / "short", "btc-updown-1", [snapshot()])
     with running_venue(settings_for(tmp_path / "short", session_sweep_s=0.1)) as other:
-        other.relayer = with_relayer.relayer
         other.steer("/session-signers/authorize", owner=OWNER, address=SESSION_ADDRESS)
         session = connect_session(SESSION_KEY, wallet=WALLET, venue=other)
         session.place(Limit(other.market.yes_token, "BUY", "0.45"))

@@ -70,6 +70,9 @@ def settings_for(folder: Path, **changes: object) -> SandboxSettings:
         takers=False,
         proceeds_at="matched",
         taker_delay_ms=0,
+        relayer_executed_after_ms=20,
+        relayer_mined_after_ms=40,
+        relayer_confirmed_after_ms=60,
     )
     return msgspec.structs.replace(base, **changes)
 
@@ -83,7 +86,6 @@ class RunningVenue:
         self.url = f"http://127.0.0.1:{server.port}"
         self.control = f"http://127.0.0.1:{server.control_port}"
         self.market = next(iter(server.venue.exchange.markets.values()))
-        self.relayer: str | None = None
 
     def look(self, read: Callable[[SandboxServer], Value]) -> Value:
         """Read something of the server in its own thread."""

@@ -3,6 +3,7 @@
 ClawFault                      every failure this system raises on purpose
 ├── UserFault          exit    bad input or a bad machine: one sentence, a remedy, non-zero exit
 ├── Retry              retry   transient and idempotent: back off, try again
+│   └── ClosedFor              not before so many seconds
 ├── Halt               halt    state unknown: cancel, reconcile, then go on
 │   ├── EligibilityHalt        the venue refuses the region or the account: a person must act
 │   └── OrderedGap             an ordered message is lost for good
@@ -21,6 +22,14 @@ class UserFault(ClawFault):
 
 class Retry(ClawFault):
     """Transient and idempotent."""
+
+
+class ClosedFor(Retry):
+    """A service takes nothing more for `seconds`: a quota is used up, or it is too busy."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"{what} takes nothing more for {seconds:g} s")
+        self.seconds = seconds
 
 
 class WireFault(ClawFault):

@@ -83,12 +83,17 @@ class Mandate(Message, frozen=True):
 
 
 class Allocation(Message, frozen=True):
-    """The whole mandate table of one orchestrator term (channel: Latest); absent markets are withdrawn."""
+    """The whole mandate table of one orchestrator term (channel: Latest); absent markets are withdrawn.
+
+    `merged_e6` are pairs of both tokens, by market, that were ever taken out of the account to be merged: the
+    engine offers none of them.
+    """
 
     term: int
     sent_ns: int
     life_ns: int
     mandates: tuple[Mandate, ...]
+    merged_e6: dict[str, int] = {}
 
 
 # --- quoter and engine (Unix socket, never the bus) ---------------------------------------------

@@ -9,6 +9,7 @@ import msgspec
 
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.rollover import RolloverSettings
+from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
 from clawswarm.model.errors import UserFault
@@ -38,6 +39,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     engine: EngineSettings
     sandbox: SandboxSettings
     rollover: RolloverSettings = RolloverSettings()
+    unwinding: UnwindingSettings = UnwindingSettings()
     supervision: SupervisionSettings
 
 

@@ -6,16 +6,18 @@ The supervisor starts `claw-engine SETTINGS`, `claw-guard SETTINGS` and every ot
 
 import asyncio
 import os
+import importlib
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken
+from clawswarm.model.errors import InvariantBroken, Retry
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import (
     EngineAccount,
@@ -38,9 +40,13 @@ from clawswarm.runtime.roster import (
 )
 from clawswarm.sandbox.settings import CA_FILE
 
+if TYPE_CHECKING:
+    from clawswarm.agents.orchestrator.agent import Wallet
+
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
 FRESH_COUNTERS = b"fresh\n"
+THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -175,14 +181,35 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record).run()
+        engine = self._configuration.engine
+        # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
+        has_wallet = engine.signature_type == 3 and engine.keystore is None
+        chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
         bus.close()
+
+    async def _open_wallet(self) -> "Wallet":
+        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
+        key = self._run_dir / ENGINE / THROWAWAY_KEY
+        if not key.exists():
+            raise Retry("the engine has made no key yet")
+        # The official client takes seconds to load: the mandates go on meanwhile.
+        module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
+        addresses = module.ChainAddresses(
+            clob=self._http,
+            gamma=f"{self._http}/gamma",
+            data=f"{self._http}/data-api",
+            relayer=self._http,
+            rpc=f"{self._http}/rpc",
+        )
+        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
+        return wallet
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel

@@ -14,6 +14,7 @@ from clawswarm.model.units import format_price
 from clawswarm.sandbox.data_api import rest as data_api
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.gamma import rest as gamma
+from clawswarm.sandbox.identity.builder_keys import relayer_key
 from clawswarm.sandbox.identity.eip712 import CHAIN_ID, checksum_address
 from clawswarm.sandbox.identity.wallets import deposit_wallet
 from clawswarm.sandbox.server import SandboxServer
@@ -22,11 +23,12 @@ TEST_ACCOUNTS = 6
 
 
 class TestAccount(msgspec.Struct, frozen=True):
-    """A throw-away key; `wallet` is its deposit wallet. Both addresses hold money."""
+    """A throw-away key and its relayer key; `wallet` is its deposit wallet. Both addresses hold money."""
 
     private_key: str
     address: str
     wallet: str
+    relayer_key: str
 
 
 class OpenMarket(msgspec.Struct, frozen=True):
@@ -50,7 +52,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     ws_user: str
     rtds: str
     polybolt: str
-    relayer: str | None = None
+    relayer: str
+    rpc: str
     geoblock: str
     control: str
     chain_id: int = CHAIN_ID
@@ -65,6 +68,7 @@ def open_test_accounts(server: SandboxServer, seed: int) -> list[TestAccount]:
     for account in accounts:
         for address in (account.address, account.wallet):
             server.venue.trading.account(address)
+        server.venue.deploy_wallet(account.wallet)
     return accounts
 
 
@@ -81,6 +85,8 @@ def describe(server: SandboxServer, accounts: list[TestAccount], host: str, ca_c
         ws_user=f"{ws}/ws/user",
         rtds=f"{ws}/rtds",
         polybolt=f"{ws}/polybolt/ws",
+        relayer=http,
+        rpc=f"{http}/rpc",
         geoblock=f"{http}/api/geoblock",
         control=f"http://{host}:{server.control_port}",
         ca_cert=None if ca_cert is None else str(ca_cert),
@@ -100,7 +106,12 @@ def _account(seed: int, number: int) -> TestAccount:
     secret = hashlib.sha256(f"clawswarm sandbox test account:{seed}:{number}".encode()).digest()
     public = PrivateKey(secret).public_key.format(compressed=False)
     address = checksum_address("0x" + keccak(public[1:])[12:].hex())
-    return TestAccount(private_key=f"0x{secret.hex()}", address=address, wallet=deposit_wallet(address))
+    return TestAccount(
+        private_key=f"0x{secret.hex()}",
+        address=address,
+        wallet=deposit_wallet(address),
+        relayer_key=relayer_key(seed, address),
+    )
 
 
 def _open_market(market: ListedMarket) -> OpenMarket:

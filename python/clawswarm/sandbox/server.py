@@ -1,7 +1,8 @@
 """The simulated Polymarket as a server on loopback: REST, WebSockets, control port, and the replay behind.
 
 One port serves what the real venue spreads over hosts: `/` CLOB REST, `/gamma` and `/data-api`, `/ws/market`,
-`/ws/user`, `/rtds`, `/polybolt/ws` and `/api/geoblock`; the control port is another, always plain HTTP.
+`/ws/user`, `/rtds`, `/polybolt/ws`, `/api/geoblock`, the relayer and `/rpc` of the chain; the control port is
+another, always plain HTTP.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from clawswarm.sandbox.pump import Stage, run_pump
 from clawswarm.sandbox.rest.gate import Gate, answered
 from clawswarm.sandbox.rest.private import PrivateRest
 from clawswarm.sandbox.rest.public import PublicRest
+from clawswarm.sandbox.rest.rpc import RpcRest
 from clawswarm.sandbox.rest.tiers import TierRest
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.settings import SandboxSettings
@@ -82,6 +84,7 @@ class SandboxServer:
             *PublicRest(self.venue, self.now_ns).routes(),
             *PrivateRest(self.venue, self.now_ns).routes(),
             *TierRest(self.venue, self.now_ns).routes(),
+            *RpcRest(self.venue, self.now_ns).routes(),
             *GammaRest(self.venue).routes(),
             *DataRest(self.venue).routes(),
             *VenueSockets(self.venue, self._serving).routes(),

@@ -75,6 +75,15 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Liquidity rewards of each market a day, paid for the minutes it is open."""
     maker_rebate_e4: Annotated[int, msgspec.Meta(ge=0, le=5_000)] = 2_000
     """Share of a market's taker fees that goes to its makers."""
+    chain_lag_ms: Annotated[int, msgspec.Meta(ge=0)] = 2000
+    """When the trading engine sees by itself what a batch brought; GET /balance-allowance/update shows it now."""
+    wallet_setup: Literal["ready", "bare"] = "ready"
+    """Deposit wallets are deployed and approved from the start, or the relayer must do both."""
+    relayer_tier: Literal["unverified", "verified", "partner"] = "unverified"
+    """Transactions a day: 100, 3,000, any number; of accounts that the control port gave no other."""
+    relayer_executed_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 500
+    relayer_mined_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 2000
+    relayer_confirmed_after_ms: Annotated[int, msgspec.Meta(ge=0)] = 4000
     series: tuple[str, ...] = ()
     """Up/down series that roll by themselves: COIN-HORIZON, such as "btc-5m", "eth-15m", "btc-1h", "btc-daily"."""
     series_ahead: Annotated[int, msgspec.Meta(ge=1, le=288)] = 1

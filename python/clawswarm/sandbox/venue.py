@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from clawswarm.sandbox.chain.chain import Chain
+from clawswarm.sandbox.chain.relayer import Relayer, RelayerDelays
 from clawswarm.sandbox.event_journal import EventJournal
 from clawswarm.sandbox.exchange import refusals
+from clawswarm.sandbox.exchange.accounts import Account
 from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.events import Event, LevelChanged, MarketListed, MarketResolved, Trade
 from clawswarm.sandbox.exchange.matching import Exchange, Placed
@@ -20,6 +23,7 @@ from clawswarm.sandbox.exchange.rules import ExchangeRules, SettlementDelay
 from clawswarm.sandbox.faults import FaultSwitchboard
 from clawswarm.sandbox.gamma.catalog import Catalog
 from clawswarm.sandbox.identity.access import AccessList
+from clawswarm.sandbox.identity.builder_keys import BuilderKeyRing
 from clawswarm.sandbox.identity.heartbeats import HeartbeatRegister
 from clawswarm.sandbox.identity.keys import ApiKey, KeyRing
 from clawswarm.sandbox.identity.order_proof import OrderMessage, OrderProver
@@ -75,6 +79,19 @@ class Venue:
         self.trading = Trading(
             self.exchange, self.keys, self.access, OrderProver(self.sessions), settings.faucet_e6
         )
+        self.chain = Chain(self.exchange, self.trading.account, settings.chain_lag_ms * _NS_PER_MS)
+        self.relayer = Relayer(
+            self.chain,
+            RelayerDelays(
+                executed_ns=settings.relayer_executed_after_ms * _NS_PER_MS,
+                mined_ns=settings.relayer_mined_after_ms * _NS_PER_MS,
+                confirmed_ns=settings.relayer_confirmed_after_ms * _NS_PER_MS,
+            ),
+            settings.relayer_tier,
+            is_bare=settings.wallet_setup == "bare",
+            seed=settings.seed,
+        )
+        self.builder_keys = BuilderKeyRing(settings.seed, settings.clock_tolerance_s)
         self.notices = NoticeBoard()
         self.history = PriceHistory()
         self.heartbeats = HeartbeatRegister(
@@ -119,6 +136,8 @@ class Venue:
     def advance(self, now_ns: int) -> None:
         """Settle, pay, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""
         self.publish(self.exchange.advance(now_ns))
+        self._recheck(self.relayer.advance(now_ns), now_ns)
+        self.chain.advance(now_ns)
         self.rewards.advance(now_ns)
         self.rebates.advance(now_ns)
         self.payouts.pay_settled()
@@ -134,6 +153,8 @@ class Venue:
         """When `advance` has something to do."""
         dues = (
             self.exchange.next_due_ns(),
+            self.relayer.next_due_ns(),
+            self.chain.next_due_ns(),
             self.rewards.next_due_ns(),
             self.rebates.next_due_ns(),
             self.heartbeats.next_sweep_ns(),
@@ -149,8 +170,20 @@ class Venue:
         """Issue a signer's API key; its own address and its deposit wallet are funded with its first."""
         key = self.keys.create(headers, now_ns // _NS_PER_S)
         self.trading.account(key.address)
-        self.trading.account(wallets_of(key.address).deposit)
+        deposit = wallets_of(key.address).deposit
+        self.trading.account(deposit)
+        self.deploy_wallet(deposit)
         return key
+
+    def deploy_wallet(self, wallet: str) -> None:
+        """Put a deposit wallet on the chain, unless its owner shall do that."""
+        if self.settings.wallet_setup == "ready":
+            self.chain.deploy(wallet, is_bare=False)
+
+    def refresh_balance(self, account: Account, token: str, now_ns: int) -> None:
+        """Let the trading engine read a balance and the approvals of a wallet from the chain."""
+        self.chain.refresh(account, token)
+        self._recheck([account], now_ns)
 
     def beat(self, key: ApiKey, heartbeat_id: str, now_ns: int) -> str:
         """Accept a heartbeat of a key and return the id of the next one. Raises BeatRefused."""
@@ -200,6 +233,10 @@ class Venue:
     def open_customer_orders(self) -> list[Order]:
         """Open orders of everyone who is no participant."""
         return self.trading.open_customer_orders()
+
+    def _recheck(self, accounts: list[Account], now_ns: int) -> None:
+        for account in accounts:
+            self.publish(self.exchange.recheck_funds(account, now_ns))
 
     def _reported(self, done: tuple[CancelReport, list[Event]]) -> CancelReport:
         report, events = done

@@ -10,7 +10,7 @@ use claw_core::engine::{
     EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder, PlaceResult,
     Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
 };
-use claw_core::limits::{LimitSettings, Tier};
+use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::signing::{Account, OrderSigner, SigningKey};
 use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
@@ -43,6 +43,9 @@ impl Engine {
             heartbeat_ns: start.heartbeat_ns,
             reconcile_ns: start.reconcile_ns,
             withdraw_timeout_ns: start.withdraw_timeout_ns,
+            switches_per_day: start.switches_per_day,
+            // On virtual time nobody hangs: guard, sentinels and quoters are not watched.
+            watch: WatchSettings::default(),
             limits: LimitSettings {
                 tier,
                 ..LimitSettings::default()
@@ -59,7 +62,9 @@ impl Engine {
             },
             seed: start.seed,
             markets: start.markets,
+            switches_ms: Vec::new(),
             fills: start.fills,
+            limits: Limits::new(settings.limits, now_ns),
         };
         let (machine, actions) = engine::Engine::start(settings, started, now_ns);
         Ok((Self(machine), written(py, actions)?))

@@ -1,4 +1,7 @@
-"""What the orchestrator must not forget: its term and who owns which market. One small file, replaced whole."""
+"""What the orchestrator must not forget. One small file, replaced whole.
+
+Its term, who owns which market, which pairs it took out to merge, what it used of the relayer's allowance.
+"""
 
 import os
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from clawswarm.agents.orchestrator.allocator import Assignment
+from clawswarm.agents.orchestrator.unwinding import Allowance
 from clawswarm.model.errors import UserFault
 
 
@@ -14,6 +18,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     term: int = 0
     assignments: dict[str, Assignment] = {}
+    merged_e6: dict[str, int] = {}
+    allowance: Allowance = Allowance()
 
 
 def load(path: Path) -> Record:

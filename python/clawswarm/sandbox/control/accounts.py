@@ -129,8 +129,10 @@ def take_tokens(venue: Venue, now_ns: int, body: TakeTokens) -> object:
 def allowance(venue: Venue, now_ns: int, body: Allowance) -> object:
     """Change what the exchange may take."""
     account = _account(venue, body.address)
-    account.allowance_e6 = None if body.pusd is None else _amount(body.pusd)
-    account.is_approved = body.tokens
+    allowed = None if body.pusd is None else _amount(body.pusd)
+    if allowed is not None and allowed < 0:
+        raise Unusable("an allowance is not negative")
+    venue.chain.set_trading_approvals(account, allowed, body.tokens)
     venue.publish(venue.exchange.recheck_funds(account, now_ns))
     return _OK
 
@@ -160,6 +162,7 @@ def authorize(venue: Venue, now_ns: int, body: Grant) -> object:
     except VenueRefusal as refusal:
         raise Unusable(refusal.text) from refusal
     venue.trading.account(signer.wallet)
+    venue.deploy_wallet(signer.wallet)
     return {"ok": True, "wallet": signer.wallet}
 
 

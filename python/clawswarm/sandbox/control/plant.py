@@ -249,6 +249,8 @@ def clear(venue: Venue, _now_ns: int, _body: Nothing) -> object:
     venue.market_hub.disturbance.clear()
     venue.user_hub.disturbance.clear()
     venue.exchange.settling.ordered.clear()
+    venue.relayer.fates.clear()
+    venue.relayer.busy.clear()
     venue.polybolt.refusals.clear()
     return _OK
 

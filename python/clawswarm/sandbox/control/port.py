@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from clawswarm.sandbox.control import accounts, plant, steer, truth
+from clawswarm.sandbox.control import accounts, plant, relaying, steer, truth
 from clawswarm.sandbox.control.route import Route, Unusable
 from clawswarm.sandbox.rest.wire import answer
 from clawswarm.sandbox.venue import Venue
 
 _INDEX: dict[str, object] = {"method": "GET", "path": "/", "body": None, "effect": "this list"}
-_ROUTES: tuple[Route, ...] = (*truth.ROUTES, *steer.ROUTES, *accounts.ROUTES, *plant.ROUTES)
+_ROUTES: tuple[Route, ...] = (*truth.ROUTES, *steer.ROUTES, *accounts.ROUTES, *plant.ROUTES, *relaying.ROUTES)
 
 
 class ControlRest:

@@ -22,7 +22,8 @@ COLLATERAL = ""
 class Account(msgspec.Struct, eq=False):
     """One wallet. `free_e6` and `free_tokens_e6` are what new orders may still use.
 
-    `allowance_e6` None is unlimited; `is_approved` is the operator right over all outcome tokens.
+    `allowance_e6` None is unlimited; `is_approved` is the operator right over all outcome tokens. `unseen_e6` is
+    on the chain and not in the trading engine's cache; `early_e6` is usable here and not on the chain yet.
     """
 
     address: str
@@ -31,21 +32,28 @@ class Account(msgspec.Struct, eq=False):
     reserved_e6: int = 0
     tokens_e6: dict[str, int] = {}
     reserved_tokens_e6: dict[str, int] = {}
+    unseen_e6: dict[str, int] = {}
+    early_e6: dict[str, int] = {}
     allowance_e6: int | None = None
     is_approved: bool = True
 
     @property
     def free_e6(self) -> int:
         """Collateral that no open order claims."""
-        held = self.collateral_e6
+        held = self.seen_e6(COLLATERAL)
         if self.allowance_e6 is not None and self.allowance_e6 < held:
             held = self.allowance_e6
         return held - self.reserved_e6
 
     def free_tokens_e6(self, token: str) -> int:
         """Shares of `token` that no open order offers."""
-        held = self.tokens_e6.get(token, 0) if self.is_approved else 0
+        held = self.seen_e6(token) if self.is_approved else 0
         return held - self.reserved_tokens_e6.get(token, 0)
+
+    def seen_e6(self, token: str) -> int:
+        """What the trading engine knows the wallet to hold."""
+        held = self.collateral_e6 if token == COLLATERAL else self.tokens_e6.get(token, 0)
+        return held - self.unseen_e6.get(token, 0)
 
     def add(self, token: str, amount_e6: int) -> None:
         """Credit (or debit) shares, or pUSD."""
@@ -80,13 +88,16 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct):
-    """All that one trade moves. Debits happen at the match; `is_arrived` once the credits did too."""
+    """All that one trade moves. Debits happen at the match; `is_arrived` once the credits did too, `is_early`
+    while they did before the chain knows of them.
+    """
 
     debits: list[Move] = []
     credits: list[Move] = []
     pairs_e6: int = 0
     house_e6: int = 0
     is_arrived: bool = False
+    is_early: bool = False
 
 
 class Ledger:
@@ -168,17 +179,29 @@ class Ledger:
             self._launch(settlement, Move(self.house, COLLATERAL, taken))
         return taken
 
-    def arrive(self, settlement: Settlement) -> None:
-        """Give everybody what the trade brings; once."""
+    def arrive(self, settlement: Settlement, *, is_early: bool = False) -> None:
+        """Give everybody what the trade brings, once; early is before it is mined."""
         if settlement.is_arrived:
+            if not is_early:
+                self._end_early(settlement)
             return
-        settlement.is_arrived = True
+        settlement.is_arrived, settlement.is_early = True, is_early
         for move in settlement.credits:
             self.in_flight_e6[move.token] -= move.amount_e6
             move.account.add(move.token, move.amount_e6)
+            if is_early:
+                early = move.account.early_e6
+                early[move.token] = early.get(move.token, 0) + move.amount_e6
+
+    def _end_early(self, settlement: Settlement) -> None:
+        if settlement.is_early:
+            settlement.is_early = False
+            for move in settlement.credits:
+                move.account.early_e6[move.token] -= move.amount_e6
 
     def revert(self, settlement: Settlement) -> None:
         """Undo a trade that failed on the chain."""
+        self._end_early(settlement)
         for move in settlement.credits:
             if settlement.is_arrived:
                 move.account.add(move.token, -move.amount_e6)

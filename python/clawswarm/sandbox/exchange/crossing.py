@@ -105,7 +105,7 @@ class Matcher:
         market.last_trade_e4, market.last_trade_side = trade.price_e4, trade.taker.side
         market.volume_e6 += trade.price_e4 * trade.size_e6 // PRICE_ONE_E4
         if self._rules.proceeds_at == "matched":
-            self._desk.ledger.arrive(trade.settlement)
+            self._desk.ledger.arrive(trade.settlement, is_early=True)
         self._desk.records.keep_trade(trade)
         self._settling.add(trade)
 

@@ -24,7 +24,7 @@ _NS_PER_S = 1_000_000_000
 _POLL_S = 0.02
 _RESET_NOT_FIN = struct.pack("ii", 1, 0)
 # Hosts of their own on the real venue: not swallowed with the REST interface; streams are not counted either.
-_NOT_COUNTED = ("/ws/", "/rtds", "/polybolt", "/api/geoblock")
+_NOT_COUNTED = ("/ws/", "/rtds", "/polybolt", "/api/geoblock", "/rpc")
 _NOT_CLOB = (*_NOT_COUNTED, "/gamma/", "/data-api/")
 _SWEEPING = (
     "/cancel-all",

@@ -32,6 +32,9 @@ class KeysRest:
             web.post("/auth/readonly-api-key", self.create_readonly),
             web.get("/auth/readonly-api-keys", self.list_readonly),
             web.delete("/auth/readonly-api-key", self.delete_readonly),
+            web.post("/auth/builder-api-key", self.create_builder),
+            web.get("/auth/builder-api-key", self.list_builder),
+            web.delete("/auth/builder-api-key", self.delete_builder),
             web.get("/auth/ban-status/closed-only", self.closed_only),
             web.get("/v1/user/session-signers", self.session_signers),
         ]
@@ -72,6 +75,24 @@ class KeysRest:
         named = decode(body, _ReadonlyBody, refusals.invalid_payload).key
         self._venue.keys.delete_readonly(key.address, named)
         return answer(True)
+
+    async def create_builder(self, request: web.Request) -> web.Response:
+        """Issue a builder key, which the relayer takes."""
+        key, _ = await self._caller.authorize(request)
+        made = self._venue.builder_keys.create(key.address)
+        return answer({"key": made.key, "secret": made.secret, "passphrase": made.passphrase})
+
+    async def list_builder(self, request: web.Request) -> web.Response:
+        """The signer's builder keys."""
+        key, _ = await self._caller.authorize(request)
+        return answer([{"key": known} for known in self._venue.builder_keys.keys_of(key.address)])
+
+    async def delete_builder(self, request: web.Request) -> web.Response:
+        """Revoke the builder key that signed the request."""
+        body, signed = await request.read(), request.method + request.rel_url.raw_path
+        now_s = self._caller.now_ns() // _NS_PER_S
+        self._venue.builder_keys.revoke(request.headers, signed, body, now_s)
+        return answer("OK")
 
     async def closed_only(self, request: web.Request) -> web.Response:
         """Whether the account may only reduce its positions."""

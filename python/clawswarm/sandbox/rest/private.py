@@ -8,6 +8,7 @@ from clawswarm.sandbox.rest.caller import Caller
 from clawswarm.sandbox.rest.keys import KeysRest
 from clawswarm.sandbox.rest.orders import OrdersRest
 from clawswarm.sandbox.rest.reads import ReadsRest
+from clawswarm.sandbox.rest.relayer import RelayerRest
 from clawswarm.sandbox.rest.rewards import RewardsRest
 from clawswarm.sandbox.venue import Venue
 
@@ -17,7 +18,13 @@ class PrivateRest:
 
     def __init__(self, venue: Venue, now_ns: Callable[[], int]) -> None:
         caller = Caller(venue, now_ns)
-        self._parts = (KeysRest(caller), OrdersRest(caller), ReadsRest(caller), RewardsRest(caller))
+        self._parts = (
+            KeysRest(caller),
+            OrdersRest(caller),
+            ReadsRest(caller),
+            RewardsRest(caller),
+            RelayerRest(caller),
+        )
 
     def routes(self) -> list[web.RouteDef]:
         """Method and path of every handler."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from aiohttp import web
 
 from clawswarm.sandbox.exchange import refusals
-from clawswarm.sandbox.exchange.accounts import Account
+from clawswarm.sandbox.exchange.accounts import COLLATERAL, Account
 from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.exchange.scoring import is_scoring
@@ -45,7 +45,7 @@ class ReadsRest:
             web.get("/order-scoring", self.scoring),
             web.post("/orders-scoring", self.scorings),
             web.get("/balance-allowance", self.balance),
-            web.get("/balance-allowance/update", self.balance),
+            web.get("/balance-allowance/update", self.refresh),
             web.get("/notifications", self.notifications),
             web.delete("/notifications", self.drop_notifications),
         ]
@@ -169,24 +169,34 @@ class ReadsRest:
     # --- accounts -------------------------------------------------------------------------------
 
     async def balance(self, request: web.Request) -> web.Response:
-        """Balance in base units and the allowances of a wallet."""
+        """Balance in base units and the allowances of a wallet, as the trading engine knows them."""
+        account, token = await self._asset(request)
+        is_v2 = request.query.get("asset_type") == "CONDITIONAL-V2"
+        spenders = (EXCHANGE_V3,) if is_v2 else (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2)
+        allowance = _allowance(account, token == COLLATERAL)
+        balance = str(account.seen_e6(token))
+        return answer({"balance": balance, "allowances": dict.fromkeys(spenders, allowance)})
+
+    async def refresh(self, request: web.Request) -> web.Response:
+        """Let the trading engine read the chain anew."""
+        account, token = await self._asset(request)
+        self._venue.refresh_balance(account, token, self._caller.now_ns())
+        return await self.balance(request)
+
+    async def _asset(self, request: web.Request) -> tuple[Account, str]:
+        """The wallet and the token (COLLATERAL for pUSD) that a request asks about."""
         key, _ = await self._caller.authorize(request)
         query = request.query
         wallet = self._venue.access.wallet_of_type(key, query.get("signature_type", "0"))
         account = self._venue.trading.account(wallet)
-        asset_type = query.get("asset_type")
+        asset_type, token = query.get("asset_type"), query.get("token_id", "")
         if asset_type == "COLLATERAL":
-            balance = account.collateral_e6
-        elif asset_type in ("CONDITIONAL", "CONDITIONAL-V2"):
-            token = query.get("token_id", "")
-            if token not in self._venue.exchange.tokens:
-                raise refusals.invalid_token()
-            balance = account.tokens_e6.get(token, 0)
-        else:
+            return account, COLLATERAL
+        if asset_type not in ("CONDITIONAL", "CONDITIONAL-V2"):
             raise refusals.invalid_asset_type()
-        spenders = (EXCHANGE_V3,) if asset_type == "CONDITIONAL-V2" else (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2)
-        allowance = _allowance(account, asset_type == "COLLATERAL")
-        return answer({"balance": str(balance), "allowances": dict.fromkeys(spenders, allowance)})
+        if token not in self._venue.exchange.tokens:
+            raise refusals.invalid_token()
+        return account, token
 
     async def notifications(self, request: web.Request) -> web.Response:
         """What happened to the wallet's orders, newest first."""

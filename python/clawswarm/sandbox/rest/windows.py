@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 _NS_PER_S = 1_000_000_000
-_SHORT_S, _LONG_S = 10, 600
+_SHORT_S, _MINUTE_S, _LONG_S = 10, 60, 600
 # Paths with an id in them never end.
 _REMEMBERED_PATHS = 1_000
 
@@ -23,6 +23,7 @@ class Rule(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
     per_10s: int
     per_600s: int | None = None
+    per_60s: int | None = None
 
     def applies(self, method: str, path: str) -> bool:
         """Whether a request counts here."""
@@ -49,6 +50,7 @@ def _shared() -> tuple[Rule, ...]:
         Rule("/balance-allowance/update", None, ("/balance-allowance/update",), 50),
         Rule("api keys", None, ("/auth/",), 100),
         Rule("/ok", None, ("/ok",), 100),
+        Rule("/submit", "POST", ("/submit",), 25, per_60s=25),
         Rule("gamma", None, ("/gamma/",), 4_000),
         Rule(
             "gamma listings",
@@ -142,6 +144,8 @@ class RequestWindows:
         windows = self._windows.get((address, rule.name))
         if windows is None:
             windows = (Window(rule.per_10s, _SHORT_S * _NS_PER_S),)
+            if rule.per_60s is not None:
+                windows += (Window(rule.per_60s, _MINUTE_S * _NS_PER_S),)
             if rule.per_600s is not None:
                 windows += (Window(rule.per_600s, _LONG_S * _NS_PER_S),)
             self._windows[address, rule.name] = windows

@@ -304,9 +304,11 @@ impl<S: SignOrder> Engine<S> {
             let market = &mandate.market;
             self.markets.insert(market.condition_id.clone(), market.clone());
         }
+        let merged = allocation.merged_e6.clone();
         let Some(revoked) = self.gate.install(allocation) else {
             return;
         };
+        self.inventories.set_merged(merged);
         let mandates = self.gate.mandates();
         let holders = mandates.map(|mandate| (mandate.quoter.clone(), mandate.market.condition_id.clone()));
         let holders: Vec<(String, String)> = holders.collect();

@@ -74,7 +74,7 @@ pub struct Mandate {
 }
 
 /// The whole mandate table of one orchestrator term.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// Grows at each start of the orchestrator.
     pub term: u64,
@@ -84,6 +84,9 @@ pub struct Allocation {
     pub life_ns: u64,
     /// Markets that are absent are withdrawn.
     pub mandates: Vec<Mandate>,
+    /// Pairs of both tokens, by market, that were ever taken out of the account to be merged: not for sale.
+    #[serde(default)]
+    pub merged_e6: BTreeMap<String, u64>,
 }
 
 /// Top of one market's book, of which the engine reads the fair price alone.

@@ -172,6 +172,8 @@ pub struct Inventories {
     seen: HashSet<(String, String)>,
     /// Bought, and not settled yet: by (trade id, order id), what in which market.
     unsettled: BTreeMap<(String, String), Inventory>,
+    /// Pairs taken out to be merged, by market; a pair is no position, so `held` keeps counting them.
+    merged: BTreeMap<String, u64>,
 }
 
 impl Inventories {
@@ -195,7 +197,16 @@ impl Inventories {
             settled.yes_e6 -= bought.yes_e6;
             settled.no_e6 -= bought.no_e6;
         }
+        let merged = self.merged.get(market).copied().unwrap_or_default();
+        let merged = i64::try_from(merged).unwrap_or(i64::MAX);
+        settled.yes_e6 = settled.yes_e6.saturating_sub(merged);
+        settled.no_e6 = settled.no_e6.saturating_sub(merged);
         settled
+    }
+
+    /// All pairs that were ever taken out to be merged.
+    pub fn set_merged(&mut self, merged: BTreeMap<String, u64>) {
+        self.merged = merged;
     }
 
     /// A trade is on the chain.

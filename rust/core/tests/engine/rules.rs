@@ -382,6 +382,7 @@ fn allocation(term: u64, sent_ns: u64, mandates: Vec<Mandate>) -> Allocation {
         sent_ns,
         life_ns: 100,
         mandates,
+        ..Allocation::default()
     }
 }
 
@@ -555,4 +556,18 @@ fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
     assert_eq!(inventories.settled("0xa"), held(0, 0));
     inventories.settle("t", "0x1");
     assert_eq!(inventories.settled("0xa"), held(10, 0));
+}
+
+#[test]
+fn pairs_that_were_taken_out_to_be_merged_are_not_for_sale() {
+    let (market, mut inventories) = (market(0), Inventories::default());
+    for (trade, token) in [("t", "yes0"), ("u", "no0")] {
+        inventories.apply((trade, "0x1"), &market, (token, Side::Buy), 10 * SHARE);
+        inventories.settle(trade, "0x1");
+    }
+    inventories.set_merged([("0xa".to_owned(), 4 * SHARE)].into());
+    assert_eq!(inventories.settled("0xa"), held(6, 6));
+    assert_eq!(inventories.of("0xa"), held(10, 10));
+    inventories.set_merged([("0xa".to_owned(), 3 * SHARE)].into());
+    assert_eq!(inventories.settled("0xa"), held(7, 7));
 }

@@ -319,6 +319,7 @@ impl World {
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
+            ..Allocation::default()
         };
         self.tell(Event::Allocated(allocation));
     }

@@ -1,0 +1,211 @@
+"""A deposit wallet's positions, and the batches that unwind them, by the official client (polymarket.md §9).
+
+In: the owner's key and the venue's addresses; out: `Holding`s, and the outcome of each batch. The client signs,
+submits, retries what the relayer calls busy, and polls; its exceptions are translated here, once. Only what is
+CONFIRMED and not offered by an open order counts as held.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Self
+
+import msgspec
+from polymarket import AsyncSecureClient
+from polymarket.auth import ApiKey, RelayerApiKey
+from polymarket.calls import TransactionCall, ctf_merge_positions_call, ctf_redeem_positions_call
+from polymarket.environments import PRODUCTION, Environment, _create_environment
+from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError, TransactionFailedError
+from polymarket.models.clob.account import ClobTrade, OpenOrder
+from polymarket.models.data.portfolio import Position
+from polymarket.types import EvmAddress
+
+from clawswarm.model.errors import ClosedFor, Retry
+from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
+from clawswarm.model.units import MICRO
+
+# A trade that is not settled after this long is not going to be: its tokens are where the venue says.
+UNSETTLED_S = 3_600
+_SETTLED = ("CONFIRMED", "FAILED")
+CLOSED_PAUSE_S = 600.0
+
+
+class ChainAddresses(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the venue's hosts are."""
+
+    clob: str
+    gamma: str
+    data: str
+    relayer: str
+    rpc: str
+
+
+class RelayerKey(msgspec.Struct, frozen=True):
+    """A key for the relayer and the address it was given to; the key never prints."""
+
+    address: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"RelayerKey(address={self.address!r})"
+
+
+class WalletRelayer:
+    """One deposit wallet."""
+
+    def __init__(self, client: AsyncSecureClient, environment: Environment) -> None:
+        self._client = client
+        self._config = environment._config
+
+    @classmethod
+    async def open(
+        cls, private_key: str, addresses: ChainAddresses | None, relayer_key: RelayerKey | None = None
+    ) -> Self:
+        """Log in; without a relayer key the account's own builder key is made. Raises Retry."""
+        environment = PRODUCTION if addresses is None else _environment(addresses)
+        try:
+            client = await AsyncSecureClient.create(private_key=private_key, environment=environment)
+            key: ApiKey
+            if relayer_key is None:
+                key = await client.create_builder_api_key()
+            else:
+                key = RelayerApiKey(key=relayer_key.key, address=EvmAddress(relayer_key.address))
+            credentials = client.credentials
+            await client.close()
+            client = await AsyncSecureClient.create(
+                private_key=private_key, environment=environment, credentials=credentials, api_key=key
+            )
+        except PolymarketError as fault:
+            raise Retry(f"the relayer's client cannot log in: {fault}") from fault
+        return cls(client, environment)
+
+    @property
+    def wallet(self) -> str:
+        """The wallet's address."""
+        return str(self._client.wallet)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.close()
+
+    async def holdings(self, now_s: int) -> list[Holding]:
+        """What the wallet holds for certain, market by market. Raises Retry when the venue does not say."""
+        try:
+            positions = [item async for item in self._client.list_positions().iter_items()]
+            orders = [item async for item in self._client.list_open_orders().iter_items()]
+            recent = self._client.list_account_trades(after=str(now_s - UNSETTLED_S))
+            trades = [item async for item in recent.iter_items()]
+        except PolymarketError as fault:
+            raise Retry(f"the wallet's positions are not to be had: {fault}") from fault
+        taken = unsettled(trades, self.wallet)
+        for token, size in offered(orders).items():
+            taken[token] += size
+        return holdings_of(positions, taken)
+
+    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
+        """Sign and submit one batch and wait for its end; UNKNOWN when nobody says how it ended.
+
+        Raises:
+            ClosedFor: 429 again and again; the day's batches may be used up.
+            Retry: refused, nothing happened.
+        """
+        calls = [self._call(action) for action in batch]
+        try:
+            handle = await self._client.execute_transaction(calls=calls, metadata="unwind")
+        except RateLimitError as fault:
+            # The client has tried eleven times, and does not hand on the relayer's words about its quota.
+            raise ClosedFor("the relayer", fault.retry_after or CLOSED_PAUSE_S) from fault
+        except RequestRejectedError as fault:
+            raise Retry(f"the relayer did not take the batch: {fault}") from fault
+        except PolymarketError:
+            return BatchOutcome.UNKNOWN
+        try:
+            await handle.wait()
+        except TransactionFailedError:
+            return BatchOutcome.FAILED
+        except PolymarketError:
+            return BatchOutcome.UNKNOWN
+        return BatchOutcome.CONFIRMED
+
+    def _call(self, action: Unwinding) -> TransactionCall:
+        config = self._config
+        adapter = EvmAddress(
+            config.neg_risk_collateral_adapter if action.neg_risk else config.collateral_adapter
+        )
+        collateral = EvmAddress(config.collateral_token)
+        if action.kind is UnwindingKind.MERGE:
+            return ctf_merge_positions_call(
+                target=adapter, collateral=collateral, condition_id=action.market, amount=action.amount_e6
+            )
+        return ctf_redeem_positions_call(ctf=adapter, collateral=collateral, condition_id=action.market)
+
+
+def holdings_of(positions: Iterable[Position], taken: dict[str, Decimal]) -> list[Holding]:
+    """Positions by market, less what is taken of each token; one that fits no binary market is left out."""
+    sides: dict[str, dict[int, Position]] = defaultdict(dict)
+    for position in positions:
+        if position.outcome_index in (0, 1):
+            sides[position.condition_id][position.outcome_index] = position
+    return [_holding(market, found, taken) for market, found in sides.items()]
+
+
+def offered(orders: Iterable[OpenOrder]) -> dict[str, Decimal]:
+    """Shares of each token that open orders offer."""
+    sizes: dict[str, Decimal] = defaultdict(Decimal)
+    for order in orders:
+        if order.side == "SELL":
+            sizes[order.asset_id] += order.original_size - order.size_matched
+    return sizes
+
+
+def unsettled(trades: Iterable[ClobTrade], wallet: str) -> defaultdict[str, Decimal]:
+    """Shares of each token that were bought by trades which are not confirmed yet."""
+    sizes: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for trade in trades:
+        if str(trade.status) in _SETTLED:
+            continue
+        if trade.trader_side == "TAKER" and trade.side == "BUY":
+            sizes[trade.asset_id] += trade.size
+        for maker in trade.maker_orders:
+            if maker.maker_address.lower() == wallet.lower() and maker.side == "BUY":
+                sizes[maker.asset_id] += maker.matched_amount
+    return sizes
+
+
+def _holding(market: str, sides: dict[int, Position], taken: dict[str, Decimal]) -> Holding:
+    free = [_free_e6(sides.get(index), taken) for index in (0, 1)]
+    known = next(iter(sides.values()))
+    payouts: tuple[int | None, int | None] = (None, None)
+    if known.redeemable:
+        paid = round(known.current_price * MICRO)
+        payouts = (paid, MICRO - paid) if known.outcome_index == 0 else (MICRO - paid, paid)
+    return Holding(
+        market=market,
+        neg_risk=known.negative_risk,
+        yes_e6=free[0],
+        no_e6=free[1],
+        yes_payout_e6=payouts[0],
+        no_payout_e6=payouts[1],
+    )
+
+
+def _free_e6(position: Position | None, taken: dict[str, Decimal]) -> int:
+    if position is None:
+        return 0
+    free = position.current_size - taken.get(position.asset_id, Decimal(0))
+    return max(0, int(free * MICRO))
+
+
+def _environment(addresses: ChainAddresses) -> Environment:
+    """The production environment with other hosts; the package has no public way to name them."""
+    config = dataclasses.replace(
+        PRODUCTION._config,
+        clob_url=addresses.clob,
+        gamma_url=addresses.gamma,
+        data_url=addresses.data,
+        relayer_url=addresses.relayer,
+        rpc_url=addresses.rpc,
+        relayer_poll_frequency_ms=500,
+    )
+    return _create_environment(name="other hosts", config=config)
