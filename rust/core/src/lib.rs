@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod book_hash;
 pub mod books;
 pub mod decode;
 pub mod engine;
@@ -15,4 +16,6 @@ pub mod ladder;
 pub mod limits;
 pub mod order;
 pub mod quoting;
+pub mod scan;
 pub mod units;
+pub mod witness;
