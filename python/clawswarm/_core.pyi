@@ -159,6 +159,9 @@ class Books:
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
 
+    def heard_ns(self, condition_id: str) -> int | None:
+        """When the stream last spoke of a market, or the venue's own book confirmed it; KeyError when not held."""
+
     def book_hash(
         self, condition_id: str, is_yes: bool, server_ms: int, last_trade_e4: int | None
     ) -> str | None:

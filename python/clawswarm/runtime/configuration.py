@@ -16,6 +16,12 @@ from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.venues.polymarket.settings import SocketSettings
 
 
+class SentinelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a sentinel keeps of what it hears."""
+
+    journal_megabytes: int
+
+
 class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a process counts as hung, and how often it may be restarted."""
 
@@ -34,6 +40,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     quoter: QuoterSettings
     risk: RiskSettings
     feed: SocketSettings
+    sentinel: SentinelSettings
     engine: EngineSettings
     sandbox: SandboxSettings
     supervision: SupervisionSettings
@@ -88,6 +95,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
+        "[quoter] widen_factor": quoter.widen_factor,
+        "[sentinel] journal_megabytes": configuration.sentinel.journal_megabytes,
         "[risk] band": configuration.risk.band,
         "[feed] ping_interval_s": feed.ping_interval_s,
         "[feed] dead_after_s": feed.dead_after_s,
@@ -111,6 +120,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] widen_linear": quoter.widen_linear,
         "[quoter] widen_quadratic": quoter.widen_quadratic,
         "[quoter] hold_ticks": quoter.hold_ticks,
+        "[quoter] pull_below": quoter.pull_below,
         "[engine.limits] send_jitter_ms": engine.limits.send_jitter_ms,
         "[supervision] restarts": configuration.supervision.restarts,
         "[sandbox] start_at_s": sandbox.start_at_s,
@@ -118,6 +128,12 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+    if not quoter.pull_below <= quoter.widen_below <= 1:
+        raise UserFault(f"{path}: [quoter] pull_below, widen_below and 1 must not descend")
+    if not quoter.widen_factor >= 1:
+        raise UserFault(
+            f"{path}: [quoter] widen_factor must be at least 1; quotes are never narrowed by doubt"
+        )
     if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:

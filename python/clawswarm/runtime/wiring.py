@@ -23,6 +23,7 @@ from clawswarm.runtime.roster import (
     ORCHESTRATOR,
     QUOTERS,
     RISK_MANAGERS,
+    SENTINELS,
     RunPlace,
     kind_of,
 )
@@ -122,11 +123,18 @@ class Wiring:
         bus.close()
 
     async def _sentinel(self, process: Process) -> None:
-        from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel
+        from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel
 
-        sources = MarketDataSources(f"{self._ws}/ws/market", f"{self._ws}/rtds", reference_is_synthetic=True)
+        sources = MarketDataSources(
+            f"{self._ws}/ws/market", f"{self._ws}/rtds", self._http, reference_is_synthetic=True
+        )
+        retention = FrameRetention(
+            folder=self._run_dir / process.name,
+            cap_bytes=self._configuration.sentinel.journal_megabytes << 20,
+            keeps_raw=process.name == SENTINELS[0],
+        )
         bus = self.bus(process.name)
-        await Sentinel(process, bus, self._configuration.feed, sources).run()
+        await Sentinel(process, bus, self._configuration.feed, sources, retention).run()
         bus.close()
 
     async def _quoter(self, process: Process) -> None:

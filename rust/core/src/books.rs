@@ -418,6 +418,11 @@ impl Books {
                 self.apply_events(events, received_ns)?;
             }
         }
+        for &slot in &self.touched {
+            if let Some(market) = &mut self.markets[slot] {
+                market.pace.hear(received_ns);
+            }
+        }
         Ok(self.finish(received_ns))
     }
 
@@ -431,7 +436,23 @@ impl Books {
     pub fn apply_listing(&mut self, body: &[u8], received_ns: u64) -> Result<&[Update], FrameError> {
         let events = decode_books(body)?;
         self.apply_events(events, received_ns)?;
+        for &slot in &self.touched {
+            if let Some(market) = &mut self.markets[slot] {
+                // The venue has nothing newer: the market is quiet. What differs, the stream has missed.
+                if !market.is_changed {
+                    market.pace.hear(received_ns);
+                }
+            }
+        }
         Ok(self.finish(received_ns))
+    }
+
+    /// When a market was last heard of, None before.
+    ///
+    /// # Errors
+    /// When the market is not held.
+    pub fn heard_ns(&self, condition_id: &str) -> Result<Option<u64>, MarketError> {
+        Ok(self.market(condition_id)?.1.pace.heard_ns)
     }
 
     /// Compare the newest hash of every market that changed since its last comparison.
@@ -687,7 +708,6 @@ impl Books {
                 continue;
             };
             market.is_touched = false;
-            market.pace.hear(received_ns);
             let touch = market.book.touch();
             market.witness.book_changed(touch, received_ns);
             if !std::mem::take(&mut market.is_changed) {

@@ -253,6 +253,11 @@ impl Books {
             .collect()
     }
 
+    /// When a market was last heard of.
+    fn heard_ns(&self, condition_id: &str) -> PyResult<Option<u64>> {
+        self.inner.heard_ns(condition_id).map_err(market_error)
+    }
+
     /// The hash of one token's book as it is now.
     fn book_hash(
         &mut self,
