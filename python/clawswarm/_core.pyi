@@ -159,8 +159,8 @@ class Books:
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
 
-    def heard_ns(self, condition_id: str) -> int | None:
-        """When the stream last spoke of a market, or the venue's own book confirmed it; KeyError when not held."""
+    def spoke_ns(self, condition_id: str) -> int | None:
+        """When the stream last brought a change or a trade of a market; KeyError when it is not held."""
 
     def book_hash(
         self, condition_id: str, is_yes: bool, server_ms: int, last_trade_e4: int | None

@@ -18,6 +18,8 @@ use crate::witness::{Claim, Doubts, Witness};
 pub const SHOWN_LEVELS: usize = 3;
 /// A longest gap between two frames of a market fades by this share with each frame.
 const GAP_FADING: f64 = 0.97;
+/// A market whose pace is not known yet is silent after this.
+const STRANGER_NS: u64 = 500_000_000;
 /// Gaps before there is a usual one.
 const LEAST_GAPS: u32 = 8;
 
@@ -178,8 +180,13 @@ impl Pace {
     }
 
     fn is_unusual(&self, now_ns: u64, factor: f64, least_ns: u64) -> bool {
-        let Some(heard_ns) = self.heard_ns.filter(|_| self.gaps >= LEAST_GAPS) else {
+        let Some(heard_ns) = self.heard_ns else {
             return false;
+        };
+        let least_ns = if self.gaps < LEAST_GAPS {
+            STRANGER_NS
+        } else {
+            least_ns
         };
         now_ns.saturating_sub(heard_ns) as f64 > (self.longest_gap_ns * factor).max(least_ns as f64)
     }
@@ -199,6 +206,9 @@ struct Market {
     received_ns: u64,
     is_touched: bool,
     is_changed: bool,
+    /// A book answers a question or repeats a change; only changes and trades show that the stream flows.
+    speaks: bool,
+    spoke_ns: Option<u64>,
 }
 
 /// Which token is whose; the market of the last token is tried first, because a message speaks of one market.
@@ -320,6 +330,8 @@ impl Books {
             received_ns: 0,
             is_touched: false,
             is_changed: false,
+            speaks: false,
+            spoke_ns: None,
         });
         self.slots.insert(condition_id.to_owned(), slot);
         self.directory.add(slot, [yes_token, no_token]);
@@ -418,11 +430,6 @@ impl Books {
                 self.apply_events(events, received_ns)?;
             }
         }
-        for &slot in &self.touched {
-            if let Some(market) = &mut self.markets[slot] {
-                market.pace.hear(received_ns);
-            }
-        }
         Ok(self.finish(received_ns))
     }
 
@@ -447,12 +454,12 @@ impl Books {
         Ok(self.finish(received_ns))
     }
 
-    /// When a market was last heard of, None before.
+    /// When the stream last brought a change or a trade of a market, None before.
     ///
     /// # Errors
     /// When the market is not held.
-    pub fn heard_ns(&self, condition_id: &str) -> Result<Option<u64>, MarketError> {
-        Ok(self.market(condition_id)?.1.pace.heard_ns)
+    pub fn spoke_ns(&self, condition_id: &str) -> Result<Option<u64>, MarketError> {
+        Ok(self.market(condition_id)?.1.spoke_ns)
     }
 
     /// Compare the newest hash of every market that changed since its last comparison.
@@ -601,6 +608,7 @@ impl Books {
             market.is_changed |= market
                 .book
                 .apply_change(side, Level { price_e4, size_e6 }, server_ms);
+            market.speaks = true;
             if let (Some(bid_e4), Some(ask_e4)) = change.touch_e4 {
                 let (bid_e4, ask_e4) = match outcome {
                     Outcome::Yes => (bid_e4, ask_e4),
@@ -649,6 +657,8 @@ impl Books {
             tick_e4: scanned.tick_e4,
             server_ms: scanned.server_ms,
         };
+        // The first book begins the wait for the stream's first word.
+        market.pace.heard_ns.get_or_insert(received_ns);
         let epoch = market.book.epoch();
         market.is_changed |= market.book.apply_snapshot(&snapshot);
         if market.book.epoch() != epoch {
@@ -695,6 +705,7 @@ impl Books {
                 print.received_ns,
             );
             market.pace.hear(print.received_ns);
+            market.spoke_ns = Some(print.received_ns);
         }
         self.reports.push(Update::Print(print));
     }
@@ -708,6 +719,10 @@ impl Books {
                 continue;
             };
             market.is_touched = false;
+            if std::mem::take(&mut market.speaks) {
+                market.pace.hear(received_ns);
+                market.spoke_ns = Some(received_ns);
+            }
             let touch = market.book.touch();
             market.witness.book_changed(touch, received_ns);
             if !std::mem::take(&mut market.is_changed) {

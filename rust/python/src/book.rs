@@ -253,9 +253,9 @@ impl Books {
             .collect()
     }
 
-    /// When a market was last heard of.
-    fn heard_ns(&self, condition_id: &str) -> PyResult<Option<u64>> {
-        self.inner.heard_ns(condition_id).map_err(market_error)
+    /// When the stream last spoke of a market.
+    fn spoke_ns(&self, condition_id: &str) -> PyResult<Option<u64>> {
+        self.inner.spoke_ns(condition_id).map_err(market_error)
     }
 
     /// The hash of one token's book as it is now.

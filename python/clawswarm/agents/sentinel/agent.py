@@ -39,7 +39,7 @@ HEALTH_INTERVAL_S = 0.1
 BEAT_INTERVAL_S = 0.5
 REVIEW_INTERVAL_S = 0.02
 ANSWER_TIMEOUT_S = 1.0
-# A stream that stays deaf although it was subscribed anew gets a new connection, at most this often.
+# A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
 RECONNECT_DEAF_NS = 2_000 * NS_PER_MS
 RETURN_SPAN_MS = 5_000
 log = structlog.get_logger()
@@ -250,7 +250,7 @@ class Sentinel:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
             log.warning("sentinel.books.unanswered", markets=len(markets), reason=repr(fault))
             return
-        await self._resubscribe(self._books.shards_of(self._books.deaf))
+        await self._resubscribe(self._books.shards_of(self._books.deaf(self._clock.now_ns())))
 
     async def _resubscribe(self, deaf: dict[int, list[str]]) -> None:
         now = self._clock.now_ns()
@@ -264,9 +264,10 @@ class Sentinel:
                 self._counters["resubscriptions"] += 1
                 tokens = self._books.tokens_of(markets)
                 await self._change(number, ShardChange(joined=tokens, left=tokens))
-            elif now - shard.deaf_since_ns >= RECONNECT_DEAF_NS and shard.socket is not None:
+            elif now - shard.deaf_since_ns >= RECONNECT_DEAF_NS and self._books.is_mostly_deaf(number, now):
                 shard.deaf_since_ns = now
-                await shard.socket.close()
+                if shard.socket is not None:
+                    await shard.socket.close()
 
     # --- reference prices -----------------------------------------------------------------------
 

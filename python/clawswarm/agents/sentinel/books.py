@@ -10,6 +10,8 @@ import msgspec
 
 from clawswarm._core import Books, BookTop, MarketResolved, TradePrint
 from clawswarm.agents.sentinel.integrity import (
+    DEAF_GRACE_NS,
+    QUIET_AFTER_DEAF_NS,
     SILENCE_FACTOR,
     SILENCE_LEAST_NS,
     Evidence,
@@ -120,14 +122,19 @@ class SentinelBooks:
     def apply_listing(self, body: bytes, asked: Sequence[str], now_ns: int) -> list[BookState]:
         """Take the books that were asked for; the states that change. Raises ValueError when they are none.
 
-        What differs from a silent stream's book was missed by it: such a market is deaf until the stream speaks.
+        What differs from a silent stream's book was missed by it: such a market is deaf until the stream speaks,
+        or until nothing has differed for a second.
         """
         updates = self._books.apply_listing(body, now_ns)
         differing = {update.market for update in updates if isinstance(update, BookTop)}
         for key in asked:
             if (evidence := self._evidence.get(key)) is not None:
-                if evidence.silent_ns is not None and key in differing:
-                    evidence.deaf_ns = now_ns
+                if evidence.is_unheard and key in differing:
+                    evidence.differed_ns, evidence.asks = now_ns, 0
+                    if evidence.deaf_ns is None:
+                        evidence.deaf_ns = now_ns
+                elif evidence.deaf_ns is not None and now_ns - evidence.differed_ns >= QUIET_AFTER_DEAF_NS:
+                    evidence.deaf_ns = None
                 evidence.silent_ns = None
                 if not evidence.is_open:
                     evidence.asked_ns, evidence.asks = None, 0
@@ -188,10 +195,18 @@ class SentinelBooks:
         self._open.add(market)
         return True
 
-    @property
-    def deaf(self) -> list[str]:
+    def deaf(self, now_ns: int) -> list[str]:
         """Markets whose stream misses what the venue's own book shows."""
-        return [key for key in self._open if self._evidence[key].deaf_ns is not None]
+        return [key for key in self._open if self._is_deaf(key, now_ns)]
+
+    def _is_deaf(self, key: str, now_ns: int) -> bool:
+        deaf_ns = self._evidence[key].deaf_ns
+        return deaf_ns is not None and now_ns - deaf_ns >= DEAF_GRACE_NS
+
+    def is_mostly_deaf(self, shard: int, now_ns: int) -> bool:
+        """Whether a connection misses most of what its markets do."""
+        held = self._shards.markets(shard)
+        return 2 * sum(self._is_deaf(key, now_ns) for key in held) > len(held)
 
     @property
     def doubtful(self) -> int:
@@ -213,8 +228,8 @@ class SentinelBooks:
         """Silence and deafness end with the stream's next word."""
         evidence = self._evidence[key]
         since_ns = evidence.deaf_ns if evidence.deaf_ns is not None else evidence.silent_ns
-        heard_ns = self._books.heard_ns(key) if since_ns is not None else None
-        if since_ns is not None and heard_ns is not None and heard_ns > since_ns:
+        spoke_ns = self._books.spoke_ns(key) if since_ns is not None else None
+        if since_ns is not None and spoke_ns is not None and spoke_ns > since_ns:
             evidence.silent_ns = evidence.deaf_ns = None
 
     def _note(self, top: BookTop, now_ns: int) -> None:

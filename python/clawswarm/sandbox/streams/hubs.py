@@ -117,6 +117,7 @@ class UserFrame(msgspec.Struct, frozen=True):
     condition_id: str
     text: str
     at_ms: int
+    tokens: tuple[str, ...] = ()
 
 
 class UserHub:
