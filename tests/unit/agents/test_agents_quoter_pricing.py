@@ -201,3 +201,10 @@ def test_own_orders_do_not_move_the_price_they_are_made_of() -> None:
     alone = target_quotes(BookView(BOOK, 1.0), MANDATE, held(0), SETTINGS)
     among = target_quotes(BookView(shown, 1.0, (own,)), MANDATE, held(0), SETTINGS)
     assert among == alone
+
+
+@pytest.mark.parametrize(("tick_e4", "step_e4"), [(10, 100), (1000, 1000), (100, 100)])
+def test_after_a_tick_change_prices_suit_the_venue_and_the_mandate(tick_e4: int, step_e4: int) -> None:
+    quotes = targets(tick_e4=tick_e4)
+    assert quotes
+    assert all(quote.price_e4 % step_e4 == 0 for quote in quotes.values())

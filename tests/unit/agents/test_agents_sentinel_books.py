@@ -324,3 +324,29 @@ def test_an_answer_from_the_subscription_is_not_the_streams_word() -> None:
     books.review(now + DEAF_GRACE_NS)
     (state,) = applied(books, snapshot(bid="0.50", ms=200), received_ns=now + DEAF_GRACE_NS + 1)
     assert (state.bid_e4, state.integrity) == (5000, 0.2)
+
+
+def test_a_new_tick_voids_the_book_and_asks_for_it_at_once() -> None:
+    books = watching(1)
+    (before,) = applied(books, snapshot())
+    new_tick = {
+        "event_type": "tick_size_change", "market": "0xc1", "asset_id": "11", "old_tick_size": "0.01",
+        "new_tick_size": "0.001", "timestamp": str(START_MS + 5),
+    }  # fmt: skip
+    (state,) = applied(books, new_tick, received_ns=9)
+    assert (state.is_valid, state.reason, state.tick_e4) == (False, "tick change", 10)
+    assert state.epoch > before.epoch
+    assert books.is_urgent
+    assert books.to_ask(9) == ["0xc1"]
+    assert not books.is_urgent
+    (state,) = books.apply_listing(listing("0.481", ms=6), ["0xc1"], 10)
+    assert (state.is_valid, state.tick_e4, state.bid_e4) == (True, 10, 4810)
+    assert books.to_ask(10**12) == []
+
+
+def test_a_lost_connection_is_counted_so_that_late_answers_are_not_taken() -> None:
+    books = watching(1)
+    applied(books, snapshot())
+    losses = books.losses
+    books.disconnect(0)
+    assert books.losses == losses + 1

@@ -6,7 +6,7 @@ One plan a market is under way at a time; while the engine works on it the newes
 import msgspec
 
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
-from clawswarm.agents.quoter.pricing import BookView, QuoterSettings, target_quotes
+from clawswarm.agents.quoter.pricing import BookView, QuoterSettings, common_tick_e4, target_quotes
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import Side
@@ -141,7 +141,7 @@ class QuoterDesk:
             )
             view = BookView(book, self._sources.integrity(book, now_ns), own)
             targets = target_quotes(view, mandate, inventory, self._settings)
-        tick_e4 = book.tick_e4 if book is not None else 1
+        tick_e4 = common_tick_e4(book, mandate) if book is not None and mandate is not None else 1
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
         received_ns = book.received_ns if book is not None else 0
         is_tick = received_ns not in (0, self._judged.get(market))

@@ -63,6 +63,7 @@ def target_quotes(
     # Behind our own orders may be nobody near: then the whole book is the better guess.
     others = microprice_without(list(book.bids), list(book.asks), list(view.own)) if view.own else None
     factor = settings.widen_factor if view.integrity < settings.widen_below else 1.0
+    tick_e4 = common_tick_e4(book, mandate)
     ratio = max(-1.0, min(1.0, inventory.net_e6 / mandate.max_position_e6))
     priced = quote(
         book.microprice if others is None else others,
@@ -71,7 +72,7 @@ def target_quotes(
         settings.inventory_skew_logits,
         settings.widen_linear * factor,
         settings.widen_quadratic * factor,
-        book.tick_e4,
+        tick_e4,
         book.bid_e4,
         book.ask_e4,
     )
@@ -80,9 +81,17 @@ def target_quotes(
         size_e6 = _size_e6(side, mandate, inventory)
         if price_e4 is not None and size_e6 >= mandate.market.min_size_e6:
             exact = expit(priced.reservation - side.sign * priced.half_spread) * PRICE_ONE_E4
-            hold_e4 = math.floor(side.sign * exact + settings.hold_ticks * book.tick_e4) * side.sign
+            hold_e4 = math.floor(side.sign * exact + settings.hold_ticks * tick_e4) * side.sign
             targets.append(TargetQuote(side, price_e4, hold_e4, size_e6))
     return targets
+
+
+def common_tick_e4(book: BookState, mandate: Mandate) -> int:
+    """The tick whose prices both the venue and the engine's gate accept.
+
+    After a tick change the book knows the new tick at once, the mandate when the orchestrator next writes it.
+    """
+    return math.lcm(book.tick_e4, mandate.market.tick_e4)
 
 
 def expit(logit: float) -> float:

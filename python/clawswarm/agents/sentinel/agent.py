@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -91,6 +92,7 @@ class Sentinel:
         )
         self._shards: list[_Shard] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._urgent = asyncio.Event()
         self._reason: str | None = "starting"
         self._last_frame_ns = 0
         self._counters = Counter(
@@ -198,6 +200,8 @@ class Sentinel:
             log.warning("sentinel.frame.bad", reason=str(fault))
             return
         self._publish_states(states)
+        if self._books.is_urgent:
+            self._urgent.set()
         if self._journal is not None:
             self._journal.append(now, number, frame)
         if not self._shards[number].is_live:
@@ -217,7 +221,10 @@ class Sentinel:
         """Let doubts ripen, and ask the venue where they have."""
         asking: asyncio.Task[None] | None = None
         while True:
-            await asyncio.sleep(REVIEW_INTERVAL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REVIEW_INTERVAL_S):
+                    await self._urgent.wait()
+            self._urgent.clear()
             now = self._clock.now_ns()
             for wanted in self._wanted.take():
                 self._books.want_snapshot(wanted.market, now)
@@ -235,7 +242,7 @@ class Sentinel:
     async def _ask(self, session: aiohttp.ClientSession, markets: list[str]) -> None:
         """Ask for books by REST: what they show is believed, and a stream that missed it is subscribed anew."""
         self._counters["questions"] += 1
-        tokens = self._books.tokens_of(markets)
+        tokens, losses = self._books.tokens_of(markets), self._books.losses
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         headers = {"Content-Type": "application/json"}
         url = self._sources.rest_url + BOOKS_PATH
@@ -246,7 +253,8 @@ class Sentinel:
                 body = await answer.read()
                 if answer.status != 200:
                     raise ValueError(f"status {answer.status}")
-            self._publish_states(self._books.apply_listing(body, markets, self._clock.now_ns()))
+            if self._books.losses == losses:
+                self._publish_states(self._books.apply_listing(body, markets, self._clock.now_ns()))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
             log.warning("sentinel.books.unanswered", markets=len(markets), reason=repr(fault))
             return

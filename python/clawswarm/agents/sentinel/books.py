@@ -26,6 +26,7 @@ from clawswarm.model.messages import BookState
 
 RESOLVED = "resolved"
 CROSSED = "crossed"
+TICK_CHANGE = "tick change"
 _BookUpdates = Sequence[BookTop | TradePrint | MarketResolved]
 
 
@@ -49,6 +50,10 @@ class SentinelBooks:
         self._resolved: set[str] = set()
         self._open: set[str] = set()
         self._are_hashes_known = True
+        self.losses = 0
+        """Connections lost so far; an answer to what was asked before the last one is not for these books."""
+        self.is_urgent = False
+        """Whether there is something to ask at once."""
 
     # --- what is watched ------------------------------------------------------------------------
 
@@ -143,6 +148,7 @@ class SentinelBooks:
     def disconnect(self, shard: int) -> list[BookState]:
         """A connection is gone: its books are invalid until their next snapshot; the states that say so."""
         states = []
+        self.losses += 1
         for key in self._shards.markets(shard):
             self._books.reset_market(key)
             self._evidence[key] = Evidence()
@@ -176,6 +182,7 @@ class SentinelBooks:
 
     def to_ask(self, now_ns: int) -> list[str]:
         """Markets whose book the venue should be asked for now; they count as asked."""
+        self.is_urgent = False
         asked = []
         for key in self._open:
             evidence = self._evidence[key]
@@ -239,6 +246,11 @@ class SentinelBooks:
             evidence.crossed_ns = None
         elif evidence.crossed_ns is None:
             evidence.crossed_ns = now_ns
+        if top.reason != TICK_CHANGE:
+            evidence.void_ns = None
+        elif evidence.void_ns is None:
+            evidence.void_ns, evidence.asked_ns, evidence.asks = now_ns, None, 0
+            self.is_urgent = True
         if evidence.is_open:
             self._open.add(top.market)
 

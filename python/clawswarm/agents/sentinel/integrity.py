@@ -44,6 +44,8 @@ class Evidence(msgspec.Struct):
     hash_doubt_ns: int | None = None
     crossed_ns: int | None = None
     silent_ns: int | None = None
+    void_ns: int | None = None
+    """Since when the book waits for the snapshot of a new tick."""
     deaf_ns: int | None = None
     """When the venue's own book first differed from a silent stream's."""
     differed_ns: int = 0
@@ -54,7 +56,7 @@ class Evidence(msgspec.Struct):
     @property
     def is_open(self) -> bool:
         """Whether time alone can change the verdict."""
-        doubts = (self.touch_doubt_ns, self.hash_doubt_ns, self.crossed_ns)
+        doubts = (self.touch_doubt_ns, self.hash_doubt_ns, self.crossed_ns, self.void_ns)
         return self.is_unheard or any(since is not None for since in doubts)
 
     @property
@@ -90,6 +92,7 @@ def must_ask(evidence: Evidence, now_ns: int, are_hashes_known: bool) -> bool:
     """Whether the venue should be asked for its book now."""
     ripe = (
         evidence.is_unheard
+        or evidence.void_ns is not None
         or _is_older(evidence.crossed_ns, now_ns, CROSSED_LIMIT_NS)
         or _is_older(evidence.touch_doubt_ns, now_ns, DOUBT_LIMIT_NS)
         or (are_hashes_known and _is_older(evidence.hash_doubt_ns, now_ns, DOUBT_LIMIT_NS))
