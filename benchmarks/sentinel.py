@@ -1,18 +1,41 @@
-"""Rows of the sentinel: market-channel frame in, book changed.
+"""Rows of the sentinel: market-channel frame in, book changed, state at the quoter; alone and under load.
 
-The peer is the best pure-Python route known to the project: msgspec structs and a tick ladder with the best
-prices kept, doing the same for the same frame.
+Run alone: `python -m benchmarks.sentinel`. The peer of the first two is the best
+pure-Python route known to the project: msgspec structs and a tick ladder with the best prices kept, doing the same
+for the same frame.
 """
 
+import hashlib
 import itertools
+import json
 
 import msgspec
 
-from benchmarks.measure import Candidate, Row, compare
+from benchmarks import feed_child
+from benchmarks.measure import Candidate, Row, compare, observe, percentile
+from benchmarks.sentinel_child import Watched, bare_hops, watch
 from clawswarm._core import Books
+from clawswarm.agents.sentinel.books import SentinelBooks
+from clawswarm.model.instruments import Market
 
 MARKET, YES, NO = "0x" + "ab" * 32, "1" * 77, "2" * 77
 LEVELS = range(1, 100)
+
+
+RECORDED_TERMS = (5_000_000, False)
+
+
+class _Level(msgspec.Struct):
+    price: str
+    size: str
+
+
+class _Book(msgspec.Struct):
+    event_type: str
+    asset_id: str
+    timestamp: str
+    bids: list[_Level]
+    asks: list[_Level]
 
 
 class _Change(msgspec.Struct):
@@ -37,6 +60,21 @@ class PythonBook:
         self.best_bid, self.best_ask = 49, 50
         self._cent = {f"0.{cent:02}": cent for cent in range(1, 100)}
         self._decode = msgspec.json.Decoder(_PriceChange).decode
+        self._decode_book = msgspec.json.Decoder(_Book).decode
+        self._tenth = {f"0.{tenth:03}".rstrip("0"): tenth for tenth in range(1, 1000)}
+
+    def replace(self, frame: bytes) -> tuple[int, int, float]:
+        """Apply a whole book in steps of 0.001; best bid, best ask and microprice after it."""
+        book = self._decode_book(frame)
+        bids, asks = [0.0] * 1001, [0.0] * 1001
+        for level in book.bids:
+            bids[self._tenth[level.price]] = float(level.size)
+        for level in book.asks:
+            asks[self._tenth[level.price]] = float(level.size)
+        bid, ask = self._tenth[book.bids[-1].price], self._tenth[book.asks[-1].price]
+        self.fine_bids, self.fine_asks = bids, asks
+        micro = (bid * asks[ask] + ask * bids[bid]) / (bids[bid] + asks[ask])
+        return bid, ask, micro
 
     def apply(self, frame: bytes) -> tuple[int, int, float]:
         """Apply a frame; best bid, best ask and microprice after it."""
@@ -63,7 +101,15 @@ class PythonBook:
 
 def rows(n: int) -> list[Row]:
     """Every row of this file."""
-    return [price_change(n)]
+    return [
+        price_change(n),
+        book_snapshot(n // 4),
+        book_hash(n // 4),
+        tick_cost(n // 2),
+        hop(),
+        *load("537", 2, 537, 10),
+        *load("burst", 2, 6_000, 10),
+    ]
 
 
 def price_change(n: int) -> Row:
@@ -81,6 +127,139 @@ def price_change(n: int) -> Row:
     own = Candidate("clawswarm", lambda: books.apply(held["frame"], 2), advance)
     peer = Candidate("msgspec + tick ladder", lambda: python_book.apply(held["frame"]))
     return compare("sentinel.price_change", own, peer, n)
+
+
+def book_snapshot(n: int) -> Row:
+    """`sentinel.book_snapshot`: a book of 100 + 100 levels, decode and apply, called from Python."""
+    books = Books()
+    books.add_market(MARKET, YES, NO, 10)
+    python_book = PythonBook()
+    frames = itertools.cycle([_deep_book(size) for size in (1, 2)])
+    held = {"frame": next(frames)}
+
+    def advance() -> None:
+        held["frame"] = next(frames)
+
+    own = Candidate("clawswarm", lambda: books.apply(held["frame"], 2), advance)
+    peer = Candidate("msgspec + tick ladder", lambda: python_book.replace(held["frame"]))
+    return compare("sentinel.book_snapshot", own, peer, n)
+
+
+def book_hash(n: int) -> Row:
+    """`sentinel.book_hash`: text and hash of a book of 100 + 100 levels, against SHA-1 of that text alone."""
+    books = Books()
+    books.add_market(MARKET, YES, NO, 10, *RECORDED_TERMS)
+    frame = _deep_book(1)
+    books.apply(frame, 2)
+    text = _hashed_text(frame)
+    expected = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+    assert books.book_hash(MARKET, True, 1_700_000_000_000, None) == expected
+    own = Candidate("clawswarm", lambda: books.book_hash(MARKET, True, 1_700_000_000_000, None))
+    peer = Candidate("bare SHA-1", lambda: hashlib.sha1(text, usedforsecurity=False).hexdigest())
+    return compare("sentinel.book_hash", own, peer, n)
+
+
+def tick_cost(n: int) -> Row:
+    """`sentinel.tick_1000`: frame → BookState among 1,000 markets; the peer is the same among 100."""
+
+    def among(markets: int) -> Candidate:
+        books = SentinelBooks("sentinel-1")
+        books.watch(_market(number) for number in range(markets))
+        for number in range(markets):
+            books.apply(json.dumps(feed_child.snapshot(number, 1)).encode(), 1)
+        numbers = itertools.cycle(range(0, markets, max(markets // 97, 1)))
+        held = {"frame": b""}
+        sizes = itertools.cycle(range(2, 90))
+
+        def advance() -> None:
+            held["frame"] = feed_child.change(next(numbers), next(sizes), 2)
+
+        return Candidate(f"{markets} markets", lambda: books.apply(held["frame"], 2), advance)
+
+    # `compare` prepares its own candidate alone, so each carries its own preparation in the call of the other.
+    own, peer = among(1_000), among(100)
+
+    def both() -> None:
+        own.prepare()
+        peer.prepare()
+
+    return compare(
+        "sentinel.tick_1000", Candidate(own.name, own.call, both), Candidate(peer.name, peer.call), n
+    )
+
+
+def hop() -> Row:
+    """`sentinel.hop`: frame read → state in another process; the peer is a bare Unix-socket hop of 300 bytes."""
+    bare: list[float] = []
+
+    def run() -> list[float]:
+        bare[:] = bare_hops(1_000)
+        return watch(2, 200, 5).hop_us
+
+    row = observe("sentinel.hop", "µs", run)
+    if row.p50 is None:
+        return msgspec.structs.replace(row, peer="bare Unix socket")
+    peer_p50 = percentile(bare, 0.5)
+    ratio = round(peer_p50 / row.p50, 2)
+    return msgspec.structs.replace(row, peer="bare Unix socket", peer_p50=peer_p50, ratio=ratio)
+
+
+def load(name: str, markets: int, rate: float, seconds: float) -> list[Row]:
+    """`sentinel.age_*`: ms from the venue's send to the quoter's hands at a rate; CPU, frames lost."""
+    seen: list[Watched] = []
+
+    def run() -> list[float]:
+        seen.append(watch(markets, rate, seconds))
+        return seen[-1].age_ms
+
+    age = observe(f"sentinel.age_{name}", "ms", run)
+    last, n = seen[-1], len(seen[-1].age_ms)
+    # The subscription's answer is a frame too.
+    lost = last.sent + 1 - last.frames
+    figures = (
+        (f"sentinel.cpu_{name}", "share of a core", round(last.cpu_share, 3)),
+        (f"sentinel.lost_{name}", "frames", lost),
+    )
+    return [
+        age,
+        *(
+            Row(row, unit, n, value, None, None, None, None, age.other_cores, None)
+            for row, unit, value in figures
+        ),
+    ]
+
+
+def _market(number: int) -> Market:
+    yes, no = feed_child.tokens(number)
+    return Market(
+        feed_child.condition_id(number), str(number), "BTC", yes, no, 100, 5_000_000, False, True, None
+    )
+
+
+def _deep_book(size: int) -> bytes:
+    def levels(tenths: range) -> list[dict[str, str]]:
+        return [
+            {"price": f"0.{tenth:03}".rstrip("0"), "size": f"{100 * size + tenth}.25"} for tenth in tenths
+        ]
+
+    return msgspec.json.encode(
+        {
+            "market": MARKET, "asset_id": YES, "bids": levels(range(400, 500)),
+            "asks": levels(range(600, 500, -1)), "hash": "0" * 40, "timestamp": "1700000000000",
+            "event_type": "book",
+        }
+    )  # fmt: skip
+
+
+def _hashed_text(frame: bytes) -> bytes:
+    book = msgspec.json.decode(frame)
+    return msgspec.json.encode(
+        {
+            "market": MARKET, "asset_id": YES, "timestamp": book["timestamp"], "hash": "", "bids": book["bids"],
+            "asks": book["asks"], "min_order_size": "5", "tick_size": "0.001", "neg_risk": False,
+            "last_trade_price": "",
+        }
+    )  # fmt: skip
 
 
 def _snapshot() -> bytes:
@@ -113,3 +292,13 @@ def _frame(size: int) -> bytes:
             "price_changes": changes,
         }
     )  # fmt: skip
+
+
+def main() -> None:
+    """Run and print these rows alone."""
+    for row in rows(20_000):
+        print(msgspec.json.encode(row).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -14,9 +14,11 @@ __all__ = [
     "MarketResolved",
     "OrderSigner",
     "Quote",
+    "ReferenceReturn",
     "TradePrint",
     "amounts",
     "cancel_body",
+    "microprice_without",
     "quote",
 ]
 
@@ -26,7 +28,14 @@ class BookTop:
 
     `sequence` counts the changed states of this market, `epoch` resets and tick changes; `server_ms` is the
     newest server time applied in the epoch, 0 before the first; an empty side is None. `is_valid` False
-    means: do not quote, `reason` why ("no snapshot", "tick change", "crossed"); both features are None then.
+    means: do not quote, `reason` why ("no snapshot", "tick change", "crossed"); the features of the levels are
+    None then. `bids` and `asks` are the best three as (price_e4, size_e6).
+
+    `order_flow` and `trade_flow` are in shares and halve every second, `volatility` is the belief's in logits
+    per √s, `sweep` the last one as (aggressor's side, size_e6, received_ns). `fingerprint` is shared by equal
+    books alone.
+    `touch_doubt_ns` and `hash_doubt_ns` say since when the venue's own best prices and hash differ from this book,
+    `proven_ms` the server time at which the hash last agreed, 0 before the first.
     """
 
     @property
@@ -42,6 +51,10 @@ class BookTop:
     @property
     def tick_e4(self) -> int: ...
     @property
+    def bids(self) -> list[tuple[int, int]]: ...
+    @property
+    def asks(self) -> list[tuple[int, int]]: ...
+    @property
     def bid_e4(self) -> int | None: ...
     @property
     def bid_size_e6(self) -> int | None: ...
@@ -53,6 +66,24 @@ class BookTop:
     def microprice(self) -> float | None: ...
     @property
     def imbalance(self) -> float | None: ...
+    @property
+    def depth_imbalance(self) -> float | None: ...
+    @property
+    def order_flow(self) -> float: ...
+    @property
+    def trade_flow(self) -> float: ...
+    @property
+    def volatility(self) -> float | None: ...
+    @property
+    def sweep(self) -> tuple[str, int, int] | None: ...
+    @property
+    def fingerprint(self) -> int: ...
+    @property
+    def touch_doubt_ns(self) -> int | None: ...
+    @property
+    def hash_doubt_ns(self) -> int | None: ...
+    @property
+    def proven_ms(self) -> int: ...
     @property
     def is_valid(self) -> bool: ...
     @property
@@ -91,8 +122,19 @@ class Books:
     """The books of all markets of one feed, fed by its frames."""
 
     def __new__(cls) -> Self: ...
-    def add_market(self, condition_id: str, yes_token: str, no_token: str, tick_e4: int) -> None:
-        """Hold a market from now on; ValueError when it or a token is held already or the tick is none."""
+    def add_market(
+        self,
+        condition_id: str,
+        yes_token: str,
+        no_token: str,
+        tick_e4: int,
+        min_size_e6: int | None = None,
+        is_neg_risk: bool = False,
+    ) -> None:
+        """Hold a market from now on; ValueError when it or a token is held already or the tick is none.
+
+        Its hashes are compared only when its smallest order is given: they cover it, and no frame says it.
+        """
 
     def remove_market(self, condition_id: str) -> None:
         """Stop holding a market; KeyError when it is not held."""
@@ -100,11 +142,35 @@ class Books:
     def reset(self) -> None:
         """The connection is lost: every book waits for its next snapshot in a new epoch."""
 
+    def reset_market(self, condition_id: str) -> None:
+        """The same for one market; KeyError when it is not held."""
+
     def apply(self, frame: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
         """Decode and apply one frame, all of it or nothing; ValueError says what is wrong with it.
 
         Returns the state after the frame of each market it changed, then its trades and resolutions in order.
         """
+
+    def apply_listing(self, body: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
+        """Apply books as REST lists them; the states that were not as those books say."""
+
+    def compare(self) -> list[BookTop | TradePrint | MarketResolved]:
+        """Compare the newest hash of every market that changed; the states whose doubts are others than before."""
+
+    def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
+        """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
+
+    def spoke_ns(self, condition_id: str) -> int | None:
+        """When the stream last brought a change or a trade of a market; KeyError when it is not held."""
+
+    def book_hash(
+        self, condition_id: str, is_yes: bool, server_ms: int, last_trade_e4: int | None
+    ) -> str | None:
+        """The hash of a token's book as it is now; None when the smallest order is unknown."""
+
+    @property
+    def hashes_compared(self) -> tuple[int, int]:
+        """How many hashes agreed and how many differed, over the markets held now."""
 
     def top(self, condition_id: str) -> BookTop:
         """The current top of one book; KeyError when it is not held."""
@@ -115,6 +181,19 @@ class Books:
     @property
     def ignored_events(self) -> int:
         """Events so far of an unknown type or about a market or token that is not held."""
+
+@final
+class ReferenceReturn:
+    """Log returns of a reference price over a span of its own clock."""
+
+    def __new__(cls, span_ms: int) -> Self: ...
+    def take(self, value_e6: int, source_ms: int) -> float | None:
+        """Take a price; the return since the last one that is at least the span older, None without one."""
+
+def microprice_without(
+    bids: list[tuple[int, int]], asks: list[tuple[int, int]], own: list[tuple[bool, int, int]]
+) -> float | None:
+    """Microprice of levels (price_e4, size_e6), best first, without own orders (is buy, price_e4, size_e6)."""
 
 @final
 class Quote:

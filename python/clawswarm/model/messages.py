@@ -26,7 +26,13 @@ class BookState(Message, frozen=True):
     """Top of one market's book in the YES frame, as one sentinel sees it (channel: Latest).
 
     `sequence` counts this sentinel's states of this market; `epoch` changes with the tick size and with a lost
-    connection; a side that is empty is None. `is_valid` False means: do not quote, `reason` why.
+    connection; a side that is empty is None. `is_valid` False means: do not quote, `reason` why. `bids` and `asks`
+    are the best three as (price_e4, size_e6), best first.
+
+    `integrity` in [0, 1] says how far a valid book may be believed (`reason`, where not wholly). Equal books share
+    a `fingerprint`; `proven_ms` is the server time at which the venue's own hash last agreed, 0 before the first.
+    `order_flow` and `trade_flow` are in shares and halve every second; `volatility` is the belief's in logits per
+    √s; `sweep` is the last trade that took much of what stood: (aggressor's side, size_e6, received_ns).
     """
 
     market: str
@@ -40,14 +46,27 @@ class BookState(Message, frozen=True):
     bid_size_e6: int | None
     ask_e4: int | None
     ask_size_e6: int | None
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
     microprice: float | None
     imbalance: float | None
+    depth_imbalance: float | None
+    order_flow: float
+    trade_flow: float
+    volatility: float | None
+    sweep: tuple[str, int, int] | None
+    fingerprint: int
+    proven_ms: int
+    integrity: float
     is_valid: bool
     reason: str | None
 
 
 class ReferencePrice(Message, frozen=True):
-    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it."""
+    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it.
+
+    `return_5s` is its log return over five seconds of its own clock.
+    """
 
     underlying: str
     source: str
@@ -55,10 +74,23 @@ class ReferencePrice(Message, frozen=True):
     source_ms: int
     received_ns: int
     is_synthetic: bool
+    return_5s: float | None = None
+
+
+class SnapshotWanted(Message, frozen=True):
+    """A quoter's two sentinels disagree about a market: this one shall ask the venue (channel: Latest)."""
+
+    market: str
+    source: str
+    sent_ns: int
 
 
 class FeedHealth(Message, frozen=True):
-    """Pulse of one sentinel's connection (channel: Latest), sent even when every market is quiet."""
+    """Pulse of one sentinel's connections (channel: Latest), sent even when every market is quiet.
+
+    `is_live` once every connection has spoken; a connection that is lost later makes its own books invalid.
+    `doubtful` is how many markets are not wholly believed.
+    """
 
     source: str
     sent_ns: int
@@ -66,6 +98,7 @@ class FeedHealth(Message, frozen=True):
     last_frame_ns: int
     markets: int
     reason: str | None
+    doubtful: int = 0
 
 
 # --- orchestrator -------------------------------------------------------------------------------
@@ -268,6 +301,7 @@ BusMessage = (
     BookState
     | ReferencePrice
     | FeedHealth
+    | SnapshotWanted
     | Allocation
     | Inventory
     | Fill

@@ -18,6 +18,12 @@ from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.venues.polymarket.settings import SocketSettings
 
 
+class SentinelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a sentinel keeps of what it hears."""
+
+    journal_megabytes: int
+
+
 class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a process counts as hung, and how often it may be restarted."""
 
@@ -36,6 +42,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     quoter: QuoterSettings
     risk: RiskSettings
     feed: SocketSettings
+    sentinel: SentinelSettings
     engine: EngineSettings
     sandbox: SandboxSettings
     rollover: RolloverSettings = RolloverSettings()
@@ -93,6 +100,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
+        "[quoter] widen_factor": quoter.widen_factor,
+        "[sentinel] journal_megabytes": configuration.sentinel.journal_megabytes,
         "[risk] band": configuration.risk.band,
         "[feed] ping_interval_s": feed.ping_interval_s,
         "[feed] dead_after_s": feed.dead_after_s,
@@ -124,6 +133,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] widen_quadratic": quoter.widen_quadratic,
         "[quoter] hold_ticks": quoter.hold_ticks,
         "[engine] switches_per_day": engine.switches_per_day,
+        "[quoter] pull_below": quoter.pull_below,
         "[engine.limits] send_jitter_ms": engine.limits.send_jitter_ms,
         "[supervision] restarts": configuration.supervision.restarts,
         "[sandbox] start_at_s": sandbox.start_at_s,
@@ -137,6 +147,12 @@ def _check(path: Path, configuration: Configuration) -> None:
         raise UserFault(f"{path}: [engine] funder goes with signature_type 1, 2 or 3; leave it out for 0")
     if engine.passphrase_fd is not None and engine.keystore is None:
         raise UserFault(f"{path}: [engine] passphrase_fd goes with a keystore; name one or leave it out")
+    if not quoter.pull_below <= quoter.widen_below <= 1:
+        raise UserFault(f"{path}: [quoter] pull_below, widen_below and 1 must not descend")
+    if not quoter.widen_factor >= 1:
+        raise UserFault(
+            f"{path}: [quoter] widen_factor must be at least 1; quotes are never narrowed by doubt"
+        )
     if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:

@@ -35,6 +35,7 @@ from clawswarm.runtime.roster import (
     QUOTERS,
     RISK_MANAGERS,
     SANDBOX,
+    SENTINELS,
     RunPlace,
     kind_of,
 )
@@ -212,11 +213,18 @@ class Wiring:
         return wallet
 
     async def _sentinel(self, process: Process) -> None:
-        from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel
+        from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel
 
-        sources = MarketDataSources(f"{self._ws}/ws/market", f"{self._ws}/rtds", reference_is_synthetic=True)
+        sources = MarketDataSources(
+            f"{self._ws}/ws/market", f"{self._ws}/rtds", self._http, reference_is_synthetic=True
+        )
+        retention = FrameRetention(
+            folder=self._run_dir / process.name,
+            cap_bytes=self._configuration.sentinel.journal_megabytes << 20,
+            keeps_raw=process.name == SENTINELS[0],
+        )
         bus = self.bus(process.name)
-        await Sentinel(process, bus, self._configuration.feed, sources).run()
+        await Sentinel(process, bus, self._configuration.feed, sources, retention).run()
         bus.close()
 
     async def _quoter(self, process: Process) -> None:

@@ -1,9 +1,8 @@
 //! The unified book of one market in the YES frame, robust against messages out of server-time order.
 //!
-//! A snapshot older than the newest applied change is ignored, unless the book waits for one; a change older
-//! than the last snapshot, or than the last change of its own level, is ignored. While the book waits for a
-//! snapshot, changes are kept with their times and the ones newer than the snapshot survive it: snapshots
-//! arrive after newer changes (recorded-data fact 8).
+//! Time is kept by level: a snapshot sets every level that has no later change, and a change older than the last
+//! snapshot, or than the last change of its own level, is ignored. So the book is the same in whatever order its
+//! messages arrive: snapshots do come after newer changes (recorded-data fact 8).
 
 use crate::features::Touch;
 use crate::ladder::{Ladder, Level};
@@ -33,12 +32,12 @@ impl Invalidity {
 }
 
 /// All levels of a book at one server time, in the YES frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot<'a> {
     /// Bids in any order.
-    pub bids: Vec<Level>,
+    pub bids: &'a [Level],
     /// Asks in any order.
-    pub asks: Vec<Level>,
+    pub asks: &'a [Level],
     /// Tick in 1e-4 where the venue sent it.
     pub tick_e4: Option<u16>,
     /// Server time.
@@ -111,6 +110,12 @@ impl Book {
         }
     }
 
+    /// A number that equal books share and different ones practically never do.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        self.bids.fingerprint() ^ self.asks.fingerprint()
+    }
+
     /// The levels of one side, best first; none while the book waits for a snapshot.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
         let ladder = match side {
@@ -124,11 +129,20 @@ impl Book {
             .flatten()
     }
 
+    /// The levels of one side, worst first.
+    pub fn worst_first(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+        .worst_first()
+    }
+
     /// Apply a snapshot; true when a level, the validity or the tick changed.
     ///
     /// A tick that differs from the book's opens a new epoch: its change was missed.
-    pub fn apply_snapshot(&mut self, snapshot: &Snapshot) -> bool {
-        if self.waiting.is_none() && snapshot.server_ms < self.newest_ms {
+    pub fn apply_snapshot(&mut self, snapshot: &Snapshot<'_>) -> bool {
+        if self.waiting.is_none() && snapshot.server_ms < self.snapshot_ms {
             return false;
         }
         let mut is_changed = self.waiting.take().is_some();
@@ -139,8 +153,8 @@ impl Book {
             self.epoch += 1;
             is_changed = true;
         }
-        is_changed |= self.bids.replace(&snapshot.bids, snapshot.server_ms);
-        is_changed |= self.asks.replace(&snapshot.asks, snapshot.server_ms);
+        is_changed |= self.bids.replace(snapshot.bids, snapshot.server_ms);
+        is_changed |= self.asks.replace(snapshot.asks, snapshot.server_ms);
         self.snapshot_ms = snapshot.server_ms;
         self.newest_ms = self.newest_ms.max(snapshot.server_ms);
         is_changed

@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::ladder::Level;
-use crate::units::{self, Side};
+use crate::scan::HashText;
+use crate::units::{self, PRICE_ONE_E4, Side};
 
 /// Why a frame was refused; nothing of it has been applied.
 #[derive(Debug, Error)]
@@ -75,6 +76,10 @@ pub struct LevelChange<'a> {
     pub side: Side,
     /// Price and new size.
     pub level: Level,
+    /// The venue's own best bid and ask after it, where it says so: 0 and 1e4 are empty sides.
+    pub touch_e4: (Option<u16>, Option<u16>),
+    /// Hash of the token's book after it.
+    pub hash: Option<HashText>,
 }
 
 /// One event of the market channel, in its token's own frame.
@@ -90,6 +95,10 @@ pub enum Event<'a> {
         asks: Vec<Level>,
         /// Tick in 1e-4, sent at subscription only.
         tick_e4: Option<u16>,
+        /// Last trade price in 1e-4, sent at subscription only; the inner None is a market without trades.
+        last_trade_e4: Option<Option<u16>>,
+        /// Hash of the book.
+        hash: Option<HashText>,
         /// Server time.
         server_ms: u64,
     },
@@ -148,6 +157,19 @@ pub fn decode_frame(frame: &[u8]) -> Result<Vec<Event<'_>>, FrameError> {
         Err(error) if error.is_data() => decode_one_by_one(text),
         Err(error) => Err(FrameError::NotJson(error)),
     }
+}
+
+/// Decode the books that were asked for: an array of `book` objects, which do not say what they are.
+///
+/// # Errors
+/// When it is not JSON or a book in it misses a field or has an invalid one.
+pub fn decode_books(body: &[u8]) -> Result<Vec<Event<'_>>, FrameError> {
+    let text = std::str::from_utf8(body)?;
+    let events: Vec<WireEvent> = serde_json::from_str(text).map_err(FrameError::NotJson)?;
+    events
+        .into_iter()
+        .map(|event| event.into_event_of(EventType::Book))
+        .collect()
 }
 
 fn read_wire_events(text: &str) -> serde_json::Result<Vec<WireEvent<'_>>> {
@@ -234,6 +256,9 @@ struct WireEvent<'a> {
     bids: Option<Vec<WireLevel>>,
     asks: Option<Vec<WireLevel>>,
     tick_size: Option<WireTick>,
+    last_trade_price: Option<WireLastTrade>,
+    #[serde(borrow)]
+    hash: Option<Text<'a>>,
     #[serde(borrow)]
     price_changes: Option<Vec<WireChange<'a>>>,
     price: Option<WirePrice>,
@@ -259,11 +284,19 @@ struct WireChange<'a> {
     price: WirePrice,
     size: WireSize,
     side: WireSide,
+    #[serde(borrow)]
+    hash: Option<Text<'a>>,
+    best_bid: Option<WireBest>,
+    best_ask: Option<WireBest>,
 }
 
 impl<'a> WireEvent<'a> {
     fn into_event(self) -> Result<Event<'a>, FrameError> {
         let event_type = EventType::of(self.event_type.as_deref().ok_or(FrameError::MissingType)?);
+        self.into_event_of(event_type)
+    }
+
+    fn into_event_of(self, event_type: EventType) -> Result<Event<'a>, FrameError> {
         Ok(match event_type {
             EventType::Book => {
                 let need = Required("book");
@@ -280,6 +313,8 @@ impl<'a> WireEvent<'a> {
                         .map(WireLevel::into_level)
                         .collect(),
                     tick_e4: self.tick_size.and_then(|tick| tick.0),
+                    last_trade_e4: self.last_trade_price.map(|price| price.0),
+                    hash: self.hash.as_deref().and_then(hash_text),
                     server_ms: need.field("timestamp", self.timestamp)?.0,
                 }
             }
@@ -342,6 +377,11 @@ impl<'a> WireChange<'a> {
             token: self.asset_id,
             side: self.side.0,
             level,
+            touch_e4: (
+                self.best_bid.and_then(|price| price.0),
+                self.best_ask.and_then(|price| price.0),
+            ),
+            hash: self.hash.as_deref().and_then(hash_text),
         }
     }
 }
@@ -391,6 +431,12 @@ wire_text!(
     "a tick size as text",
     parse_optional_tick_e4
 );
+wire_text!(
+    WireLastTrade(Option<u16>),
+    "a price as text",
+    parse_optional_price_e4
+);
+wire_text!(WireBest(Option<u16>), "a best price as text", parse_best_e4);
 wire_text!(WireMillis(u64), "milliseconds as text", parse_millis);
 wire_text!(WireSide(Side), "\"BUY\" or \"SELL\"", parse_side);
 
@@ -400,6 +446,30 @@ fn parse_optional_tick_e4(text: &str) -> Result<Option<u16>, units::UnitError> {
     } else {
         units::parse_tick_e4(text).map(Some)
     }
+}
+
+fn parse_optional_price_e4(text: &str) -> Result<Option<u16>, units::UnitError> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        units::parse_price_e4(text).map(Some)
+    }
+}
+
+/// A best price: "0" and "1" stand for empty sides, "" for what the venue does not say.
+fn parse_best_e4(text: &str) -> Result<Option<u16>, units::UnitError> {
+    match text {
+        "" => Ok(None),
+        "0" => Ok(Some(0)),
+        "1" => Ok(Some(PRICE_ONE_E4)),
+        text => units::parse_price_e4(text).map(Some),
+    }
+}
+
+/// A hash as it is written; None for a text that is none.
+fn hash_text(text: &str) -> Option<HashText> {
+    let hash: HashText = text.as_bytes().try_into().ok()?;
+    hash.iter().all(u8::is_ascii_alphanumeric).then_some(hash)
 }
 
 fn parse_millis(text: &str) -> Result<u64, String> {

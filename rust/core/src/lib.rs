@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod book;
+pub mod book_hash;
 pub mod books;
 pub mod decode;
 pub mod engine;
@@ -16,5 +17,7 @@ pub mod ladder;
 pub mod limits;
 pub mod order;
 pub mod quoting;
+pub mod scan;
 pub mod silence;
 pub mod units;
+pub mod witness;

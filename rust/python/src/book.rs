@@ -1,8 +1,10 @@
 //! Binding of `claw_core::books`.
 
-use claw_core::books::{self, MarketError, Slot, Update};
+use claw_core::books::{self, HashTerms, MarketError, Update};
 use claw_core::decode::FrameError;
+use claw_core::features::{self, Touch, depth_imbalance, touch_without};
 use claw_core::ladder::Level;
+use claw_core::units::{Outcome, Side};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -10,22 +12,119 @@ use pyo3::types::{PyList, PyString};
 use crate::quoting::to_e4;
 
 /// Top of one book in the YES frame after a frame.
-#[pyclass(frozen, get_all, module = "clawswarm._core")]
+#[pyclass(frozen, module = "clawswarm._core")]
 pub struct BookTop {
+    #[pyo3(get)]
     market: Py<PyString>,
-    sequence: u64,
-    epoch: u64,
-    received_ns: u64,
-    server_ms: u64,
-    tick_e4: u16,
-    bid_e4: Option<u16>,
-    bid_size_e6: Option<u64>,
-    ask_e4: Option<u16>,
-    ask_size_e6: Option<u64>,
-    microprice: Option<f64>,
-    imbalance: Option<f64>,
-    is_valid: bool,
-    reason: Option<&'static str>,
+    inner: books::BookTop,
+}
+
+#[pymethods]
+impl BookTop {
+    #[getter]
+    const fn sequence(&self) -> u64 {
+        self.inner.sequence
+    }
+    #[getter]
+    const fn epoch(&self) -> u64 {
+        self.inner.epoch
+    }
+    #[getter]
+    const fn received_ns(&self) -> u64 {
+        self.inner.received_ns
+    }
+    #[getter]
+    const fn server_ms(&self) -> u64 {
+        self.inner.server_ms
+    }
+    #[getter]
+    const fn tick_e4(&self) -> u16 {
+        self.inner.tick_e4
+    }
+    #[getter]
+    fn bids(&self) -> Levels {
+        pairs(self.inner.bids.levels())
+    }
+    #[getter]
+    fn asks(&self) -> Levels {
+        pairs(self.inner.asks.levels())
+    }
+    #[getter]
+    fn bid_e4(&self) -> Option<u16> {
+        self.inner.touch().bid.map(|bid| bid.price_e4)
+    }
+    #[getter]
+    fn bid_size_e6(&self) -> Option<u64> {
+        self.inner.touch().bid.map(|bid| bid.size_e6)
+    }
+    #[getter]
+    fn ask_e4(&self) -> Option<u16> {
+        self.inner.touch().ask.map(|ask| ask.price_e4)
+    }
+    #[getter]
+    fn ask_size_e6(&self) -> Option<u64> {
+        self.inner.touch().ask.map(|ask| ask.size_e6)
+    }
+    #[getter]
+    fn microprice(&self) -> Option<f64> {
+        self.valid_touch().and_then(|touch| touch.microprice())
+    }
+    #[getter]
+    fn imbalance(&self) -> Option<f64> {
+        self.valid_touch().and_then(|touch| touch.imbalance())
+    }
+    #[getter]
+    fn depth_imbalance(&self) -> Option<f64> {
+        self.valid_touch()
+            .and_then(|_| depth_imbalance(self.inner.bids.levels(), self.inner.asks.levels()))
+    }
+    #[getter]
+    const fn order_flow(&self) -> f64 {
+        self.inner.flow.order_flow
+    }
+    #[getter]
+    const fn trade_flow(&self) -> f64 {
+        self.inner.flow.trade_flow
+    }
+    #[getter]
+    const fn volatility(&self) -> Option<f64> {
+        self.inner.flow.volatility
+    }
+    #[getter]
+    fn sweep(&self) -> Option<(&'static str, u64, u64)> {
+        let sweep = self.inner.flow.sweep?;
+        Some((sweep.side.as_str(), sweep.size_e6, sweep.received_ns))
+    }
+    #[getter]
+    const fn is_valid(&self) -> bool {
+        self.inner.invalidity.is_none()
+    }
+    #[getter]
+    fn reason(&self) -> Option<&'static str> {
+        self.inner.invalidity.map(|invalidity| invalidity.as_str())
+    }
+    #[getter]
+    const fn fingerprint(&self) -> u64 {
+        self.inner.fingerprint
+    }
+    #[getter]
+    const fn touch_doubt_ns(&self) -> Option<u64> {
+        self.inner.doubts.touch_ns
+    }
+    #[getter]
+    const fn hash_doubt_ns(&self) -> Option<u64> {
+        self.inner.doubts.hash_ns
+    }
+    #[getter]
+    const fn proven_ms(&self) -> u64 {
+        self.inner.proven_ms
+    }
+}
+
+impl BookTop {
+    fn valid_touch(&self) -> Option<Touch> {
+        self.inner.invalidity.is_none().then(|| self.inner.touch())
+    }
 }
 
 /// A trade in the YES frame; `side` is the aggressor's.
@@ -67,6 +166,11 @@ impl Books {
     }
 
     /// Hold a market from now on.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the terms of one market, passed flat across the language border"
+    )]
+    #[pyo3(signature = (condition_id, yes_token, no_token, tick_e4, min_size_e6 = None, is_neg_risk = false))]
     fn add_market(
         &mut self,
         py: Python<'_>,
@@ -74,11 +178,17 @@ impl Books {
         yes_token: &str,
         no_token: &str,
         tick_e4: i64,
+        min_size_e6: Option<u64>,
+        is_neg_risk: bool,
     ) -> PyResult<()> {
         let tick_e4 = to_e4("tick_e4", tick_e4)?;
+        let terms = min_size_e6.map(|min_size_e6| HashTerms {
+            min_size_e6,
+            is_neg_risk,
+        });
         let slot = self
             .inner
-            .add_market(condition_id, yes_token, no_token, tick_e4)
+            .add_market(condition_id, [yes_token, no_token], tick_e4, terms)
             .map_err(market_error)?;
         let name = PyString::new(py, condition_id).unbind();
         if slot == self.names.len() {
@@ -102,6 +212,11 @@ impl Books {
         self.inner.reset();
     }
 
+    /// One market's connection is lost.
+    fn reset_market(&mut self, condition_id: &str) -> PyResult<()> {
+        self.inner.reset_market(condition_id).map_err(market_error)
+    }
+
     /// Decode and apply one frame, all of it or nothing.
     fn apply<'py>(
         &mut self,
@@ -110,44 +225,71 @@ impl Books {
         received_ns: u64,
     ) -> PyResult<Bound<'py, PyList>> {
         let updates = self.inner.apply(frame, received_ns).map_err(frame_error)?;
-        let list = PyList::empty(py);
-        for update in updates {
-            match update {
-                Update::Top(top) => list.append(self.book_top(py, &top))?,
-                Update::Print(print) => list.append(TradePrint {
-                    market: self.name(py, print.slot),
-                    side: print.side.as_str(),
-                    price_e4: print.level.price_e4,
-                    size_e6: print.level.size_e6,
-                    server_ms: print.server_ms,
-                    received_ns: print.received_ns,
-                })?,
-                Update::Resolved(resolved) => list.append(MarketResolved {
-                    market: self.name(py, resolved.slot),
-                    winner: resolved.winner.as_str(),
-                    server_ms: resolved.server_ms,
-                })?,
-            }
-        }
-        Ok(list)
+        to_list(py, &self.names, updates)
+    }
+
+    /// Apply books that were asked for.
+    fn apply_listing<'py>(
+        &mut self,
+        py: Python<'py>,
+        body: &[u8],
+        received_ns: u64,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let updates = self.inner.apply_listing(body, received_ns).map_err(frame_error)?;
+        to_list(py, &self.names, updates)
+    }
+
+    /// Compare the newest hash of every market that changed.
+    fn compare<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        to_list(py, &self.names, self.inner.compare())
+    }
+
+    /// Markets that are silent for unusually long.
+    fn silent(&self, py: Python<'_>, now_ns: u64, factor: f64, least_ns: u64) -> Vec<Py<PyString>> {
+        let slots = self.inner.silent(now_ns, factor, least_ns);
+        slots
+            .into_iter()
+            .map(|slot| self.names[slot].clone_ref(py))
+            .collect()
+    }
+
+    /// When the stream last spoke of a market.
+    fn spoke_ns(&self, condition_id: &str) -> PyResult<Option<u64>> {
+        self.inner.spoke_ns(condition_id).map_err(market_error)
+    }
+
+    /// The hash of one token's book as it is now.
+    fn book_hash(
+        &mut self,
+        condition_id: &str,
+        is_yes: bool,
+        server_ms: u64,
+        last_trade_e4: Option<u16>,
+    ) -> PyResult<Option<String>> {
+        let outcome = if is_yes { Outcome::Yes } else { Outcome::No };
+        let hash = self
+            .inner
+            .hash(condition_id, outcome, server_ms, last_trade_e4)
+            .map_err(market_error)?;
+        Ok(hash.map(|text| text.iter().map(|&byte| char::from(byte)).collect()))
+    }
+
+    /// How many hashes agreed and differed.
+    #[getter]
+    fn hashes_compared(&self) -> (u64, u64) {
+        self.inner.hashes_compared()
     }
 
     /// The current top of one book.
     fn top(&self, py: Python<'_>, condition_id: &str) -> PyResult<BookTop> {
         let top = self.inner.top(condition_id).map_err(market_error)?;
-        Ok(self.book_top(py, &top))
+        Ok(book_top(py, &self.names, &top))
     }
 
     /// The best bids and asks as (price_e4, size_e6), best first.
     fn levels(&self, condition_id: &str, depth: usize) -> PyResult<(Levels, Levels)> {
-        let pairs = |levels: Vec<Level>| {
-            levels
-                .iter()
-                .map(|level| (level.price_e4, level.size_e6))
-                .collect()
-        };
         let (bids, asks) = self.inner.levels(condition_id, depth).map_err(market_error)?;
-        Ok((pairs(bids), pairs(asks)))
+        Ok((pairs(&bids), pairs(&asks)))
     }
 
     /// Events so far of an unknown type or about a market or token that is not held.
@@ -157,29 +299,78 @@ impl Books {
     }
 }
 
-impl Books {
-    fn name(&self, py: Python<'_>, slot: Slot) -> Py<PyString> {
-        self.names[slot].clone_ref(py)
+/// The touch without one's own orders.
+#[pyfunction]
+pub fn microprice_without(bids: Levels, asks: Levels, own: Vec<(bool, u16, u64)>) -> Option<f64> {
+    let levels = |pairs: Levels| -> Vec<Level> { pairs.into_iter().map(to_level).collect() };
+    let own: Vec<(Side, Level)> = own
+        .into_iter()
+        .map(|(is_buy, price_e4, size_e6)| {
+            let side = if is_buy { Side::Buy } else { Side::Sell };
+            (side, Level { price_e4, size_e6 })
+        })
+        .collect();
+    touch_without(&levels(bids), &levels(asks), &own).microprice()
+}
+
+/// Log returns of a reference price.
+#[pyclass(module = "clawswarm._core")]
+pub struct ReferenceReturn(features::ReferenceReturn);
+
+#[pymethods]
+impl ReferenceReturn {
+    #[new]
+    const fn new(span_ms: u64) -> Self {
+        Self(features::ReferenceReturn::new(span_ms))
     }
 
-    fn book_top(&self, py: Python<'_>, top: &books::BookTop) -> BookTop {
-        let (touch, is_valid) = (top.touch, top.invalidity.is_none());
-        BookTop {
-            market: self.name(py, top.slot),
-            sequence: top.sequence,
-            epoch: top.epoch,
-            received_ns: top.received_ns,
-            server_ms: top.server_ms,
-            tick_e4: top.tick_e4,
-            bid_e4: touch.bid.map(|bid| bid.price_e4),
-            bid_size_e6: touch.bid.map(|bid| bid.size_e6),
-            ask_e4: touch.ask.map(|ask| ask.price_e4),
-            ask_size_e6: touch.ask.map(|ask| ask.size_e6),
-            microprice: touch.microprice().filter(|_| is_valid),
-            imbalance: touch.imbalance().filter(|_| is_valid),
-            is_valid,
-            reason: top.invalidity.map(|invalidity| invalidity.as_str()),
+    /// Take a price; the return over the span.
+    fn take(&mut self, value_e6: u64, source_ms: u64) -> Option<f64> {
+        self.0.take(value_e6, source_ms)
+    }
+}
+
+fn pairs(levels: &[Level]) -> Levels {
+    levels
+        .iter()
+        .map(|level| (level.price_e4, level.size_e6))
+        .collect()
+}
+
+const fn to_level((price_e4, size_e6): (u16, u64)) -> Level {
+    Level { price_e4, size_e6 }
+}
+
+fn to_list<'py>(py: Python<'py>, names: &[Py<PyString>], updates: &[Update]) -> PyResult<Bound<'py, PyList>> {
+    if let [Update::Top(top)] = updates {
+        return PyList::new(py, [book_top(py, names, top)]);
+    }
+    let list = PyList::empty(py);
+    for update in updates {
+        match update {
+            Update::Top(top) => list.append(book_top(py, names, top))?,
+            Update::Print(print) => list.append(TradePrint {
+                market: names[print.slot].clone_ref(py),
+                side: print.side.as_str(),
+                price_e4: print.level.price_e4,
+                size_e6: print.level.size_e6,
+                server_ms: print.server_ms,
+                received_ns: print.received_ns,
+            })?,
+            Update::Resolved(resolved) => list.append(MarketResolved {
+                market: names[resolved.slot].clone_ref(py),
+                winner: resolved.winner.as_str(),
+                server_ms: resolved.server_ms,
+            })?,
         }
+    }
+    Ok(list)
+}
+
+fn book_top(py: Python<'_>, names: &[Py<PyString>], top: &books::BookTop) -> BookTop {
+    BookTop {
+        market: names[top.slot].clone_ref(py),
+        inner: *top,
     }
 }
 

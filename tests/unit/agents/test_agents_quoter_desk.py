@@ -39,6 +39,9 @@ SETTINGS = QuoterSettings(
     requote_ticks=2,
     hold_ticks=0.5,
     feed_timeout_s=0.5,
+    widen_below=0.8,
+    widen_factor=2.0,
+    pull_below=0.4,
 )
 LIFE_NS = 10 * NS_PER_S
 START_NS = 1_000 * NS_PER_S
@@ -91,12 +94,22 @@ class Story:
             bid_size_e6=10 * SHARE,
             ask_e4=(cents + 4) * 100,
             ask_size_e6=10 * SHARE,
+            bids=(((cents - 4) * 100, 10 * SHARE),),
+            asks=(((cents + 4) * 100, 10 * SHARE),),
             microprice=None if reason else microprice,
             imbalance=None if reason else 0.0,
+            depth_imbalance=None if reason else 0.0,
+            order_flow=0.0,
+            trade_flow=0.0,
+            volatility=None,
+            sweep=None,
+            fingerprint=cents,
+            proven_ms=0,
+            integrity=1.0,
             is_valid=reason is None,
             reason=reason,
         )
-        self.desk.take_book(state)
+        self.desk.take_book(state, self.now)
         return state
 
     def hold(self, net_shares: int = 0, market: str = "0xc") -> None:

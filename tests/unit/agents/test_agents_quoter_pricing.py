@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clawswarm.agents.quoter.pricing import SIZE_STEP_E6, QuoterSettings, TargetQuote, expit, target_quotes
+from clawswarm.agents.quoter.pricing import (
+    SIZE_STEP_E6,
+    BookView,
+    QuoterSettings,
+    TargetQuote,
+    expit,
+    target_quotes,
+)
 from clawswarm.model.instruments import Market, Side
 from clawswarm.model.messages import BookState, Inventory, Mandate
 
@@ -31,6 +38,9 @@ SETTINGS = QuoterSettings(
     requote_ticks=2,
     hold_ticks=0.5,
     feed_timeout_s=0.5,
+    widen_below=0.8,
+    widen_factor=2.0,
+    pull_below=0.4,
 )
 BOOK = BookState(
     market="0xc",
@@ -44,8 +54,18 @@ BOOK = BookState(
     bid_size_e6=10 * SHARE,
     ask_e4=5400,
     ask_size_e6=10 * SHARE,
+    bids=((4600, 10 * SHARE), (4500, 10 * SHARE)),
+    asks=((5400, 10 * SHARE), (5500, 10 * SHARE)),
     microprice=0.5,
     imbalance=0.0,
+    depth_imbalance=0.0,
+    order_flow=0.0,
+    trade_flow=0.0,
+    volatility=None,
+    sweep=None,
+    fingerprint=1,
+    proven_ms=0,
+    integrity=1.0,
     is_valid=True,
     reason=None,
 )
@@ -57,7 +77,8 @@ def held(net_shares: float) -> Inventory:
 
 
 def targets(net_shares: float = 0, **book: object) -> dict[Side, TargetQuote]:
-    quotes = target_quotes(msgspec.structs.replace(BOOK, **book), MANDATE, held(net_shares), SETTINGS)
+    view = BookView(msgspec.structs.replace(BOOK, **book), 1.0)
+    quotes = target_quotes(view, MANDATE, held(net_shares), SETTINGS)
     assert len({quote.side for quote in quotes}) == len(quotes)
     return {quote.side: quote for quote in quotes}
 
@@ -136,7 +157,7 @@ books = st.builds(
 @given(books, st.floats(-300, 300))
 def test_every_quote_is_one_the_venue_and_the_mandate_would_take(book: BookState, net_shares: float) -> None:
     inventory = held(net_shares)
-    quotes = target_quotes(book, MANDATE, inventory, SETTINGS)
+    quotes = target_quotes(BookView(book, 1.0), MANDATE, inventory, SETTINGS)
     assert book.bid_e4 is not None
     assert book.ask_e4 is not None
     for quote in quotes:
@@ -159,3 +180,31 @@ def test_every_quote_is_one_the_venue_and_the_mandate_would_take(book: BookState
 def test_expit_is_a_probability_for_every_logit(logit: float) -> None:
     assert 0.0 <= expit(logit) <= 1.0
     assert expit(logit) + expit(-logit) == pytest.approx(1.0)
+
+
+def test_a_doubtful_book_widens_and_a_broken_one_is_not_quoted() -> None:
+    def quoted(integrity: float) -> dict[Side, int]:
+        quotes = target_quotes(BookView(BOOK, integrity), MANDATE, held(0), SETTINGS)
+        return {quote.side: quote.price_e4 for quote in quotes}
+
+    whole, doubtful = quoted(1.0), quoted(0.6)
+    assert doubtful[Side.BUY] < whole[Side.BUY]
+    assert doubtful[Side.SELL] > whole[Side.SELL]
+    assert quoted(0.2) == {}
+
+
+def test_own_orders_do_not_move_the_price_they_are_made_of() -> None:
+    own = (True, 4700, 500 * SHARE)
+    shown = msgspec.structs.replace(
+        BOOK, bid_e4=4700, bids=((4700, 500 * SHARE), *BOOK.bids), microprice=0.536
+    )
+    alone = target_quotes(BookView(BOOK, 1.0), MANDATE, held(0), SETTINGS)
+    among = target_quotes(BookView(shown, 1.0, (own,)), MANDATE, held(0), SETTINGS)
+    assert among == alone
+
+
+@pytest.mark.parametrize(("tick_e4", "step_e4"), [(10, 100), (1000, 1000), (100, 100)])
+def test_after_a_tick_change_prices_suit_the_venue_and_the_mandate(tick_e4: int, step_e4: int) -> None:
+    quotes = targets(tick_e4=tick_e4)
+    assert quotes
+    assert all(quote.price_e4 % step_e4 == 0 for quote in quotes.values())

@@ -80,7 +80,9 @@ def test_markets_that_change_while_the_connection_is_made_are_subscribed() -> No
         venue, clock = Venue(), SystemClock()
         async with serving(venue) as url, asyncio.timeout(20):
             process = Process("sentinel-1", clock)
-            sources = MarketDataSources(f"{url}/ws/market", f"{url}/rtds", reference_is_synthetic=True)
+            sources = MarketDataSources(
+                f"{url}/ws/market", f"{url}/rtds", url.replace("ws:", "http:"), reference_is_synthetic=True
+            )
             sentinel = asyncio.create_task(Sentinel(process, own, SETTINGS, sources).run())
             allocations, health = swarm.latest("allocation", Allocation), swarm.latest("feed/*", FeedHealth)
             heard = asyncio.Event()

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from clawswarm.agents.sentinel.books import SentinelBooks
+from clawswarm.agents.sentinel.books import SentinelBooks, ShardChange
+from clawswarm.agents.sentinel.integrity import (
+    ANSWER_LIMIT_NS,
+    ASK_AGAIN_NS,
+    DEAF_GRACE_NS,
+    DOUBT_LIMIT_NS,
+    QUIET_AFTER_DEAF_NS,
+    SILENCE_LEAST_NS,
+)
+from clawswarm.agents.sentinel.shards import tokens_of
+from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import BookState
 
@@ -87,8 +97,18 @@ def test_a_snapshot_becomes_a_state_signed_by_its_sentinel() -> None:
         bid_size_e6=30_000_000,
         ask_e4=5200,
         ask_size_e6=10_000_000,
+        bids=((4800, 30_000_000), (1000, 100_000_000)),
+        asks=((5200, 10_000_000), (9000, 100_000_000)),
         microprice=state.microprice,
         imbalance=state.imbalance,
+        depth_imbalance=state.depth_imbalance,
+        order_flow=0.0,
+        trade_flow=0.0,
+        volatility=None,
+        sweep=None,
+        fingerprint=state.fingerprint,
+        proven_ms=0,
+        integrity=1.0,
         is_valid=True,
         reason=None,
     )
@@ -139,7 +159,7 @@ def test_a_crossed_book_says_so() -> None:
 def test_a_lost_connection_invalidates_every_book_until_its_next_snapshot() -> None:
     books = watching(1, 2)
     (before,) = applied(books, snapshot())
-    lost = books.disconnect()
+    lost = books.disconnect(0)
     assert sorted(state.market for state in lost) == ["0xc1", "0xc2"]
     assert all(not state.is_valid and state.reason and state.microprice is None for state in lost)
     (after,) = applied(books, snapshot(ms=20))
@@ -149,16 +169,34 @@ def test_a_lost_connection_invalidates_every_book_until_its_next_snapshot() -> N
 
 def test_watching_tells_which_tokens_joined_and_left() -> None:
     books = SentinelBooks("sentinel-1")
-    assert books.count == 0
-    assert books.token_ids == []
-    assert books.watch([market(1), market(2)]) == (["11", "12", "21", "22"], [])
-    assert books.watch([market(2), market(3)]) == (["31", "32"], ["11", "12"])
-    assert books.watch([market(3), market(2)]) == ([], [])
-    assert sorted(books.token_ids) == ["21", "22", "31", "32"]
+    assert (books.count, books.shard_count) == (0, 0)
+    assert books.watch([market(1), market(2)]) == {0: ShardChange(["11", "12", "21", "22"], [])}
+    assert books.watch([market(2), market(3)]) == {0: ShardChange(["31", "32"], ["11", "12"])}
+    assert books.watch([market(3), market(2)]) == {}
+    assert sorted(books.token_ids(0)) == ["21", "22", "31", "32"]
     assert books.count == 2
     assert applied(books, snapshot(1)) == []
-    assert books.watch([]) == ([], ["31", "32", "21", "22"])
-    assert books.count == 0
+    assert books.watch([]) == {0: ShardChange([], ["21", "22", "31", "32"])}
+    assert (books.count, books.token_ids(0)) == (0, [])
+
+
+def test_no_connection_carries_more_than_200_assets_and_room_is_used_again() -> None:
+    books = SentinelBooks("sentinel-1")
+    markets = [market(number) for number in range(250)]
+    changes = books.watch(markets)
+    assert [len(change.joined) for change in changes.values()] == [200, 200, 100]
+    assert books.watch(markets[10:]) == {0: ShardChange([], tokens_of(markets[:10]))}
+    assert books.watch([*markets[10:], market(300)]) == {0: ShardChange(tokens_of([market(300)]), [])}
+    assert books.shards_of(["0xc300", "0xc249", "0xnone"]) == {0: ["0xc300"], 2: ["0xc249"]}
+
+
+def test_a_lost_connection_leaves_the_books_of_the_others() -> None:
+    books = SentinelBooks("sentinel-1")
+    books.watch([market(number) for number in range(101)])
+    applied(books, snapshot(1))
+    (lost,) = books.disconnect(1)
+    assert (lost.market, lost.is_valid) == ("0xc100", False)
+    assert books.review(10**12) == []
 
 
 def test_a_market_that_comes_back_starts_anew() -> None:
@@ -167,5 +205,148 @@ def test_a_market_that_comes_back_starts_anew() -> None:
     books.watch([])
     books.watch([market(1)])
     assert applied(books, trade()) == []
-    (state,) = books.disconnect()
+    (state,) = books.disconnect(0)
     assert (state.bid_e4, state.is_valid) == (None, False)
+
+
+# --- how far a book is believed -----------------------------------------------------------------
+
+
+def listing(bid: str, ms: int) -> bytes:
+    shown = snapshot(bid=bid, ms=ms)
+    del shown["event_type"]
+    return json.dumps([shown]).encode()
+
+
+def busy(books: SentinelBooks) -> int:
+    """A market that speaks every 10 ms; when it last did."""
+    applied(books, snapshot(), received_ns=0)
+    for step in range(1, 21):
+        applied(books, change("BUY", "0.20", str(step), ms=step), received_ns=step * 10 * NS_PER_MS)
+    return 200 * NS_PER_MS
+
+
+def test_best_prices_that_differ_ripen_from_doubt_to_disbelief_and_a_question() -> None:
+    books = watching(1)
+    applied(books, snapshot(), received_ns=0)
+    wrong = change("BUY", "0.20", "7", ms=1)
+    wrong["price_changes"][0] |= {"best_bid": "0.49", "best_ask": "0.52"}
+    (state,) = applied(books, wrong, received_ns=0)
+    assert state.integrity == 1.0
+    (state,) = books.review(60 * NS_PER_MS)
+    assert (state.integrity, state.reason) == (0.6, "best prices differ")
+    assert books.to_ask(60 * NS_PER_MS) == []
+    (state,) = books.review(DOUBT_LIMIT_NS)
+    assert state.integrity == 0.2
+    assert books.to_ask(DOUBT_LIMIT_NS) == ["0xc1"]
+    assert books.to_ask(DOUBT_LIMIT_NS + ASK_AGAIN_NS - 1) == []
+    assert books.to_ask(DOUBT_LIMIT_NS + ASK_AGAIN_NS) == ["0xc1"]
+    healed = books.apply_listing(listing("0.49", ms=2), ["0xc1"], DOUBT_LIMIT_NS + 1)
+    assert (healed[-1].integrity, healed[-1].bid_e4, healed[-1].reason) == (1.0, 4900, None)
+    assert books.to_ask(10**12) == []
+
+
+def test_a_quiet_market_is_asked_about_and_left_alone() -> None:
+    books = watching(1)
+    now = busy(books) + SILENCE_LEAST_NS + 1
+    assert books.review(now) == []
+    assert books.to_ask(now) == ["0xc1"]
+    assert books.apply_listing(listing("0.48", ms=0), ["0xc1"], now + 1) == []
+    # The silence has become usual: the next question is later.
+    assert books.review(now + SILENCE_LEAST_NS) == []
+    assert books.to_ask(now + SILENCE_LEAST_NS) == []
+    books.review(now + 3 * SILENCE_LEAST_NS)
+    assert books.to_ask(now + 3 * SILENCE_LEAST_NS) == ["0xc1"]
+
+
+def test_a_silent_market_nobody_answers_for_is_not_believed() -> None:
+    books = watching(1)
+    now = busy(books) + SILENCE_LEAST_NS + 1
+    books.review(now)
+    (state,) = books.review(now + ANSWER_LIMIT_NS)
+    assert (state.integrity, state.reason) == (0.2, "unusually silent")
+
+
+def test_a_stream_that_missed_something_is_deaf_until_it_speaks() -> None:
+    books = watching(1)
+    now = busy(books) + SILENCE_LEAST_NS + 1
+    books.review(now)
+    (*_, state) = books.apply_listing(listing("0.49", ms=100), ["0xc1"], now + 1)
+    # For a moment the frame may be on its way, and the book is what the venue said.
+    assert (state.bid_e4, state.integrity, state.is_valid) == (4900, 1.0, True)
+    now += 1 + DEAF_GRACE_NS
+    (state,) = books.review(now)
+    assert (state.bid_e4, state.integrity, state.is_valid) == (4900, 0.2, True)
+    assert books.deaf(now) == ["0xc1"]
+    # What it says next is known already: it speaks all the same.
+    assert applied(books, change("BUY", "0.49", "30", ms=100), received_ns=now + 2) == []
+    (state,) = books.review(now + 3)
+    assert (state.integrity, books.deaf(now + 3)) == (1.0, [])
+
+
+def test_another_sentinels_doubt_is_a_reason_to_ask() -> None:
+    books = watching(1)
+    applied(books, snapshot(), received_ns=1)
+    assert not books.want_snapshot("0xnone", 5)
+    assert books.want_snapshot("0xc1", 5)
+    assert books.to_ask(5) == ["0xc1"]
+
+
+def test_a_resolved_market_is_never_quoted_again() -> None:
+    books = watching(1)
+    applied(books, snapshot())
+    resolution = {
+        "event_type": "market_resolved", "market": "0xc1", "winning_asset_id": "11", "timestamp": str(START_MS),
+    }  # fmt: skip
+    (state,) = applied(books, resolution)
+    assert (state.is_valid, state.reason, state.microprice) == (False, "resolved", None)
+    (state,) = applied(books, change("BUY", "0.49", "20", ms=10))
+    assert not state.is_valid
+
+
+def test_a_deaf_market_that_stays_as_the_venue_shows_it_is_quiet_after_a_second() -> None:
+    books = watching(1)
+    now = busy(books) + SILENCE_LEAST_NS + 1
+    books.review(now)
+    books.apply_listing(listing("0.49", ms=100), ["0xc1"], now)
+    books.review(now + DEAF_GRACE_NS)
+    assert books.to_ask(now + ASK_AGAIN_NS) == ["0xc1"]
+    assert books.apply_listing(listing("0.49", ms=100), ["0xc1"], now + ASK_AGAIN_NS) == []
+    (state,) = books.apply_listing(listing("0.49", ms=100), ["0xc1"], now + QUIET_AFTER_DEAF_NS)
+    assert state.integrity == 1.0
+
+
+def test_an_answer_from_the_subscription_is_not_the_streams_word() -> None:
+    books = watching(1)
+    now = busy(books) + SILENCE_LEAST_NS + 1
+    books.review(now)
+    books.apply_listing(listing("0.49", ms=100), ["0xc1"], now)
+    books.review(now + DEAF_GRACE_NS)
+    (state,) = applied(books, snapshot(bid="0.50", ms=200), received_ns=now + DEAF_GRACE_NS + 1)
+    assert (state.bid_e4, state.integrity) == (5000, 0.2)
+
+
+def test_a_new_tick_voids_the_book_and_asks_for_it_at_once() -> None:
+    books = watching(1)
+    (before,) = applied(books, snapshot())
+    new_tick = {
+        "event_type": "tick_size_change", "market": "0xc1", "asset_id": "11", "old_tick_size": "0.01",
+        "new_tick_size": "0.001", "timestamp": str(START_MS + 5),
+    }  # fmt: skip
+    (state,) = applied(books, new_tick, received_ns=9)
+    assert (state.is_valid, state.reason, state.tick_e4) == (False, "tick change", 10)
+    assert state.epoch > before.epoch
+    assert books.is_urgent
+    assert books.to_ask(9) == ["0xc1"]
+    assert not books.is_urgent
+    (state,) = books.apply_listing(listing("0.481", ms=6), ["0xc1"], 10)
+    assert (state.is_valid, state.tick_e4, state.bid_e4) == (True, 10, 4810)
+    assert books.to_ask(10**12) == []
+
+
+def test_a_lost_connection_is_counted_so_that_late_answers_are_not_taken() -> None:
+    books = watching(1)
+    applied(books, snapshot())
+    losses = books.losses
+    books.disconnect(0)
+    assert books.losses == losses + 1

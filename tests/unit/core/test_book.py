@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawswarm._core import Books, BookTop, MarketResolved, TradePrint
+from clawswarm.model.units import format_e6, format_price
+from clawswarm.sandbox.exchange.markets import ListedMarket
+from clawswarm.sandbox.streams.book_text import BookText
 
 MARKET, OTHER = "0x125149c5", "0xdab1ff11"
 YES, NO = "45936375922793925919605092352922707796689801895417366600539442410775071099958", "86520121"
@@ -197,9 +200,11 @@ def test_frame_that_crosses_and_heals_is_never_told_as_crossed(books: Books) -> 
 # --- order of server times ----------------------------------------------------------------------
 
 
-def test_older_snapshot_is_ignored(books: Books) -> None:
+def test_older_snapshot_sets_the_levels_without_a_later_change(books: Books) -> None:
     send(books, change("BUY", "0.86", "1", 5))
-    assert send(books, book([("0.5", "1")], [], 4)) == []
+    assert send_for_top(books, book([("0.5", "1")], [], 4)).bid_e4 == 8600
+    assert books.levels(MARKET, 9) == ([(8600, 1_000_000), (5000, 1_000_000)], [])
+    assert send(books, book([("0.4", "1")], [], 3)) == []
     assert send_for_top(books, book([("0.5", "1")], [], 5)).bid_e4 == 5000
 
 
@@ -410,3 +415,104 @@ def test_book_is_the_last_word_on_each_level(changes: list[tuple[str, int, int, 
     top = books.top(MARKET)
     assert top.is_valid is not (bool(bids) and bool(asks) and bids[0][0] >= asks[0][0])
     assert (top.microprice is not None) is (top.is_valid and bool(bids) and bool(asks))
+
+
+# --- the venue's own word -----------------------------------------------------------------------
+
+
+def listed(tick_e4: int) -> ListedMarket:
+    return ListedMarket(
+        condition_id=MARKET, question_id="", slug="", question="", underlying="", yes_token=YES, no_token=NO,
+        tick_e4=tick_e4, min_size_e6=5_000_000, fee_rate_e4=0, end_ms=0, neg_risk=True,
+    )  # fmt: skip
+
+
+@given(
+    levels=st.dictionaries(
+        st.tuples(st.booleans(), st.integers(1, 4_999)), st.integers(1, 10**13), max_size=30
+    ),
+    is_yes=st.booleans(),
+    last_trade_e4=st.none() | st.integers(1, 9_999),
+    ms=st.integers(0, 10**13 - 1),
+)
+def test_hash_is_that_of_the_sandbox_which_has_its_own_code(
+    levels: dict[tuple[bool, int], int], is_yes: bool, last_trade_e4: int | None, ms: int
+) -> None:
+    text = BookText(listed(1))
+    sides: dict[bool, Levels] = {True: [], False: []}
+    for (is_bid, distance_e4), size_e6 in levels.items():
+        price_e4 = distance_e4 if is_bid else 10_000 - distance_e4
+        text.set_level(is_bid, price_e4, size_e6)
+        sides[is_bid].append((format_price(price_e4), format_e6(size_e6)))
+    text.last_trade_e4 = last_trade_e4
+    books = Books()
+    books.add_market(MARKET, YES, NO, 1, 5_000_000, is_neg_risk=True)
+    send(books, book(sides[True], sides[False]))
+    assert books.book_hash(MARKET, is_yes, ms, last_trade_e4) == text.hash(is_yes, ms)
+
+
+def witnessed(size: str, hash_of: BookText, ms: int, best: tuple[str, str]) -> dict[str, Any]:
+    made = change("BUY", "0.86", size, ms)
+    made["price_changes"][0] |= {
+        "hash": hash_of.hash(is_yes=True, timestamp_ms=START_MS + ms), "best_bid": best[0], "best_ask": best[1],
+    }  # fmt: skip
+    return made
+
+
+def test_a_wrong_level_is_doubted_from_its_frame_on_and_a_snapshot_ends_it() -> None:
+    truth = BookText(listed(100))
+    for is_bid, price_e4, size_e6 in [
+        (True, 100, 12_902_690_000), (True, 8600, 362_170_000),
+        (False, 9900, 5_000_000), (False, 8700, 100_000_000),
+    ]:  # fmt: skip
+        truth.set_level(is_bid, price_e4, size_e6)
+    books = Books()
+    books.add_market(MARKET, YES, NO, 100, 5_000_000, is_neg_risk=True)
+    send(books, SNAPSHOT | {"last_trade_price": "", "hash": truth.hash(is_yes=True, timestamp_ms=START_MS)})
+    assert books.compare() == []
+    assert books.top(MARKET).proven_ms == START_MS
+
+    truth.set_level(is_bid=True, price_e4=8600, size_e6=7_000_000)
+    send(books, witnessed("987654.32", truth, 5, ("0.86", "0.87")), received_ns=50)
+    (top,) = books.compare()
+    assert isinstance(top, BookTop)
+    assert (top.hash_doubt_ns, top.touch_doubt_ns) == (50, None)
+    # Another true change does not hide it.
+    truth.set_level(is_bid=True, price_e4=8600, size_e6=8_000_000)
+    wrong = witnessed("8", truth, 6, ("0.86", "0.87"))
+    wrong["price_changes"][0]["price"] = "0.85"
+    send(books, wrong, received_ns=60)
+    assert books.compare() == []
+    assert books.top(MARKET).hash_doubt_ns == 50
+
+    listing = json.dumps(
+        [
+            {
+                **book([("0.01", "12902.69"), ("0.86", "8")], [("0.99", "5"), ("0.87", "100")], 7),
+                "hash": truth.hash(is_yes=True, timestamp_ms=START_MS + 7),
+                "last_trade_price": "",
+            }
+        ]
+    )
+    assert books.apply_listing(listing.encode(), 70)
+    (top,) = books.compare()
+    assert isinstance(top, BookTop)
+    assert (top.hash_doubt_ns, top.proven_ms) == (None, START_MS + 7)
+
+
+def test_best_prices_that_differ_are_doubted_until_they_agree(books: Books) -> None:
+    stray = change("BUY", "0.85", "3", 5)
+    stray["price_changes"][0] |= {"best_bid": "0.85", "best_ask": "0.87"}
+    send(books, stray, received_ns=9)
+    assert books.top(MARKET).touch_doubt_ns == 9
+    send(books, change("BUY", "0.86", "0", 4), received_ns=10)
+    assert books.top(MARKET).touch_doubt_ns is None
+
+
+def test_silence_is_judged_by_a_markets_own_pace(books: Books) -> None:
+    for ms in range(20):
+        send(books, change("BUY", "0.5", str(ms + 1), ms), received_ns=ms * 10_000_000)
+    last_ns = 190_000_000
+    assert books.silent(last_ns + 35_000_000, 4.0, 0) == []
+    assert books.silent(last_ns + 45_000_000, 4.0, 0) == [MARKET]
+    assert books.silent(last_ns + 45_000_000, 4.0, 50_000_000) == []

@@ -12,7 +12,7 @@ from clawswarm.kernel.clock import ns
 from clawswarm.kernel.engine_port import EngineClient
 from clawswarm.kernel.histogram import Histogram
 from clawswarm.kernel.process import Process
-from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth
+from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth, SnapshotWanted
 
 BEAT_INTERVAL_S = 0.5
 log = structlog.get_logger()
@@ -31,6 +31,7 @@ class Quoter:
         self._books: dict[str, Latest[BookState]] = {}
         self._allocations = bus.latest("allocation", Allocation)
         self._health = bus.latest("feed/*", FeedHealth)
+        self._wanted = bus.latest("snapshot", SnapshotWanted)
         self._beats = bus.latest("beat", Beat)
 
     async def run(self) -> None:
@@ -46,7 +47,13 @@ class Quoter:
                     self._desk.engine_lost()
                 was_connected = await self._engine.try_connect()
             now = self._clock.now_ns()
-            if self._take(now):
+            is_fed = self._take(now)
+            for market, source in self._desk.disagreements(now):
+                log.warning("quoter.sources.disagree", market=market, source=source)
+                self._wanted.publish(
+                    SnapshotWanted(market=market, source=source, sent_ns=now), f"{source}/{market}"
+                )
+            if is_fed:
                 self._engine.touch(self._book_sequence)
             if self._engine.is_connected:
                 for plan in self._desk.plans(now):
@@ -69,7 +76,7 @@ class Quoter:
             for book in channel.take():
                 is_fed = True
                 self._book_sequence = book.sequence
-                if self._desk.take_book(book):
+                if self._desk.take_book(book, now):
                     self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
         for reply in self._engine.take():
             self._desk.take_reply(reply, now)

@@ -6,9 +6,10 @@ One plan a market is under way at a time; while the engine works on it the newes
 import msgspec
 
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
-from clawswarm.agents.quoter.pricing import QuoterSettings, target_quotes
+from clawswarm.agents.quoter.pricing import BookView, QuoterSettings, common_tick_e4, target_quotes
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.clock import NS_PER_S
+from clawswarm.model.instruments import Side
 from clawswarm.model.messages import (
     Allocation,
     BookState,
@@ -65,14 +66,19 @@ class QuoterDesk:
         self._term, self._sent_ns = allocation.term, allocation.sent_ns
         self._expires_ns = allocation.sent_ns + allocation.life_ns
         self._mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
+        self._sources.forget(self.markets)
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
         self._sources.take_health(health)
 
-    def take_book(self, book: BookState) -> bool:
+    def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when it only repeats what is known."""
-        return self._sources.take_book(book)
+        return self._sources.take_book(book, now_ns)
+
+    def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
+        """(market, sentinel) that should ask the venue for its book now."""
+        return self._sources.disagreements(now_ns)
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""
@@ -129,8 +135,13 @@ class QuoterDesk:
             return None
         targets = []
         if mandate is not None and book is not None and inventory is not None:
-            targets = target_quotes(book, mandate, inventory, self._settings)
-        tick_e4 = book.tick_e4 if book is not None else 1
+            own = tuple(
+                (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
+                for quote in self._open.get(market, {}).values()
+            )
+            view = BookView(book, self._sources.integrity(book, now_ns), own)
+            targets = target_quotes(view, mandate, inventory, self._settings)
+        tick_e4 = common_tick_e4(book, mandate) if book is not None and mandate is not None else 1
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
         received_ns = book.received_ns if book is not None else 0
         is_tick = received_ns not in (0, self._judged.get(market))

@@ -1,19 +1,33 @@
-"""The sentinel's shell: two connections in (books, reference prices), BookState, ReferencePrice, health out."""
+"""The sentinel's shell: connections in (books, reference prices), BookState, ReferencePrice, health out."""
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 import aiohttp
 import msgspec
 import structlog
 
-from clawswarm.agents.sentinel.books import SentinelBooks
+from clawswarm._core import ReferenceReturn
+from clawswarm.agents.sentinel.books import SentinelBooks, ShardChange
+from clawswarm.agents.sentinel.frames import FrameJournal
 from clawswarm.kernel.bus import Bus
-from clawswarm.kernel.clock import ns
+from clawswarm.kernel.clock import NS_PER_MS, ns
 from clawswarm.kernel.process import Process
 from clawswarm.model.errors import Retry, WireFault
-from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth, ReferencePrice
+from clawswarm.model.messages import (
+    Allocation,
+    Beat,
+    BookState,
+    FeedHealth,
+    ReferencePrice,
+    SnapshotWanted,
+)
 from clawswarm.venues.polymarket.feed import (
+    BOOKS_PATH,
+    books_question,
     market_change,
     market_subscription,
     read_reference,
@@ -24,6 +38,11 @@ from clawswarm.venues.polymarket.socket import VenueSocket, backoff_s
 
 HEALTH_INTERVAL_S = 0.1
 BEAT_INTERVAL_S = 0.5
+REVIEW_INTERVAL_S = 0.02
+ANSWER_TIMEOUT_S = 1.0
+# A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
+RECONNECT_DEAF_NS = 2_000 * NS_PER_MS
+RETURN_SPAN_MS = 5_000
 log = structlog.get_logger()
 
 
@@ -32,26 +51,59 @@ class MarketDataSources(msgspec.Struct, frozen=True):
 
     market_ws_url: str
     reference_ws_url: str
+    rest_url: str
     reference_is_synthetic: bool
+
+
+class FrameRetention(msgspec.Struct, frozen=True):
+    """Where received frames are kept, how many bytes at most, and whether whole or as hashes."""
+
+    folder: Path
+    cap_bytes: int
+    keeps_raw: bool
+
+
+class _Shard:
+    """One connection of the market channel."""
+
+    def __init__(self) -> None:
+        self.socket: VenueSocket | None = None
+        self.is_live = False
+        self.deaf_since_ns: int | None = None
 
 
 class Sentinel:
     """Watches every mandated market over its own connections."""
 
     def __init__(
-        self, process: Process, bus: Bus, settings: SocketSettings, sources: MarketDataSources
+        self,
+        process: Process,
+        bus: Bus,
+        settings: SocketSettings,
+        sources: MarketDataSources,
+        retention: FrameRetention | None = None,
     ) -> None:
         self._process, self._clock, self._settings, self._sources = process, process.clock, settings, sources
         # Jitter only: two sentinels must not reconnect in step.
         self._jitter = Random(process.name)
         self._books = SentinelBooks(process.name)
-        self._socket: VenueSocket | None = None
-        self._has_markets = asyncio.Event()
-        self._is_live = False
+        self._journal = (
+            FrameJournal(retention.folder, retention.cap_bytes, retention.keeps_raw) if retention else None
+        )
+        self._shards: list[_Shard] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._urgent = asyncio.Event()
         self._reason: str | None = "starting"
         self._last_frame_ns = 0
-        self._counters = {"frames": 0.0, "states": 0.0, "bad_frames": 0.0, "reconnects": 0.0}
+        self._counters = Counter(
+            dict.fromkeys(
+                ("frames", "states", "bad_frames", "reconnects", "questions", "resubscriptions", "doubts"),
+                0.0,
+            )
+        )
+        self._returns: dict[str, ReferenceReturn] = {}
         self._allocations = bus.latest("allocation", Allocation)
+        self._wanted = bus.latest(f"snapshot/{process.name}/*", SnapshotWanted)
         self._states = bus.latest("book", BookState)
         self._references = bus.latest("reference", ReferencePrice)
         self._health = bus.latest("feed", FeedHealth)
@@ -61,19 +113,20 @@ class Sentinel:
         """Work until asked to stop."""
         async with aiohttp.ClientSession() as session:
             self._allocations.listen(self._process.wake)
-            tasks = [
-                asyncio.create_task(self._follow_books(session)),
+            self._wanted.listen(asyncio.Event())
+            self._tasks = [
                 asyncio.create_task(self._follow_reference(session)),
+                asyncio.create_task(self._weigh(session)),
             ]
             self._process.ready()
             next_health_ns = next_beat_ns = 0
             while await self._process.tick():
-                for task in tasks:
+                for task in self._tasks:
                     if task.done():
                         task.result()
                 now = self._clock.now_ns()
                 for allocation in self._allocations.take():
-                    await self._watch(allocation)
+                    await self._watch(session, allocation)
                 if now >= next_health_ns:
                     next_health_ns = now + ns(HEALTH_INTERVAL_S) // 2
                     self._publish_health(now)
@@ -81,52 +134,62 @@ class Sentinel:
                     next_beat_ns = now + ns(BEAT_INTERVAL_S)
                     self._publish_beat(now)
                     self._states.repeat(f"{market}/{self._process.name}" for market in self._books.markets)
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._journal is not None:
+            self._journal.close()
 
-    async def _watch(self, allocation: Allocation) -> None:
-        joined, left = self._books.watch(mandate.market for mandate in allocation.mandates)
-        if self._books.count:
-            self._has_markets.set()
-        await self._change(joined, left)
+    # --- books ----------------------------------------------------------------------------------
 
-    async def _change(self, joined: list[str], left: list[str]) -> None:
-        if self._socket is None:
+    async def _watch(self, session: aiohttp.ClientSession, allocation: Allocation) -> None:
+        changes = self._books.watch(mandate.market for mandate in allocation.mandates)
+        while len(self._shards) < self._books.shard_count:
+            number = len(self._shards)
+            self._shards.append(_Shard())
+            self._tasks.append(asyncio.create_task(self._follow_books(session, number)))
+        for number, change in changes.items():
+            await self._change(number, change)
+
+    async def _change(self, number: int, change: ShardChange) -> None:
+        socket = self._shards[number].socket
+        if socket is None:
             return
         try:
-            if joined:
-                await self._socket.send(market_change("subscribe", joined))
-            if left:
-                await self._socket.send(market_change("unsubscribe", left))
+            if change.left:
+                await socket.send(market_change("unsubscribe", change.left))
+            if change.joined:
+                await socket.send(market_change("subscribe", change.joined))
         except Retry as fault:
             log.warning("sentinel.feed.change_failed", reason=str(fault))
 
-    async def _follow_books(self, session: aiohttp.ClientSession) -> None:
-        attempt = 0
-        await self._has_markets.wait()
+    async def _follow_books(self, session: aiohttp.ClientSession, number: int) -> None:
+        attempt, shard = 0, self._shards[number]
         while True:
             socket = VenueSocket(session, self._sources.market_ws_url, self._settings, self._clock)
             try:
-                subscribed = self._books.token_ids
+                subscribed = self._books.token_ids(number)
                 await socket.connect(market_subscription(subscribed))
-                self._socket = socket
+                shard.socket = socket
                 # Markets may have come and gone while the connection was made.
-                wanted = self._books.token_ids
+                wanted = self._books.token_ids(number)
                 await self._change(
-                    [token for token in wanted if token not in subscribed],
-                    [token for token in subscribed if token not in wanted],
+                    number,
+                    ShardChange(
+                        joined=[token for token in wanted if token not in subscribed],
+                        left=[token for token in subscribed if token not in wanted],
+                    ),
                 )
                 async for frame in socket.frames():
                     attempt = 0
-                    self._take_frame(frame)
+                    self._take_frame(number, frame)
             except Retry as fault:
-                self._socket = None
-                self._lost(str(fault))
+                shard.socket = None
+                self._lost(number, str(fault))
             await asyncio.sleep(backoff_s(self._settings, attempt, self._jitter.random()))
             attempt += 1
 
-    def _take_frame(self, frame: bytes) -> None:
+    def _take_frame(self, number: int, frame: bytes) -> None:
         now = self._clock.now_ns()
         self._counters["frames"] += 1
         self._last_frame_ns = now
@@ -136,19 +199,85 @@ class Sentinel:
             self._counters["bad_frames"] += 1
             log.warning("sentinel.frame.bad", reason=str(fault))
             return
-        for state in states:
-            self._publish_state(state)
-        if not self._is_live:
-            self._is_live, self._reason = True, None
+        self._publish_states(states)
+        if self._books.is_urgent:
+            self._urgent.set()
+        if self._journal is not None:
+            self._journal.append(now, number, frame)
+        if not self._shards[number].is_live:
+            self._shards[number].is_live, self._reason = True, None
             self._publish_health(now)
 
-    def _lost(self, reason: str) -> None:
-        log.warning("sentinel.feed.lost", reason=reason)
+    def _lost(self, number: int, reason: str) -> None:
+        log.warning("sentinel.feed.lost", shard=number, reason=reason)
         self._counters["reconnects"] += 1
-        self._is_live, self._reason = False, reason
+        self._shards[number].is_live, self._reason = False, reason
         self._publish_health(self._clock.now_ns())
-        for state in self._books.disconnect():
-            self._publish_state(state)
+        self._publish_states(self._books.disconnect(number))
+
+    # --- doubts ---------------------------------------------------------------------------------
+
+    async def _weigh(self, session: aiohttp.ClientSession) -> None:
+        """Let doubts ripen, and ask the venue where they have."""
+        asking: asyncio.Task[None] | None = None
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REVIEW_INTERVAL_S):
+                    await self._urgent.wait()
+            self._urgent.clear()
+            now = self._clock.now_ns()
+            for wanted in self._wanted.take():
+                self._books.want_snapshot(wanted.market, now)
+            changed = self._books.review(now)
+            self._counters["doubts"] += sum(state.integrity < 1 for state in changed)
+            self._publish_states(changed)
+            if asking is not None:
+                if not asking.done():
+                    continue
+                asking.result()
+                asking = None
+            if markets := self._books.to_ask(now):
+                asking = asyncio.create_task(self._ask(session, markets))
+
+    async def _ask(self, session: aiohttp.ClientSession, markets: list[str]) -> None:
+        """Ask for books by REST: what they show is believed, and a stream that missed it is subscribed anew."""
+        self._counters["questions"] += 1
+        tokens, losses = self._books.tokens_of(markets), self._books.losses
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+        headers = {"Content-Type": "application/json"}
+        url = self._sources.rest_url + BOOKS_PATH
+        try:
+            async with session.post(
+                url, data=books_question(tokens), headers=headers, timeout=timeout
+            ) as answer:
+                body = await answer.read()
+                if answer.status != 200:
+                    raise ValueError(f"status {answer.status}")
+            if self._books.losses == losses:
+                self._publish_states(self._books.apply_listing(body, markets, self._clock.now_ns()))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
+            log.warning("sentinel.books.unanswered", markets=len(markets), reason=repr(fault))
+            return
+        await self._resubscribe(self._books.shards_of(self._books.deaf(self._clock.now_ns())))
+
+    async def _resubscribe(self, deaf: dict[int, list[str]]) -> None:
+        now = self._clock.now_ns()
+        for number, shard in enumerate(self._shards):
+            markets = deaf.get(number)
+            if markets is None:
+                shard.deaf_since_ns = None
+            elif shard.deaf_since_ns is None:
+                shard.deaf_since_ns = now
+                log.warning("sentinel.stream.deaf", shard=number, markets=len(markets))
+                self._counters["resubscriptions"] += 1
+                tokens = self._books.tokens_of(markets)
+                await self._change(number, ShardChange(joined=tokens, left=tokens))
+            elif now - shard.deaf_since_ns >= RECONNECT_DEAF_NS and self._books.is_mostly_deaf(number, now):
+                shard.deaf_since_ns = now
+                if shard.socket is not None:
+                    await shard.socket.close()
+
+    # --- reference prices -----------------------------------------------------------------------
 
     async def _follow_reference(self, session: aiohttp.ClientSession) -> None:
         attempt = 0
@@ -160,6 +289,7 @@ class Sentinel:
                     attempt = 0
                     tick = read_reference(frame)
                     if tick is not None:
+                        returns = self._returns.setdefault(tick.underlying, ReferenceReturn(RETURN_SPAN_MS))
                         message = ReferencePrice(
                             underlying=tick.underlying,
                             source=self._process.name,
@@ -167,6 +297,7 @@ class Sentinel:
                             source_ms=tick.source_ms,
                             received_ns=self._clock.now_ns(),
                             is_synthetic=self._sources.reference_is_synthetic,
+                            return_5s=returns.take(tick.value_e6, tick.source_ms),
                         )
                         self._references.publish(message, f"{tick.underlying}/{self._process.name}")
             except (Retry, WireFault) as fault:
@@ -174,9 +305,16 @@ class Sentinel:
             await asyncio.sleep(backoff_s(self._settings, attempt, self._jitter.random()))
             attempt += 1
 
-    def _publish_state(self, state: BookState) -> None:
-        self._counters["states"] += 1
-        self._states.publish(state, f"{state.market}/{state.source}")
+    # --- what leaves ----------------------------------------------------------------------------
+
+    @property
+    def _is_live(self) -> bool:
+        return any(shard.is_live for shard in self._shards)
+
+    def _publish_states(self, states: list[BookState]) -> None:
+        self._counters["states"] += len(states)
+        for state in states:
+            self._states.publish(state, f"{state.market}/{state.source}")
 
     def _publish_health(self, now: int) -> None:
         self._health.publish(
@@ -187,6 +325,7 @@ class Sentinel:
                 last_frame_ns=self._last_frame_ns,
                 markets=self._books.count,
                 reason=self._reason,
+                doubtful=self._books.doubtful,
             ),
             self._process.name,
         )
@@ -199,7 +338,7 @@ class Sentinel:
                 pid=self._process.pid,
                 state="live" if self._is_live else "reconnecting",
                 sent_ns=now,
-                counters=dict(self._counters),
+                counters=dict(self._counters) | self._books.counters,
             ),
             self._process.name,
         )

@@ -71,12 +71,13 @@ class Quiet(_Body, frozen=True, kw_only=True):
 
 
 class Feed(_Body, frozen=True, kw_only=True):
-    """What happens to the frames of a stream, for so many frames and so long at most."""
+    """What happens to the frames of a stream, for so many frames and so long at most; `market` null is all."""
 
     channel: Stream
     fault: FeedFaultKind
     frames: int | None = None
     seconds: float = 5
+    market: str | None = None
 
 
 class Close(_Body, frozen=True, kw_only=True):
@@ -202,7 +203,13 @@ def feed(venue: Venue, now_ns: int, body: Feed) -> object:
         raise Unusable("frames must be at least 1, or null for any number")
     if body.channel == "user" and body.fault in _GARBLED:
         raise Unusable(f"{body.fault} is a fault of the market channel")
-    fault = FeedFault(body.fault, until_ns(body.seconds, now_ns), body.frames)
+    tokens = None
+    if body.market is not None:
+        market = venue.exchange.markets.get(body.market)
+        if market is None or body.channel == "user":
+            raise Unusable("market must be the condition id of a market, and the channel market")
+        tokens = (market.yes_token, market.no_token)
+    fault = FeedFault(body.fault, until_ns(body.seconds, now_ns), body.frames, tokens)
     if body.channel == "market":
         venue.market_hub.disturbance.start(fault)
     else:

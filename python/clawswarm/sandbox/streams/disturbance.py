@@ -22,11 +22,16 @@ _MOST_HELD_SHARE = 0.9
 
 
 class Timed(Protocol):
-    """A frame that carries venue time."""
+    """A frame that carries venue time and says whom it concerns."""
 
     @property
     def at_ms(self) -> int:
         """Server time in the frame."""
+        ...
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Tokens it is about, none where it is about no token."""
         ...
 
 
@@ -34,15 +39,23 @@ F = TypeVar("F", bound=Timed)
 
 
 class FeedFault(msgspec.Struct):
-    """An active fault: ends after so many frames (None: any number) and at `until_ns` at the latest."""
+    """An active fault: ends after so many frames (None: any number) and at `until_ns` at the latest.
+
+    With `tokens` it meets their frames alone.
+    """
 
     kind: FeedFaultKind
     until_ns: int
     frames_left: int | None = None
+    tokens: tuple[str, ...] | None = None
 
     def is_over(self, now_ns: int) -> bool:
         """Whether it has done its work."""
         return now_ns >= self.until_ns or self.frames_left == 0
+
+    def concerns(self, frame: Timed) -> bool:
+        """Whether it meets this frame."""
+        return self.tokens is None or not set(self.tokens).isdisjoint(frame.tokens)
 
 
 class Disorder(Generic[F]):
@@ -165,7 +178,7 @@ class Disturbance(Generic[F]):
     def _through_faults(self, frame: F, now_ns: int) -> list[F]:
         frames = [frame]
         for fault in self._faults:
-            if fault.is_over(now_ns):
+            if fault.is_over(now_ns) or not fault.concerns(frame):
                 continue
             match fault.kind:
                 case "gap":

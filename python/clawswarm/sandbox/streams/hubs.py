@@ -113,6 +113,7 @@ class UserFrame(msgspec.Struct, frozen=True):
     condition_id: str
     text: str
     at_ms: int
+    tokens: tuple[str, ...] = ()
 
 
 class UserHub:

@@ -1,4 +1,4 @@
-"""Market channel and reference prices: what to subscribe to and how to read the reference stream."""
+"""Market channel and reference prices: what to subscribe to, to ask for, and how to read the reference stream."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,6 +9,7 @@ from clawswarm.model.errors import WireFault
 from clawswarm.model.units import MICRO
 from clawswarm.venues.polymarket.wire import UNREADABLE
 
+BOOKS_PATH = "/books"
 REFERENCE_TOPIC = "crypto_prices_chainlink"
 HIGHEST_PRICE = 1e12
 """No underlying costs this much in USD; a stream that says so is not believed."""
@@ -26,6 +27,11 @@ def market_change(operation: Literal["subscribe", "unsubscribe"], token_ids: Seq
     return msgspec.json.encode(
         {"operation": operation, "assets_ids": list(token_ids), "custom_feature_enabled": True}
     )
+
+
+def books_question(token_ids: Sequence[str]) -> bytes:
+    """Body of `POST /books`: the venue's own books of some tokens."""
+    return msgspec.json.encode([{"token_id": token} for token in token_ids])
 
 
 def reference_subscription() -> bytes:

@@ -49,14 +49,16 @@ class VenueSocket:
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield text frames, PONGs left out. Raises Retry when the connection ends or is silent too long."""
-        if self._socket is None:
+        # `close` by another task takes the socket away; what is read here then says that it is closed.
+        socket = self._socket
+        if socket is None:
             raise Retry("not connected")
         settings, clock = self._settings, self._clock
         pinged_ns = 0
         try:
             while True:
                 try:
-                    message = await self._socket.receive(timeout=settings.ping_interval_s)
+                    message = await socket.receive(timeout=settings.ping_interval_s)
                 except TimeoutError:
                     now = clock.now_ns()
                     if now - (self.last_frame_ns or 0) > ns(settings.dead_after_s):
@@ -66,7 +68,7 @@ class VenueSocket:
                         await self.send(b"PING")
                     continue
                 if message.type is not aiohttp.WSMsgType.TEXT:
-                    raise Retry(f"connection closed by the venue (code {self._socket.close_code})")
+                    raise Retry(f"connection closed (code {socket.close_code})")
                 self.last_frame_ns = clock.now_ns()
                 if message.data != "PONG":
                     yield message.data.encode()

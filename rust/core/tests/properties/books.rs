@@ -15,6 +15,7 @@ fn send(books: &mut Books, event: &Event) -> Vec<Update> {
     books
         .apply(encode(event).as_bytes(), 7)
         .expect("the encoder writes valid frames")
+        .to_vec()
 }
 
 fn events_of(actions: &[Action], venue: &mut Venue) -> Vec<Event<'static>> {

@@ -1,6 +1,7 @@
 use claw_core::decode::{Event, LevelChange, decode_frame};
 use claw_core::ladder::Level;
-use claw_core::units::Side;
+use claw_core::scan::{Kind, Scanned, Tokens, scan};
+use claw_core::units::{Outcome, Side};
 use proptest::prelude::*;
 
 use crate::venue::{outcome, token};
@@ -16,29 +17,127 @@ fn level() -> impl Strategy<Value = Level> {
 fn event() -> impl Strategy<Value = Event<'static>> {
     let levels = || prop::collection::vec(level(), 0..8);
     let tick = prop::option::of(prop_oneof![Just(100_u16), Just(10), Just(25), Just(1)]);
-    let change = (outcome(), any::<bool>(), level()).prop_map(|(of, is_buy, level)| LevelChange {
-        token: token(of),
-        side: if is_buy { Side::Buy } else { Side::Sell },
-        level,
-    });
+    let best = || prop::option::of(0..=10_000_u16);
+    let hash =
+        || prop::option::of("[0-9a-f]{40}".prop_map(|text| text.as_bytes().try_into().expect("forty")));
+    let change = (outcome(), any::<bool>(), level(), (best(), best()), hash()).prop_map(
+        |(of, is_buy, level, touch_e4, hash)| LevelChange {
+            token: token(of),
+            side: if is_buy { Side::Buy } else { Side::Sell },
+            level,
+            touch_e4,
+            hash,
+        },
+    );
+    let last_trade = prop::option::of(prop::option::of(1..10_000_u16));
     prop_oneof![
-        (outcome(), levels(), levels(), tick, any::<u64>()).prop_map(
-            |(of, bids, asks, tick_e4, server_ms)| {
+        (
+            (outcome(), levels(), levels()),
+            tick,
+            last_trade,
+            hash(),
+            any::<u64>()
+        )
+            .prop_map(|((of, bids, asks), tick_e4, last_trade_e4, hash, server_ms)| {
                 Event::Book {
                     token: token(of),
                     bids,
                     asks,
                     tick_e4,
+                    last_trade_e4,
+                    hash,
                     server_ms,
                 }
-            }
-        ),
+            }),
         (prop::collection::vec(change, 0..5), any::<u64>())
             .prop_map(|(changes, server_ms)| Event::PriceChange { changes, server_ms }),
     ]
 }
 
+struct OwnTokens;
+
+impl Tokens for OwnTokens {
+    type Found = Outcome;
+
+    fn find(&self, token: &[u8]) -> Option<Outcome> {
+        [Outcome::Yes, Outcome::No]
+            .into_iter()
+            .find(|outcome| outcome.as_str().as_bytes() == token)
+    }
+
+    fn guess(&self, text: &[u8]) -> Option<(Outcome, usize)> {
+        text.starts_with(b"YES\"").then_some((Outcome::Yes, 3))
+    }
+}
+
+/// What the scanner read, as the decoder says it.
+fn as_event(kind: Kind, scanned: &Scanned<Outcome>) -> Event<'static> {
+    match kind {
+        Kind::Book => Event::Book {
+            token: token(scanned.token.flatten().expect("a known token")),
+            bids: scanned.bids.clone(),
+            asks: scanned.asks.clone(),
+            tick_e4: scanned.tick_e4,
+            last_trade_e4: scanned.last_trade_e4,
+            hash: scanned.hash,
+            server_ms: scanned.server_ms,
+        },
+        Kind::PriceChange => Event::PriceChange {
+            changes: scanned
+                .changes
+                .iter()
+                .map(|change| LevelChange {
+                    token: token(change.token.expect("a known token")),
+                    side: change.side,
+                    level: change.level,
+                    touch_e4: change.touch_e4,
+                    hash: change.hash,
+                })
+                .collect(),
+            server_ms: scanned.server_ms,
+        },
+    }
+}
+
 proptest! {
+    #[test]
+    fn scanner_reads_the_usual_form(event in event()) {
+        let (text, mut scanned) = (encode(&event), Scanned::default());
+        let huge = matches!(&event, Event::Book { server_ms, .. } | Event::PriceChange { server_ms, .. }
+            if *server_ms >= 10_u64.pow(13));
+        let kind = scan(text.as_bytes(), &OwnTokens, &mut scanned);
+        prop_assert_eq!(kind.is_none(), huge);
+        if let Some(kind) = kind {
+            prop_assert_eq!(as_event(kind, &scanned), event);
+        }
+    }
+
+    #[test]
+    fn scanner_never_reads_what_the_decoder_refuses(
+        event in event(),
+        at in any::<prop::sample::Index>(),
+        cut in 0..3_usize,
+        inserted in prop_oneof![
+            "[ -~]{0,2}",
+            Just("\"".to_owned()), Just("}".to_owned()), Just(",".to_owned()), Just("0".to_owned()),
+            Just(" ".to_owned()), Just("\\".to_owned()), Just("é".to_owned()), Just("\u{1}".to_owned()),
+        ],
+    ) {
+        let mut text = encode(&event);
+        let from = at.index(text.len());
+        text.replace_range(from..(from + cut).min(text.len()), &inserted);
+        let mut scanned = Scanned::default();
+        if let Some(kind) = scan(text.as_bytes(), &OwnTokens, &mut scanned) {
+            let decoded = decode_frame(text.as_bytes());
+            prop_assert!(decoded.is_ok(), "{text}: {decoded:?}");
+            let has_strangers = scanned.changes.iter().any(|change| change.token.is_none())
+                || scanned.token == Some(None);
+            if !has_strangers {
+                prop_assert_eq!(&decoded.unwrap()[..], &[as_event(kind, &scanned)][..]);
+            }
+        }
+    }
+
     #[test]
     fn decode_inverts_encode(events in prop::collection::vec(event(), 1..4)) {
         let texts: Vec<String> = events.iter().map(encode).collect();

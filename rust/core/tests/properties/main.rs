@@ -2,6 +2,7 @@
 
 mod books;
 mod decode;
+mod features;
 mod ladder;
 mod limits;
 mod order;

@@ -89,6 +89,8 @@ impl Venue {
             bids,
             asks,
             tick_e4: None,
+            last_trade_e4: None,
+            hash: None,
             server_ms,
         }
     }
@@ -137,13 +139,15 @@ pub fn change(outcome: Outcome, side: Side, price_e4: u16, size_e6: u64) -> Leve
         token: token(outcome),
         side,
         level: Level { price_e4, size_e6 },
+        touch_e4: (None, None),
+        hash: None,
     }
 }
 
 /// A client that holds the venue's market.
 pub fn client() -> Books {
     let mut books = Books::new();
-    let added = books.add_market(MARKET, Outcome::Yes.as_str(), Outcome::No.as_str(), 250);
+    let added = books.add_market(MARKET, [Outcome::Yes.as_str(), Outcome::No.as_str()], 250, None);
     assert_eq!(added, Ok(0));
     books
 }
