@@ -308,6 +308,7 @@ class Cases:
             (f"/gamma/{listing}?{pick.choice(filters)}", one.format(name), f"/data-api/{data}")
         )
         return Case("GET", target)
+
     def _bad_income(self) -> Case:
         """Rewards and rebates: a day that is none, a page that is none, a wallet that is none."""
         pick = self._random

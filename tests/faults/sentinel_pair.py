@@ -17,6 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+from clawswarm.venues.polymarket.instruments import list_markets
 
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.bus import Bus, Latest
@@ -32,7 +33,6 @@ from clawswarm.model.messages import (
 )
 from clawswarm.model.units import parse_price_e4
 from clawswarm.runtime.roster import BUS_PEERS, QUOTERS, SENTINELS, SUPERVISOR, RunPlace
-from clawswarm.venues.polymarket.instruments import list_markets
 from faults.swarm_run import write_config
 
 WIDEN_BELOW = 0.8

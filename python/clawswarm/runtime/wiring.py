@@ -5,8 +5,8 @@ The supervisor starts `claw-engine SETTINGS`, `claw-guard SETTINGS` and every ot
 """
 
 import asyncio
-import os
 import importlib
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
