@@ -255,6 +255,8 @@ class Day:
                     return machine.HeartbeatTaken(True, venue.beat(self.key, sent, now_ns))
                 except BeatRefused as refused:
                     return machine.HeartbeatTaken(False, refused.expected)
+            case machine.AskRegion():
+                return machine.Region(is_blocked=False)
         return machine.Cancelled(tuple(report.canceled), report.not_canceled)
 
     def _place(self, order: machine.SignedOrder) -> machine.Accepted | machine.Refused:

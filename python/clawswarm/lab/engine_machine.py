@@ -39,6 +39,7 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ns: int = 5_000_000_000
     reconcile_ns: int = 10_000_000_000
     withdraw_timeout_ns: int = 10_000_000_000
+    switches_per_day: int = 1
 
 
 class OwnPart(msgspec.Struct, frozen=True):
@@ -118,6 +119,12 @@ class HeartbeatTaken(msgspec.Struct, frozen=True, tag="Heartbeat"):
     next_id: str
 
 
+class Region(msgspec.Struct, frozen=True, tag=True):
+    """To AskRegion."""
+
+    is_blocked: bool
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """Nothing that can be relied on."""
 
@@ -130,7 +137,7 @@ class Ineligible(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Answer = Placed | Cancelled | Orders | IsLive | Trades | HeartbeatTaken | Failed | Ineligible
+Answer = Placed | Cancelled | Orders | IsLive | Trades | HeartbeatTaken | Region | Failed | Ineligible
 
 
 # --- events -----------------------------------------------------------------------------------------
@@ -282,7 +289,11 @@ class Heartbeat(msgspec.Struct, frozen=True, tag=True):
     id: str
 
 
-Request = Place | Cancel | CancelAll | ListOrders | LookUp | ListTrades | Heartbeat
+class AskRegion(msgspec.Struct, frozen=True, tag=True):
+    """Ask whether this region may trade."""
+
+
+Request = Place | Cancel | CancelAll | ListOrders | LookUp | ListTrades | Heartbeat | AskRegion
 
 
 # --- actions ----------------------------------------------------------------------------------------

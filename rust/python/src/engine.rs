@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use claw_core::engine::{
     self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, DeadmanFired, EngineReply,
     EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder, PlaceResult,
-    Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
+    Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::signing::{Account, OrderSigner, SigningKey};
@@ -124,6 +124,7 @@ struct StartMessage {
     heartbeat_ns: u64,
     reconcile_ns: u64,
     withdraw_timeout_ns: u64,
+    switches_per_day: u32,
     venue_ms: u64,
     seed: u64,
     markets: Vec<Market>,
@@ -193,6 +194,9 @@ enum AnswerMessage {
         is_accepted: bool,
         next_id: String,
     },
+    Region {
+        is_blocked: bool,
+    },
     Failed {
         reason: String,
     },
@@ -218,6 +222,7 @@ impl From<AnswerMessage> for Answer {
             AnswerMessage::IsLive { is_live } => Self::IsLive(is_live),
             AnswerMessage::Trades { trades } => Self::Trades(trades.into_iter().map(Trade::from).collect()),
             AnswerMessage::Heartbeat { is_accepted, next_id } => Self::Heartbeat { is_accepted, next_id },
+            AnswerMessage::Region { is_blocked } => Self::Region(is_blocked),
             AnswerMessage::Failed { reason } => Self::Failed(reason),
             AnswerMessage::Ineligible { reason } => Self::Ineligible(reason),
         }
@@ -351,6 +356,7 @@ enum RequestMessage {
     LookUp { order_id: String },
     ListTrades,
     Heartbeat { id: String },
+    AskRegion,
 }
 
 impl From<Request> for RequestMessage {
@@ -365,6 +371,7 @@ impl From<Request> for RequestMessage {
             Request::LookUp(order_id) => Self::LookUp { order_id },
             Request::ListTrades => Self::ListTrades,
             Request::Heartbeat(id) => Self::Heartbeat { id },
+            Request::AskRegion => Self::AskRegion,
         }
     }
 }
