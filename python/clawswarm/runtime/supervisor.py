@@ -263,7 +263,9 @@ class Supervisor:
                     restarts=child.restarts,
                 )
             )
-        return SwarmStatus(state=self.state.value, agents=tuple(agents))
+        engine = self.observer.newest_beat.get(ENGINE)
+        route = None if engine is None else engine.route
+        return SwarmStatus(state=self.state.value, route=route, agents=tuple(agents))
 
     # --- ending ---------------------------------------------------------------------------------
 

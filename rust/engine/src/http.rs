@@ -39,6 +39,8 @@ const MOST_IDLE: usize = 8;
 const MAX_BODY: usize = 16 << 20;
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
+/// A timer may be so late on a machine that has time.
+const LATE_NS: u64 = 10_000_000;
 /// How long a late answer is waited for, to learn that an alarm was false.
 const DRAIN: Duration = Duration::from_secs(2);
 /// A request that takes so many times what a probe may is slow, if probes are answered meanwhile.
@@ -140,6 +142,8 @@ pub struct Connections {
     answered_ns: Cell<u64>,
     is_probing: [Cell<bool>; LANES],
     is_warming: Cell<bool>,
+    /// Whether the last round of warming up met no venue.
+    has_failed: Cell<bool>,
     /// Where faults go, once somebody listens.
     notice: Rc<RefCell<Option<Notice>>>,
 }
@@ -158,6 +162,7 @@ impl Connections {
             answered_ns: Cell::new(0),
             is_probing: Default::default(),
             is_warming: Cell::new(false),
+            has_failed: Cell::new(false),
             notice: Rc::default(),
         }
     }
@@ -226,14 +231,26 @@ impl Connections {
             idle.retain(|connection| !connection.sender.is_closed());
             wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
         }
+        if self.has_failed.replace(false) {
+            // One tries: handshakes by the dozen would keep a venue that is short of time from any of them.
+            wanted.truncate(1);
+        }
         let opened = wanted.into_iter().map(|lane| async move {
-            // The venue may be away: the next request or the next round says so.
-            if let Ok(connection) = self.connect(lane).await {
-                self.give_back(connection);
+            match self.connect(lane).await {
+                Ok(connection) => self.give_back(connection),
+                // The venue may be away: the next round asks again.
+                Err(_) => self.has_failed.set(true),
             }
         });
         join_all(opened).await;
         self.is_warming.set(false);
+    }
+
+    /// This process was woken so late: on a machine so busy an answer may take as long, there and back.
+    pub fn note_lateness(&self, late_ns: u64) {
+        if late_ns > LATE_NS {
+            self.patience.borrow_mut().measure(2 * late_ns, clock::now_ns());
+        }
     }
 
     /// Ask on one idle connection of each lane of order entry whether the way is there.
