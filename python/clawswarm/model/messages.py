@@ -285,6 +285,7 @@ class DeadmanFired(Message, frozen=True):
 class Beat(Message, frozen=True):
     """Pulse and counters of one process (channel: Latest).
 
+    `route` is how the engine's way to the venue stands: open, switching, or the venue's mode.
     `counters` are running totals, `histograms` map a latency name to {bucket: count} of kernel/histogram.py.
     """
 
@@ -293,6 +294,7 @@ class Beat(Message, frozen=True):
     pid: int
     state: str
     sent_ns: int
+    route: str | None = None
     counters: dict[str, float] = {}
     histograms: dict[str, dict[int, int]] = {}
 

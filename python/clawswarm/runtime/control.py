@@ -27,9 +27,10 @@ class AgentStatus(msgspec.Struct, frozen=True):
 
 
 class SwarmStatus(msgspec.Struct, frozen=True):
-    """What `claw status --json` prints."""
+    """What `claw status --json` prints; `route` is the engine's way to the venue, null before its first word."""
 
     state: str
+    route: str | None
     agents: tuple[AgentStatus, ...]
     services: tuple[AgentStatus, ...]
 

@@ -261,10 +261,12 @@ class Supervisor:
             await self._pause(TICK_S * 2)
 
     def status(self) -> SwarmStatus:
-        """State of the swarm, of each agent and of the services beside them."""
+        """State of the swarm, of its route, of each agent and of the services beside them."""
         children = self.children
+        engine = self.observer.newest_beat.get(ENGINE)
         return SwarmStatus(
             state=self.state.value,
+            route=None if engine is None else engine.route,
             agents=tuple(self._status_of(children[name]) for name in AGENTS if name in children),
             services=tuple(self._status_of(children[name]) for name in SERVICES if name in children),
         )

@@ -159,7 +159,9 @@ class Wiring:
 
             self._ca_file.parent.mkdir(exist_ok=True)
             tls = make_tls_context(self._ca_file.parent, process.clock.wall_ms())
-        server = SandboxServer(self._configuration.sandbox, process.clock.now_ns, process.clock.wall_ms, tls)
+        settings, clock = self._configuration.sandbox, process.clock
+        ahead_ms = round(settings.clock_offset_s * 1_000)
+        server = SandboxServer(settings, clock.now_ns, lambda: clock.wall_ms() + ahead_ms, tls)
         await server.start()
         process.ready()
         serving = asyncio.create_task(server.run_until(asyncio.Event()))

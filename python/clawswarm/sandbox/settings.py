@@ -20,6 +20,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     control_port: int
     tls: bool = False
     """Whether `claw up` serves it over https and wss; `claw sandbox` has --tls."""
+    clock_offset_s: Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)] = 0
+    """How far the clock of `claw up`'s venue is ahead of this machine's, as if the latter were wrong."""
     seed: int = 1
     start_at_s: float = 0
     speed: float = 1.0

@@ -69,7 +69,8 @@ impl UserFeed {
             socket.send(hello).await.map_err(|fault| fault.to_string())?;
             Ok(socket)
         };
-        let limit = Duration::from_secs_f64(self.settings.dead_after_s);
+        // A handshake says nothing of a connection that was there: a venue short of time may take its time.
+        let limit = Duration::from_secs_f64(3.0 * self.settings.dead_after_s);
         timeout(limit, connecting)
             .await
             .unwrap_or_else(|_| Err("it takes too long".to_owned()))
@@ -95,7 +96,7 @@ impl UserFeed {
         }
         let interval = Duration::from_secs_f64(self.settings.ping_interval_s);
         let mut last_frame_ns = clock::now_ns();
-        let mut is_doubted = false;
+        let mut doubted_ns = None;
         loop {
             let received = tokio::select! {
                 received = timeout(interval, socket.next()) => received,
@@ -103,12 +104,14 @@ impl UserFeed {
                     if let Err(reason) = self.ask(&mut socket).await {
                         return reason;
                     }
-                    is_doubted = true;
+                    doubted_ns = Some(clock::now_ns());
                     continue;
                 }
             };
             let Ok(received) = received else {
-                if is_doubted {
+                // Half of the usual patience: the route was silent, too.
+                let limit_ns = ns(self.settings.dead_after_s) / 2;
+                if doubted_ns.is_some_and(|doubted_ns| clock::now_ns() - doubted_ns > limit_ns) {
                     return "silent, as the route".to_owned();
                 }
                 if clock::now_ns() - last_frame_ns > ns(self.settings.dead_after_s) {
@@ -119,7 +122,7 @@ impl UserFeed {
                     Err(reason) => return reason,
                 }
             };
-            is_doubted = false;
+            doubted_ns = None;
             let text = match received {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,

@@ -39,6 +39,8 @@ const MOST_IDLE: usize = 8;
 const MAX_BODY: usize = 16 << 20;
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
+/// A timer may be so late on a machine that has time.
+const LATE_NS: u64 = 10_000_000;
 /// How long a late answer is waited for, to learn that an alarm was false.
 const DRAIN: Duration = Duration::from_secs(2);
 /// A request that takes so many times what a probe may is slow, if probes are answered meanwhile.
@@ -140,6 +142,8 @@ pub struct Connections {
     answered_ns: Cell<u64>,
     is_probing: [Cell<bool>; LANES],
     is_warming: Cell<bool>,
+    /// Whether the last round of warming up met no venue.
+    has_failed: Cell<bool>,
     /// Where faults go, once somebody listens.
     notice: Rc<RefCell<Option<Notice>>>,
 }
@@ -158,6 +162,7 @@ impl Connections {
             answered_ns: Cell::new(0),
             is_probing: Default::default(),
             is_warming: Cell::new(false),
+            has_failed: Cell::new(false),
             notice: Rc::default(),
         }
     }
@@ -226,14 +231,26 @@ impl Connections {
             idle.retain(|connection| !connection.sender.is_closed());
             wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
         }
+        if self.has_failed.replace(false) {
+            // One tries: handshakes by the dozen would keep a venue that is short of time from any of them.
+            wanted.truncate(1);
+        }
         let opened = wanted.into_iter().map(|lane| async move {
-            // The venue may be away: the next request or the next round says so.
-            if let Ok(connection) = self.connect(lane).await {
-                self.give_back(connection);
+            match self.connect(lane).await {
+                Ok(connection) => self.give_back(connection),
+                // The venue may be away: the next round asks again.
+                Err(_) => self.has_failed.set(true),
             }
         });
         join_all(opened).await;
         self.is_warming.set(false);
+    }
+
+    /// This process was woken so late: on a machine so busy an answer may take as long, there and back.
+    pub fn note_lateness(&self, late_ns: u64) {
+        if late_ns > LATE_NS {
+            self.patience.borrow_mut().measure(2 * late_ns, clock::now_ns());
+        }
     }
 
     /// Ask on one idle connection of each lane of order entry whether the way is there.
@@ -466,5 +483,214 @@ impl Connections {
         self.links.borrow_mut().push(Rc::downgrade(&link));
         sender.ready().await.map_err(io::Error::other)?;
         Ok(Connection { sender, link })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use claw_core::engine::Cause;
+    use hyper::header::HeaderMap;
+    use hyper::{Method, StatusCode};
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::{LocalSet, spawn_local};
+    use tokio::time::timeout;
+
+    use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
+    use crate::socket::{Host, Trust};
+
+    const FLOOR: Duration = Duration::from_millis(100);
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+
+    /// What a venue does with each request of its connections, by turns.
+    #[derive(Debug, Clone)]
+    enum Turn {
+        Say(Vec<u8>),
+        Slowly(Vec<u8>),
+        Silence,
+        Reset,
+        Close,
+    }
+
+    async fn serve(mut stream: TcpStream, turns: Rc<RefCell<Vec<Turn>>>) {
+        let mut seen = [0; 4_096];
+        while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {
+            let turn = turns.borrow_mut().pop().unwrap_or(Turn::Say(OK.to_vec()));
+            match turn {
+                Turn::Say(bytes) => {
+                    if stream.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+                Turn::Slowly(bytes) => {
+                    for part in bytes.chunks(7) {
+                        tokio::task::yield_now().await;
+                        if stream.write_all(part).await.is_err() {
+                            return;
+                        }
+                    }
+                    return;
+                }
+                Turn::Silence => {}
+                Turn::Reset => {
+                    let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+                    return;
+                }
+                Turn::Close => return,
+            }
+        }
+    }
+
+    async fn venue(turns: Vec<Turn>) -> (Rc<Connections>, Rc<RefCell<Vec<(u64, Cause)>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let turns = Rc::new(RefCell::new(turns));
+        spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                spawn_local(serve(stream, Rc::clone(&turns)));
+            }
+        });
+        let trust = Trust::new(None).unwrap_or_else(|fault| panic!("{fault}"));
+        let host = Host::of_url(&url, "http", &trust).unwrap_or_else(|fault| panic!("{fault}"));
+        let probing = Probing {
+            interval: Duration::from_millis(50),
+            floor: FLOOR,
+        };
+        let connections = Rc::new(Connections::new(host, probing));
+        let faults = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&faults);
+        connections.report_to(move |generation, cause| seen.borrow_mut().push((generation, cause)));
+        (connections, faults)
+    }
+
+    async fn ask(connections: &Connections, lane: Lane) -> Exchange {
+        let outgoing = Outgoing {
+            method: Method::POST,
+            target: "/order".to_owned(),
+            headers: HeaderMap::new(),
+            body: b"[]".to_vec(),
+        };
+        connections
+            .exchange(lane, outgoing, Duration::from_millis(300))
+            .await
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        LocalSet::new().block_on(&runtime, test);
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        let waiting = async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), waiting).await.unwrap();
+    }
+
+    #[test]
+    fn a_reset_under_a_request_is_reported_and_the_request_not_sent_again() {
+        run(async {
+            let (connections, faults) = venue(vec![Turn::Reset]).await;
+            connections.keep_warm().await;
+            assert!(matches!(
+                ask(&connections, Lane::Places).await.0,
+                Err(Lost::Unknown(_))
+            ));
+            until(|| !faults.borrow().is_empty()).await;
+            assert!(matches!(faults.borrow()[0], (0, Cause::Transport(_))));
+            assert_eq!(
+                ask(&connections, Lane::Places).await.0.unwrap().status,
+                StatusCode::OK
+            );
+        });
+    }
+
+    #[test]
+    fn silence_is_found_by_probes_and_the_standbys_go_on() {
+        run(async {
+            let (connections, faults) = venue(vec![Turn::Silence; 3]).await;
+            connections.keep_warm().await;
+            connections.probe();
+            until(|| !faults.borrow().is_empty()).await;
+            let (generation, cause) = faults.borrow()[0].clone();
+            assert_eq!(generation, 0);
+            assert!(matches!(cause, Cause::Transport(reason) if reason.starts_with("no answer to a probe")));
+            connections.switch(1);
+            assert_eq!(
+                ask(&connections, Lane::Cancels).await.0.unwrap().status,
+                StatusCode::OK
+            );
+        });
+    }
+
+    #[test]
+    fn a_request_under_way_on_a_route_that_is_left_is_unknown_at_once() {
+        run(async {
+            let (connections, _) = venue(vec![Turn::Silence]).await;
+            connections.keep_warm().await;
+            let asking = Rc::clone(&connections);
+            let waiting = spawn_local(async move { ask(&asking, Lane::Places).await });
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            connections.switch(1);
+            assert!(matches!(waiting.await.unwrap().0, Err(Lost::Unknown(_))));
+        });
+    }
+
+    #[test]
+    fn an_orderly_end_of_an_idle_connection_is_no_fault() {
+        run(async {
+            let (connections, faults) = venue(vec![Turn::Close]).await;
+            let outgoing = ask(&connections, Lane::Others).await;
+            assert!(outgoing.0.is_err());
+            connections.keep_warm().await;
+            assert!(ask(&connections, Lane::Cancels).await.0.is_ok());
+            assert!(faults.borrow().is_empty());
+        });
+    }
+
+    fn turn() -> impl Strategy<Value = Turn> {
+        let head = prop_oneof![
+            Just("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"),
+            Just("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"),
+            Just("HTTP/1.1 99999 ?\r\n\r\n"),
+            Just("HTTP/1.1 503 X\r\nContent-Length: 99999999999\r\n\r\n"),
+            Just(""),
+        ];
+        let noise = prop::collection::vec(any::<u8>(), 0..200);
+        let bytes = (head, noise).prop_map(|(head, noise)| [head.as_bytes(), &noise].concat());
+        prop_oneof![
+            bytes.clone().prop_map(Turn::Slowly),
+            bytes.prop_map(|bytes| Turn::Slowly(bytes.repeat(50))),
+            Just(Turn::Reset),
+            Just(Turn::Close),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_answer_on_a_real_socket_panics(turns in prop::collection::vec(turn(), 1..6)) {
+            run(async move {
+                let count = turns.len();
+                let (connections, _) = venue(turns).await;
+                for lane in [Lane::Places, Lane::Cancels, Lane::Others].into_iter().cycle().take(count) {
+                    let _ = ask(&connections, lane).await;
+                }
+                connections.switch(1);
+                assert_eq!(ask(&connections, Lane::Cancels).await.0.unwrap().status, StatusCode::OK);
+            });
+        }
     }
 }

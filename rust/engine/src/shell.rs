@@ -25,7 +25,7 @@ use crate::journal::Journal;
 use crate::login::{Login, log_in};
 use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
-use crate::settings::Settings;
+use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
 use crate::venue::{RegionDesk, Venue};
 use crate::wire;
@@ -469,7 +469,10 @@ impl<'a> Shell<'a> {
 /// Ask for ever whether the way to the venue is there.
 async fn probe(connections: Rc<Connections>, interval: Duration) {
     loop {
+        let began_ns = clock::now_ns();
         tokio::time::sleep(interval).await;
+        let late_ns = clock::now_ns().saturating_sub(began_ns + ns(interval.as_secs_f64()));
+        connections.note_lateness(late_ns);
         connections.probe();
     }
 }

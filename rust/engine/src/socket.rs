@@ -27,7 +27,8 @@ use crate::clock;
 use crate::fault::Fault;
 
 const USER_TIMEOUT_MS: u32 = 1_000;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of a connection that nobody waits for; a request has a limit of its own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which authorities are believed.
 #[derive(Clone)]

@@ -387,12 +387,15 @@ pub fn read_user_frame(frame: &[u8], api_key: &str) -> Result<Vec<Event>, Unread
 
 #[cfg(test)]
 mod tests {
-    use claw_core::engine::{Answer, Event, PlaceResult};
+    use claw_core::engine::{Answer, Cause, Event, PlaceResult};
+    use hyper::StatusCode;
+    use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
     use proptest::prelude::*;
 
     use super::{
-        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, error_text, read, read_cancel, read_heartbeat,
-        read_order, read_places, read_user_frame, user_subscription,
+        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, cause_of, error_text, ineligibility, read,
+        read_cancel, read_heartbeat, read_order, read_places, read_region, read_user_frame,
+        user_subscription,
     };
 
     const TRADE: &str = r#"{"event_type":"trade","id":"t1","market":"0xc","status":"TRADE_STATUS_MINED","maker_orders":[
@@ -445,6 +448,91 @@ mod tests {
     fn a_refused_account_is_told_from_a_refused_order() {
         let body = leg(r#""success":false,"errorMsg":"'0xa' address in closed only mode""#);
         assert!(matches!(read_places(body.as_bytes(), 1), Answer::Ineligible(_)));
+    }
+
+    #[test]
+    fn every_refusal_has_its_cause() {
+        let page = "<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head></html>";
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("79"));
+        let known = [
+            (403, page, Some(Cause::CdnPage)),
+            (403, r#"{"error":"Trading restricted in your region"}"#, None),
+            (407, "", Some(Cause::Transport("answer 407".to_owned()))),
+            (502, page, Some(Cause::Transport("answer 502".to_owned()))),
+            (425, r#"{"error":"restarting"}"#, Some(Cause::Restarting)),
+            (
+                429,
+                r#"{"error":"Too Many Requests"}"#,
+                Some(Cause::Throttled(Some(79_000_000_000))),
+            ),
+            (
+                503,
+                r#"{"error":"post-only mode: only post-only orders and cancels are allowed","code":"post_only_mode"}"#,
+                Some(Cause::PostOnly(Some(79_000_000_000))),
+            ),
+            (
+                503,
+                r#"{"error":"Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."}"#,
+                Some(Cause::CancelOnly),
+            ),
+            (
+                503,
+                r#"{"error":"Trading is currently disabled. Check polymarket.com for updates"}"#,
+                Some(Cause::Disabled),
+            ),
+            (
+                400,
+                r#"{"error":"invalid post-only order: order crosses book"}"#,
+                None,
+            ),
+            (200, "{}", None),
+        ];
+        for (status, body, cause) in known {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                cause_of(status, &headers, body.as_bytes()),
+                cause,
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_region_is_never_taken_for_a_flagged_address() {
+        let refused = [
+            (403, r#"{"error":"Trading restricted in your region"}"#),
+            (403, r#"{"error":"words that nobody knows"}"#),
+            (400, r#"{"error":"'0xa' address banned"}"#),
+            (451, "<html></html>"),
+            (
+                403,
+                "<html>Error code: 1009 The owner has banned the country or region</html>",
+            ),
+            (403, "<html>This page is not available in your country</html>"),
+        ];
+        for (status, body) in refused {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert!(ineligibility(status, body.as_bytes()).is_some(), "{body}");
+            assert_ne!(
+                cause_of(status, &HeaderMap::new(), body.as_bytes()),
+                Some(Cause::CdnPage)
+            );
+        }
+        let page = b"<html>Sorry, you have been blocked</html>";
+        assert_eq!(ineligibility(StatusCode::FORBIDDEN, page), None);
+        assert_eq!(
+            ineligibility(StatusCode::BAD_REQUEST, b"{\"error\":\"Invalid side\"}"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_region_is_open_only_if_every_field_is_there() {
+        let open = br#"{"blocked":false,"ip":"127.0.0.1","country":"NL","region":"NH"}"#;
+        assert!(matches!(read_region(open), Answer::Region(false)));
+        assert!(matches!(read_region(br#"{"blocked":false}"#), Answer::Failed(_)));
+        assert!(matches!(read_region(b"<html>"), Answer::Failed(_)));
     }
 
     #[test]
@@ -515,7 +603,9 @@ mod tests {
             for body in [&noise[..], &whole[..at], &[&whole[..at], &noise, rest].concat()] {
                 let _ = read_user_frame(body, "key");
                 let _ = (read_places(body, 1), read_places(body, 2), read_cancel(body), read_order(body));
-                let _ = (read_heartbeat(body, true), error_text(body));
+                let _ = (read_heartbeat(body, true), error_text(body), read_region(body));
+                let status = StatusCode::from_u16(200 + u16::try_from(at).unwrap()).unwrap();
+                let _ = (cause_of(status, &HeaderMap::new(), body), ineligibility(status, body));
                 let _ = read::<Page<TradeRecord>>(body, "trades");
                 let _ = read::<MarketRecord>(body, "market").map(MarketRecord::into_market);
             }

@@ -99,6 +99,9 @@ class QuoterDesk:
             )
             return
         quotes.pop(update.ref, None)
+        # The engine names an order that it does not have by its id alone.
+        for ref in [ref for ref, quote in quotes.items() if quote.order_id == update.order_id]:
+            del quotes[ref]
         if update.state is OrderState.REJECTED:
             book_received_ns = self._judged.get(update.market, 0)
             self._refused[update.market] = _Refused(book_received_ns, now_ns + REFUSED_PAUSE_NS)

@@ -33,6 +33,8 @@ pub struct Exposure<'a> {
     pub departed: Vec<&'a OwnOrder>,
     /// What is held.
     pub held: Inventory,
+    /// What was paid for those tokens held that are not paired with their complement; 1e-6.
+    pub paid_e6: u64,
 }
 
 /// The mandate table of one engine.
@@ -128,7 +130,7 @@ impl Gate {
         }
         let misplaced = plan.places.iter().find_map(|place| misplacement(place, mandate));
         misplaced
-            .or_else(|| capital_refusal(&plan.places, mandate, &exposure.open))
+            .or_else(|| capital_refusal(&plan.places, mandate, exposure))
             .or_else(|| position_refusal(&plan.places, mandate, exposure))
     }
 }
@@ -157,14 +159,26 @@ fn misplacement(place: &Place, mandate: &Mandate) -> Option<String> {
     None
 }
 
-fn capital_refusal(places: &[Place], mandate: &Mandate, open: &[&OwnOrder]) -> Option<String> {
-    let resting = open
-        .iter()
-        .map(|order| stake_e6(order.side, order.price_e4, order.remaining_e6));
+/// Money at work: what was paid for what is held, and what the orders put at stake.
+///
+/// Orders that only give back what is held add nothing to it, so that a full position can be left; all orders
+/// together are bounded as well.
+fn capital_refusal(places: &[Place], mandate: &Mandate, exposure: &Exposure<'_>) -> Option<String> {
+    let resting = exposure.open.iter().chain(&exposure.departed);
+    let resting = resting.map(|order| (order.side, order.price_e4, order.remaining_e6));
     let adding = places
         .iter()
-        .map(|place| stake_e6(place.side, place.price_e4, place.size_e6));
-    let at_work = resting.chain(adding).sum::<u128>();
+        .map(|place| (place.side, place.price_e4, place.size_e6));
+    let net = exposure.held.yes_e6 - exposure.held.no_e6;
+    let leaving = if net > 0 { Side::Sell } else { Side::Buy };
+    let (mut held_e6, mut all, mut at_work) = (net.unsigned_abs(), 0, u128::from(exposure.paid_e6));
+    for (side, price_e4, size_e6) in resting.chain(adding) {
+        all += stake_e6(side, price_e4, size_e6);
+        let given_back_e6 = if side == leaving { size_e6.min(held_e6) } else { 0 };
+        held_e6 -= given_back_e6;
+        at_work += stake_e6(side, price_e4, size_e6 - given_back_e6);
+    }
+    let at_work = at_work.max(all);
     let allowed = mandate.capital_e6;
     (at_work > u128::from(allowed))
         .then(|| format!("capital: {at_work} would be at work, {allowed} is allowed"))

@@ -6,7 +6,7 @@ use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Re
 use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
 use super::heartbeat::Heartbeat;
-use super::messages::{Allocation, Fill, Inventory, Market, Version};
+use super::messages::{Allocation, Fill, Market};
 use super::orders::{Inventories, OwnOrders};
 use super::plans::PlanUnderWay;
 use super::pulse::Counters;
@@ -138,13 +138,7 @@ impl<S: SignOrder> Engine<S> {
     pub fn start(settings: EngineSettings, start: Start<S>, now_ns: u64) -> (Self, Vec<Action>) {
         let mut inventories = Inventories::default();
         for fill in start.fills {
-            let held = Inventory {
-                market: fill.market,
-                yes_e6: fill.yes_e6,
-                no_e6: fill.no_e6,
-                v: Version,
-            };
-            inventories.restore(&fill.trade_id, &fill.order_id, &held);
+            inventories.restore(&fill);
         }
         let markets = start.markets.into_iter();
         let mut engine = Self {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::events::ConnectionId;
-use super::messages::{Inventory, Market, Version};
-use crate::units::{Side, mirror_price_e4};
+use super::messages::{Fill, Inventory, Market, Version};
+use crate::units::{PRICE_ONE_E4, Side, mirror_price_e4};
 
 /// One order of ours that is or may be open. `side` and `price_e4` are in the YES frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +169,8 @@ impl OwnOrders {
 #[derive(Debug, Default)]
 pub struct Inventories {
     held: HashMap<String, (i64, i64)>,
+    /// What was paid for them, YES and NO; 1e-6.
+    paid: HashMap<String, (u64, u64)>,
     seen: HashSet<(String, String)>,
     /// Bought, and not settled yet: by (trade id, order id), what in which market.
     unsettled: BTreeMap<(String, String), Inventory>,
@@ -214,11 +216,49 @@ impl Inventories {
         self.unsettled.remove(&(trade_id.to_owned(), order_id.to_owned()));
     }
 
-    /// Take over what an earlier life of this process had recorded.
-    pub fn restore(&mut self, trade_id: &str, order_id: &str, inventory: &Inventory) {
-        self.seen.insert((trade_id.to_owned(), order_id.to_owned()));
-        self.held
-            .insert(inventory.market.clone(), (inventory.yes_e6, inventory.no_e6));
+    /// What was paid for the tokens of a market that are not paired with their complement; 1e-6.
+    #[must_use]
+    pub fn paid_e6(&self, market: &str) -> u64 {
+        let (yes_e6, no_e6) = self.held.get(market).copied().unwrap_or_default();
+        let (yes_paid, no_paid) = self.paid.get(market).copied().unwrap_or_default();
+        let (held_e6, paid) = if yes_e6 > no_e6 {
+            (yes_e6, yes_paid)
+        } else {
+            (no_e6, no_paid)
+        };
+        share_of(paid, (yes_e6 - no_e6).unsigned_abs(), held_e6)
+    }
+
+    /// Take over a fill that an earlier life of this process had recorded, the oldest first.
+    pub fn restore(&mut self, fill: &Fill) {
+        self.seen.insert((fill.trade_id.clone(), fill.order_id.clone()));
+        let (yes_e6, no_e6) = self.held.get(&fill.market).copied().unwrap_or_default();
+        let mirror = mirror_price_e4(fill.price_e4);
+        for (is_yes, change, price_e4) in [
+            (true, fill.yes_e6 - yes_e6, fill.price_e4),
+            (false, fill.no_e6 - no_e6, mirror),
+        ] {
+            self.change(&fill.market, is_yes, change, price_e4);
+        }
+    }
+
+    /// More or less of a token, at its own price.
+    fn change(&mut self, market: &str, is_yes: bool, change: i64, price_e4: u16) {
+        let (yes_e6, no_e6) = self.held.entry(market.to_owned()).or_default();
+        let (yes_paid, no_paid) = self.paid.entry(market.to_owned()).or_default();
+        let (held, paid) = if is_yes {
+            (yes_e6, yes_paid)
+        } else {
+            (no_e6, no_paid)
+        };
+        let size_e6 = change.unsigned_abs();
+        *paid = if change > 0 {
+            let cost = (u128::from(price_e4) * u128::from(size_e6)).div_ceil(u128::from(PRICE_ONE_E4));
+            paid.saturating_add(u64::try_from(cost).unwrap_or(u64::MAX))
+        } else {
+            paid.saturating_sub(share_of(*paid, size_e6, *held))
+        };
+        *held = held.saturating_add(change);
     }
 
     /// Book one fill of `size_e6` on a token; None when it was booked before.
@@ -226,7 +266,7 @@ impl Inventories {
         &mut self,
         (trade_id, order_id): (&str, &str),
         market: &Market,
-        (token_id, token_side): (&str, Side),
+        (token_id, token_side, price_e4): (&str, Side, u16),
         size_e6: u64,
     ) -> Option<Inventory> {
         if !self.seen.insert((trade_id.to_owned(), order_id.to_owned())) {
@@ -237,10 +277,8 @@ impl Inventories {
             Side::Buy => size,
             Side::Sell => -size,
         };
-        let (yes_e6, no_e6) = self.held.entry(market.condition_id.clone()).or_default();
         let is_yes = token_id == market.yes_token;
-        let held = if is_yes { yes_e6 } else { no_e6 };
-        *held = held.saturating_add(change);
+        self.change(&market.condition_id, is_yes, change, price_e4);
         if token_side == Side::Buy {
             let bought = Inventory {
                 market: market.condition_id.clone(),
@@ -253,6 +291,15 @@ impl Inventories {
         }
         Some(self.of(&market.condition_id))
     }
+}
+
+/// The part of what was paid for `held_e6` that `size_e6` of them stand for.
+fn share_of(paid: u64, size_e6: u64, held_e6: i64) -> u64 {
+    let Ok(held_e6 @ 1..) = u64::try_from(held_e6) else {
+        return 0;
+    };
+    let share = u128::from(paid) * u128::from(size_e6.min(held_e6)) / u128::from(held_e6);
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// Sell a token that is held free of other orders; without one, buy the complement instead.

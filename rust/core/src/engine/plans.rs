@@ -69,6 +69,10 @@ impl<S: SignOrder> Engine<S> {
         };
         let mut cancels: Vec<String> = plan.cancels.iter().filter(is_own).cloned().collect();
         cancels.truncate(MAX_CANCELS);
+        let strange = plan.cancels.iter().filter(|id| self.orders.get(id).is_none());
+        for order_id in strange.cloned().collect::<Vec<_>>() {
+            self.reply_gone(&quoter, &plan.market, order_id);
+        }
         let id = self.fresh_id();
         let mut under_way = PlanUnderWay {
             is_waiting: !cancels.is_empty() && !self.can_overlap(&plan, &cancels),
@@ -370,6 +374,7 @@ impl<S: SignOrder> Engine<S> {
             open: self.orders.of_market(&plan.market).collect(),
             departed: departed.collect(),
             held: self.inventories.of(&plan.market),
+            paid_e6: self.inventories.paid_e6(&plan.market),
         };
         self.gate.refusal(plan, quoter, &exposure, now_ns)
     }

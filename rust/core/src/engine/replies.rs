@@ -5,6 +5,7 @@ use super::machine::Engine;
 use super::messages::{EngineReply, Inventory, OrderState, OrderUpdate, Version};
 use super::orders::OwnOrder;
 use super::signing::SignOrder;
+use crate::units::Side;
 
 impl<S: SignOrder> Engine<S> {
     /// An order is certainly not open any more; trades of it may still be unseen.
@@ -31,6 +32,22 @@ impl<S: SignOrder> Engine<S> {
         if self.quoters.get(&own.owner) == Some(&own.connection) {
             self.reply(&own.owner, EngineReply::OrderUpdate(update));
         }
+    }
+
+    /// A quoter asked for the end of an order that this engine does not have: to it, the order is gone.
+    pub(super) fn reply_gone(&mut self, quoter: &str, market: &str, order_id: String) {
+        let update = OrderUpdate {
+            market: market.to_owned(),
+            reference: 0,
+            order_id,
+            state: OrderState::Cancelled,
+            side: Side::Buy,
+            price_e4: 0,
+            remaining_e6: 0,
+            reason: Some("the engine has no such order".to_owned()),
+            v: Version,
+        };
+        self.reply(quoter, EngineReply::OrderUpdate(update));
     }
 
     pub(super) fn reply_inventory(&mut self, quoter: &str, held: Inventory) {

@@ -253,7 +253,7 @@ impl Patience {
             self.longest_ns = [0, self.longest_ns[0]];
             self.turn_ns = now_ns + SPAN_NS;
         }
-        self.longest_ns[0] = self.longest_ns[0].max(round_trip_ns);
+        self.longest_ns[0] = self.longest_ns[0].max(round_trip_ns).max(1);
     }
 
     /// How long to wait for an answer.

@@ -69,9 +69,12 @@ impl<S: SignOrder> Engine<S> {
             return;
         };
         let ids = (trade.id.as_str(), part.order_id.as_str());
-        let held = self
-            .inventories
-            .apply(ids, market, (&part.token_id, part.side), part.size_e6);
+        let held = self.inventories.apply(
+            ids,
+            market,
+            (&part.token_id, part.side, part.price_e4),
+            part.size_e6,
+        );
         let Some(held) = held else {
             return;
         };

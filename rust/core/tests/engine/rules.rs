@@ -413,6 +413,7 @@ fn refusal(plan: &Plan, quoter: &str, net_shares: i64) -> Option<String> {
         open: Vec::new(),
         departed: Vec::new(),
         held: held(net_shares, 0),
+        paid_e6: u64::try_from(net_shares).unwrap_or(0) * SHARE / 2,
     };
     gate.refusal(plan, quoter, &exposure, 1_050)
 }
@@ -424,6 +425,42 @@ fn held(yes_shares: i64, no_shares: i64) -> Inventory {
         no_e6: no_shares * signed(SHARE),
         v: Version,
     }
+}
+
+#[test]
+fn what_was_paid_for_a_position_is_at_work_until_it_is_left() {
+    let buy = plan(&[(Side::Buy, 4_800, 50 * SHARE)]);
+    let capital = "capital: 64000000 would be at work, 60000000 is allowed";
+    assert_eq!(refusal(&buy, "q", 80).as_deref(), Some(capital));
+    let sell = plan(&[(Side::Sell, 5_200, 50 * SHARE)]);
+    assert_eq!(refusal(&sell, "q", 110), None, "it gives back what is held");
+    let mut inventories = Inventories::default();
+    let market = market(0);
+    let mut fill = |id: &str, (token, side, price_e4), shares: u64| {
+        inventories.apply((id, "0x1"), &market, (token, side, price_e4), shares * SHARE);
+        inventories.paid_e6("0xa")
+    };
+    assert_eq!(fill("1", ("yes0", Side::Buy, 4_000), 10), 4 * SHARE);
+    assert_eq!(fill("2", ("yes0", Side::Buy, 6_000), 10), 10 * SHARE);
+    assert_eq!(
+        fill("3", ("yes0", Side::Sell, 9_000), 5),
+        7_500_000,
+        "at what it cost, not at what it fetched"
+    );
+    assert_eq!(
+        fill("4", ("no0", Side::Buy, 4_000), 15),
+        0,
+        "pairs can lose nothing"
+    );
+    assert_eq!(fill("5", ("no0", Side::Buy, 4_000), 10), 4 * SHARE);
+}
+
+#[test]
+fn a_cancel_of_an_order_that_the_engine_does_not_have_is_answered() {
+    let mut world = quoting();
+    world.plan_of(QUOTERS[0], 0, vec!["0xgone".to_owned()], &[]);
+    assert_eq!(world.quotes["0xgone"].1, claw_core::engine::OrderState::Cancelled);
+    assert!(world.requests.is_empty());
 }
 
 #[test]
@@ -547,10 +584,10 @@ fn a_held_token_is_sold_and_else_its_complement_bought() {
 #[test]
 fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
     let (market, mut inventories) = (market(0), Inventories::default());
-    let bought = inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy), 10 * SHARE);
+    let bought = inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy, 4_800), 10 * SHARE);
     assert_eq!(bought, Some(held(10, 0)));
     assert_eq!(
-        inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy), 10 * SHARE),
+        inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy, 4_800), 10 * SHARE),
         None
     );
     assert_eq!(inventories.settled("0xa"), held(0, 0));

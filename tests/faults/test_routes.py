@@ -1,0 +1,131 @@
+"""What breaks between the engine and the venue: the swarm withdraws, goes on, or halts, by cause."""
+
+from collections.abc import Callable
+
+from faults.swarm_run import SwarmRun, claw, eventually
+
+PLACES = {"method": "POST", "path": "/order"}
+
+
+def engine_log(run: SwarmRun) -> str:
+    """What the engine has logged so far."""
+    return next((run.run_dir / "logs").glob("engine*")).read_text()
+
+
+def causes(report: dict) -> list[str]:
+    return [event["cause"] for event in report["deadman"]]
+
+
+def meet_cdn_page(run: SwarmRun, times: int) -> None:
+    """The next place is answered by the CDN; returns once the engine has moved so often."""
+    run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
+    eventually(lambda: engine_log(run).count("engine.route.quarantined") == times, 20, "the route is left")
+
+
+def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    pid = run.pid("engine")
+    before = run.open_orders().keys()
+    run.control("POST", "/faults/reset", {**PLACES, "requests": 1, "seconds": 60})
+    eventually(lambda: "engine.route.switched" in engine_log(run), 20, "the reset is noticed")
+    eventually(lambda: not before & run.open_orders().keys(), 10, "what was open on the route is gone")
+    run.until_quoting()
+    assert run.pid("engine") == pid
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert any(cause.startswith("route: ") for cause in causes(report))
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_a_black_hole_is_found_without_an_order_under_way(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    run.control("POST", "/faults/black-hole", {"channel": "rest", "seconds": 4})
+    eventually(lambda: "no answer to a probe" in engine_log(run), 20, "silence is noticed")
+    eventually(lambda: "route: " in engine_log(run), 20, "and what was open withdrawn")
+    run.until_quoting()
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_the_second_page_of_the_cdn_halts(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    meet_cdn_page(run, times=1)
+    run.until_quoting()
+    assert (run.state_dir / "route_switches.json").exists(), "the allowance outlives the run"
+    run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
+    eventually(lambda: run.status()["state"] == "halted", 20, "the halt")
+    eventually(lambda: run.open_orders() == {}, 10, "nothing is open")
+    assert claw("resume", "--config", str(run.config)).returncode == 0
+    run.until_quoting()
+    code, _ = run.finish()
+    assert code == 0
+
+
+def test_a_larger_allowance_moves_more_often(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(switches_per_day=3)
+    run.until_quoting()
+    for times in (1, 2):
+        meet_cdn_page(run, times)
+        run.until_quoting()
+    assert run.status()["state"] == "running"
+    code, _ = run.finish()
+    assert code == 0
+
+
+def test_a_refused_region_ends_quoting_and_no_route_moves(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(switches_per_day=3)
+    run.until_quoting()
+    run.control("POST", "/faults/geoblock", {"blocked": True})
+    eventually(lambda: run.open_orders() == {}, 10, "cancels are still sent")
+    assert run.status()["state"] == "halted"
+    assert "engine.route.quarantined" not in engine_log(run)
+    assert not (run.state_dir / "route_switches.json").exists()
+    code, _ = run.finish()
+    assert code == 0
+
+
+def test_a_restart_of_the_venue_is_waited_for(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    run.control("POST", "/engine/restart", {"seconds": 3, "post_only_seconds": 60})
+    eventually(lambda: "mode=restarting" in engine_log(run), 20, "the restart is seen")
+    eventually(lambda: run.status()["route"] == "post-only", 40, "and its end")
+    run.until_quoting()
+    code, report = run.finish()
+    assert code == 0
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_in_cancel_only_mode_nothing_is_placed(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting()
+    run.control("POST", "/engine/mode", {"mode": "cancel-only"})
+    eventually(lambda: run.status()["route"] == "cancel-only", 20, "the mode is seen")
+    run.control("POST", "/engine/mode", {"mode": "normal"})
+    eventually(lambda: run.status()["route"] == "open", 40, "one place tries, and it works again")
+    run.until_quoting()
+    code, report = run.finish()
+    assert code == 0
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_a_run_without_tls_trades_too(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(tls=False)
+    run.until_quoting()
+    code, report = run.finish()
+    assert code == 0
+    assert report["orders"]["open_at_end"] == 0
+
+
+def test_a_local_clock_that_is_a_minute_off_still_cancels(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm(clock_offset_s=60)
+    run.until_quoting(markets=1)
+    assert claw("halt", "--config", str(run.config)).returncode == 0
+    assert run.open_orders() == {}, "the venue took the cancels, whose times may be 30 s off"
+    code, report = run.finish()
+    assert code == 0
+    assert report["orders"]["open_at_end"] == 0
