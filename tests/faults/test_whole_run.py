@@ -86,8 +86,9 @@ def memory_kib(run: SwarmRun) -> int:
 
 
 def pss_kib(pid: int) -> int:
-    """Proportional set size of one process."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise AssertionError(f"no Pss of {pid}")
+    """Proportional set size of one process; of one that shows its memory to nobody, its whole resident set."""
+    try:
+        text, key = Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:"
+    except PermissionError:
+        text, key = Path(f"/proc/{pid}/status").read_text(), "VmRSS:"
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(key))
