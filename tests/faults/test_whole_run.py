@@ -18,6 +18,7 @@ def test_a_run_trades_and_leaves_nothing_open(start_swarm: Callable[..., SwarmRu
     status = run.status()
     assert [agent["name"] for agent in status["agents"]] == AGENTS
     assert len({agent["pid"] for agent in status["agents"]}) == 11
+    assert [service["name"] for service in status["services"]] == ["engine", "guard"]
     assert {agent["restarts"] for agent in status["agents"]} == {0}
     assert memory_kib(run) < MEMORY_LIMIT_KIB
 

@@ -57,6 +57,9 @@ pub async fn run(
         let hello = Hello::new(address.clone(), &key, clock);
         GuardLink::open(path, hello, inbox.clone())
     });
+    if guard.is_none() {
+        log::warning("engine.unguarded", &[]);
+    }
     let venue = Venue::new(routes, credentials, &address, clock)?;
     let mut shell = Shell::open(settings, bus, notifier, venue, &key, inbox)?;
     shell.guard = guard;
