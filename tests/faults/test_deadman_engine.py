@@ -1,7 +1,9 @@
 """The engine dies or hangs: its guard kills it, cancels what it left, and no other engine places before that."""
 
+import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +70,16 @@ def test_a_guard_that_comes_back_soon_costs_nothing(start_swarm: Callable[..., S
     run = start_swarm()
     run.until_quoting(markets=6)
     pid = run.pid("guard")
+    port = json.loads((run.run_dir / "guard/settings.json").read_text())["socket"]
+    for garbage in (b"", b"t" * 100, b"\xff" * 8, b"\x02\0\0\0{}"):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(port)
+            assert stranger.recv(1) == b"?"
+            stranger.sendall(garbage)
+    eventually(
+        lambda: guard_log(run).count("event=guard.connection.lost") == 4, GONE_S, "strangers are sent off"
+    )
+    assert run.pid("guard") == pid
     run.kill("guard")
     eventually(lambda: run.pids().get("guard", pid) != pid, BACK_S, "the guard is back")
     eventually(lambda: guard_log(run).count("event=guard.armed") == 2, BACK_S, "it guards the same engine")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,31 @@ def test_a_throwaway_key_can_trade_from_its_deposit_wallet(start_swarm: Callable
     }
     code, _ = run.finish()
     assert code == 0, run.output()
+
+
+def test_claw_up_asks_on_the_terminal_and_a_wrong_passphrase_ends_the_run(tmp_path: Path) -> None:
+    config = write_config(tmp_path, keystore=str(keystore(tmp_path)))
+    terminal, keyboard = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clawswarm", "up", "--config", str(config)],
+        stdin=keyboard,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=PROJECT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = b""
+    while not said.endswith(b"key.json: "):
+        said += process.stdout.read(1)
+    os.write(terminal, b"not the passphrase\n")
+    said += process.communicate(timeout=120)[0]
+    os.close(terminal)
+    os.close(keyboard)
+    assert process.returncode not in (0, None)
+    assert b"the passphrase is wrong" in said
+    assert b"not the passphrase" not in said
+    assert b"Traceback" not in said
 
 
 def started(

@@ -74,6 +74,9 @@ pub async fn run(
         let hello = Hello::new(address.clone(), &key, clock);
         GuardLink::open(path, hello, inbox.clone())
     });
+    if guard.is_none() {
+        log::warning("engine.unguarded", &[]);
+    }
     let venue = Venue::new(
         Rc::clone(&connections),
         Some(region),

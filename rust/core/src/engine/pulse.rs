@@ -28,6 +28,7 @@ impl<S: SignOrder> Engine<S> {
         let state = match (self.phase, &self.halted) {
             (Phase::Ended, _) => "stopped",
             (_, Some(_)) => "halted",
+            _ if self.watch.is_unguarded() => "cancel-only",
             _ => "running",
         };
         let [max_10s, max_600s] = self.limits.highest_places();

@@ -95,10 +95,15 @@ impl Watch {
         self.quoters.remove(quoter);
     }
 
+    /// Whether the guard that should be there is not.
+    pub fn is_unguarded(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| !guard.is_present)
+    }
+
     /// Why this quoter may place nothing.
     pub fn refusal(&self, quoter: &str) -> Option<String> {
         let is_absent = |speaker: &Speaker| !speaker.is_present;
-        if self.guard.as_ref().is_some_and(is_absent) {
+        if self.is_unguarded() {
             return Some(format!("{NO_GUARD}: it only cancels"));
         }
         if self.sentinels.as_ref().is_some_and(is_absent) {

@@ -74,6 +74,10 @@ fn without_a_guard_for_three_seconds_it_only_cancels() {
     world.settle(300);
     assert!(world.live.is_empty());
     assert_eq!(world.deadman[0].cause, "no guard watches this engine");
+    assert_eq!(
+        world.engine().beat("engine", 1, world.now_ns).state,
+        "cancel-only"
+    );
     assert_eq!(try_to_quote(&mut world), 0);
     assert_eq!(world.refusals[0], "no guard watches this engine: it only cancels");
     world.speaking.guard = true;
