@@ -82,6 +82,7 @@ class Days:
         self.allowance = Allowance()
         self.key = PrivateKey(KEY)
         self.open: list[ListedMarket] = []
+        self.kept: list[ListedMarket] = []
         self.serial = 0
         self.batches = 0
         self.unwound_e6 = 0
@@ -128,6 +129,7 @@ class Days:
         )
         self.venue.publish(self.venue.exchange.list_market(market, self.now_ns))
         self.open.append(market)
+        self.kept.append(market)
 
     def trade(self) -> None:
         """A few orders of the maker's on both sides, and of others against them."""
@@ -160,23 +162,22 @@ class Days:
 
     def actions(self) -> list[Unwinding]:
         """What the wallet could unwind now."""
-        exchange, account = self.venue.exchange, self.venue.trading.account(WALLET)
-        markets: dict[str, ListedMarket] = {}
-        for token, size in account.tokens_e6.items():
-            if size:
-                market = exchange.tokens[token][0]
-                markets[market.condition_id] = market
+        account = self.venue.trading.account(WALLET)
+        for market in [market for market in self.kept if market.winner is not None]:
+            held = [account.tokens_e6.get(market.token(is_yes), 0) for is_yes in (True, False)]
+            if not any(held):
+                self.kept.remove(market)
         return actions_of(
             [
                 Holding(
-                    market=condition_id,
+                    market=market.condition_id,
                     neg_risk=False,
                     yes_e6=self.free_e6(market.yes_token),
                     no_e6=self.free_e6(market.no_token),
                     yes_payout_e6=market.payout_e6(True),
                     no_payout_e6=market.payout_e6(False),
                 )
-                for condition_id, market in markets.items()
+                for market in self.kept
             ],
             self.unwinding.least_usd,
         )
