@@ -116,12 +116,12 @@ def test_a_new_tick_voids_the_book_until_its_snapshot_and_a_resolved_market_ends
 
         await pair.until(has_new_tick, RECOVERY_S, "the market is quoted in its new tick")
         await pair.control("/markets/close", {"market": closed, "winner": "YES"})
-        await pair.until(
-            lambda: pair.sources.best(closed, pair.clock.now_ns()) is None,
-            RECOVERY_S,
-            "the resolved market ends",
-        )
-        assert any(book.market == closed and book.reason == "resolved" for book in pair.arrivals)
+
+        def has_ended() -> bool:
+            said = [book.reason for book in pair.arrivals if book.market == closed]
+            return said[-1:] == ["resolved"] and pair.sources.best(closed, pair.clock.now_ns()) is None
+
+        await pair.until(has_ended, RECOVERY_S, "the resolved market ends")
 
     SentinelPair(tmp_path).run(scene)
 

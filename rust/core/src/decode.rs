@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::ladder::Level;
-use crate::scan::HashText;
+use crate::scan::{HashText, is_plain};
 use crate::units::{self, PRICE_ONE_E4, Side};
 
 /// Why a frame was refused; nothing of it has been applied.
@@ -469,7 +469,7 @@ fn parse_best_e4(text: &str) -> Result<Option<u16>, units::UnitError> {
 /// A hash as it is written; None for a text that is none.
 fn hash_text(text: &str) -> Option<HashText> {
     let hash: HashText = text.as_bytes().try_into().ok()?;
-    hash.iter().all(u8::is_ascii_alphanumeric).then_some(hash)
+    is_plain(&hash).then_some(hash)
 }
 
 fn parse_millis(text: &str) -> Result<u64, String> {

@@ -151,7 +151,7 @@ impl Flow {
             return;
         }
         if let Some(microprice) = touch.microprice() {
-            self.take_belief((microprice / (1.0 - microprice)).ln(), received_ns);
+            self.take_belief(microprice, received_ns);
         }
     }
 
@@ -192,15 +192,16 @@ impl Flow {
         (self.seconds >= BELIEF_LEAST_S).then(|| (self.squares / self.seconds).sqrt())
     }
 
-    fn take_belief(&mut self, belief: f64, received_ns: u64) {
-        let Some((before, before_ns)) = self.belief else {
+    fn take_belief(&mut self, microprice: f64, received_ns: u64) {
+        let elapsed_ns = self.belief.map(|(_, at_ns)| received_ns.saturating_sub(at_ns));
+        if elapsed_ns.is_some_and(|elapsed_ns| elapsed_ns < BELIEF_STEP_NS) {
+            return;
+        }
+        let belief = (microprice / (1.0 - microprice)).ln();
+        let (Some((before, _)), Some(elapsed_ns)) = (self.belief, elapsed_ns) else {
             self.belief = Some((belief, received_ns));
             return;
         };
-        let elapsed_ns = received_ns.saturating_sub(before_ns);
-        if elapsed_ns < BELIEF_STEP_NS {
-            return;
-        }
         let elapsed_s = elapsed_ns as f64 / NS_PER_S;
         let mut step = belief - before;
         if let Some(sigma) = self.volatility().filter(|&sigma| sigma > 0.0) {

@@ -279,10 +279,7 @@ impl<'a> Scanner<'a> {
         if self.peek()? == b'"' {
             let rest = &self.text[self.at + 1..];
             if let (Some(hash), Some(b'"')) = (rest.first_chunk::<HASH_LENGTH>(), rest.get(HASH_LENGTH)) {
-                if hash
-                    .iter()
-                    .fold(true, |plain, byte| plain & byte.is_ascii_alphanumeric())
-                {
+                if is_plain(hash) {
                     self.at += HASH_LENGTH + 2;
                     return Some(Some(*hash));
                 }
@@ -550,6 +547,14 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         (self.at == self.text.len()).then_some(())
     }
+}
+
+/// Whether a hash is text that needs no escape.
+#[inline]
+#[must_use]
+pub fn is_plain(hash: &HashText) -> bool {
+    let words = hash.chunks_exact(8).filter_map(<[u8]>::first_chunk::<8>);
+    words.fold(0, |stops, word| stops | stops_in(u64::from_le_bytes(*word))) == 0
 }
 
 /// The high bit of each byte that ends a plain string: a quotation mark, an escape, a control, beyond ASCII.

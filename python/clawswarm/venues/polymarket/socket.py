@@ -68,7 +68,8 @@ class VenueSocket:
                         await self.send(b"PING")
                     continue
                 if message.type is not aiohttp.WSMsgType.TEXT:
-                    raise Retry(f"connection closed (code {socket.close_code})")
+                    who = "the venue" if self._socket is not None else "this side"
+                    raise Retry(f"connection closed by {who} (code {socket.close_code})")
                 self.last_frame_ns = clock.now_ns()
                 if message.data != "PONG":
                     yield message.data.encode()
