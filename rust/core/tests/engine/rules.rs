@@ -599,7 +599,7 @@ fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
 fn pairs_that_were_taken_out_to_be_merged_are_not_for_sale() {
     let (market, mut inventories) = (market(0), Inventories::default());
     for (trade, token) in [("t", "yes0"), ("u", "no0")] {
-        inventories.apply((trade, "0x1"), &market, (token, Side::Buy), 10 * SHARE);
+        inventories.apply((trade, "0x1"), &market, (token, Side::Buy, 5_000), 10 * SHARE);
         inventories.settle(trade, "0x1");
     }
     inventories.set_merged([("0xa".to_owned(), 4 * SHARE)].into());
