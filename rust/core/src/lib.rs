@@ -13,6 +13,7 @@ pub mod engine;
 pub mod features;
 pub mod ladder;
 pub mod limits;
+pub mod matching;
 pub mod order;
 pub mod quoting;
 pub mod units;

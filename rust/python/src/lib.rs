@@ -3,16 +3,19 @@
 
 mod book;
 mod limits;
+mod matching;
 mod order;
 mod quoting;
 
-/// The Rust core: books, features, quoting, orders and limits.
+/// The Rust core: books, features, quoting, orders, limits and matching.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
     use crate::book::{BookTop, Books, MarketResolved, TradePrint};
     #[pymodule_export]
     use crate::limits::Limits;
+    #[pymodule_export]
+    use crate::matching::{Flow, MatchingMarket, OrderReport, Replay, ReplayFill};
     #[pymodule_export]
     use crate::order::{OrderSigner, amounts, cancel_body};
     #[pymodule_export]
