@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clawswarm.agents.quoter.pricing import SIZE_STEP_E6, QuoterSettings, TargetQuote, expit, target_quotes
+from clawswarm.agents.quoter.pricing import QuoterSettings, expit, target_quotes
+from clawswarm.agents.quoter.strategy import SIZE_STEP_E6, TargetQuote
 from clawswarm.model.instruments import Market, Side
 from clawswarm.model.messages import BookState, Inventory, Mandate
 

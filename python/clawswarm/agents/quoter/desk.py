@@ -3,11 +3,14 @@
 One plan a market is under way at a time; while the engine works on it the newest book simply waits.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
-from clawswarm.agents.quoter.pricing import QuoterSettings, target_quotes
+from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
+from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.messages import (
     Allocation,
@@ -21,6 +24,7 @@ from clawswarm.model.messages import (
     Place,
     Plan,
     PlanDone,
+    ReferencePrice,
 )
 from clawswarm.model.units import notional_e6
 
@@ -39,8 +43,13 @@ class _Refused(msgspec.Struct, frozen=True):
 class QuoterDesk:
     """Every market of one quoter."""
 
-    def __init__(self, name: str, settings: QuoterSettings) -> None:
+    def __init__(
+        self, name: str, settings: QuoterSettings, make_strategy: MakeStrategy | None = None
+    ) -> None:
         self._name, self._settings = name, settings
+        self._make_strategy = make_strategy or (lambda: QuadraticQuoter(settings))
+        self._strategies: dict[str, Strategy] = {}
+        self._references: dict[str, ReferencePrice] = {}
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
@@ -65,6 +74,9 @@ class QuoterDesk:
         self._term, self._sent_ns = allocation.term, allocation.sent_ns
         self._expires_ns = allocation.sent_ns + allocation.life_ns
         self._mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
+        for market in self._strategies.keys() - self._mandates.keys():
+            # What a strategy remembers ends with its mandate.
+            del self._strategies[market]
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
@@ -73,6 +85,10 @@ class QuoterDesk:
     def take_book(self, book: BookState) -> bool:
         """A state of one market; False when it only repeats what is known."""
         return self._sources.take_book(book)
+
+    def take_reference(self, reference: ReferencePrice) -> None:
+        """A price of an underlying."""
+        self._references[reference.underlying] = reference
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""
@@ -114,6 +130,12 @@ class QuoterDesk:
                 plans.append(plan)
         return plans
 
+    def _strategy(self, market: str) -> Strategy:
+        strategy = self._strategies.get(market)
+        if strategy is None:
+            strategy = self._strategies[market] = self._make_strategy()
+        return strategy
+
     def _is_pausing(self, market: str, received_ns: int, now_ns: int) -> bool:
         refused = self._refused.get(market)
         if refused is None or now_ns >= refused.until_ns:
@@ -127,9 +149,13 @@ class QuoterDesk:
         inventory = self._inventory.get(market)
         if book is None and self._sources.is_healing(market, now_ns):
             return None
-        targets = []
+        targets: Sequence[TargetQuote] | None = ()
         if mandate is not None and book is not None and inventory is not None:
-            targets = target_quotes(book, mandate, inventory, self._settings)
+            reference = self._references.get(mandate.market.underlying)
+            view = MarketView(book, mandate, inventory, reference, now_ns)
+            targets = self._strategy(market).quotes(view)
+        if targets is None:
+            return None
         tick_e4 = book.tick_e4 if book is not None else 1
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
         received_ns = book.received_ns if book is not None else 0

@@ -10,11 +10,10 @@ import math
 import msgspec
 
 from clawswarm._core import quote
+from clawswarm.agents.quoter.strategy import MarketView, TargetQuote, order_size_e6
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import BookState, Inventory, Mandate
 from clawswarm.model.units import PRICE_ONE_E4
-
-SIZE_STEP_E6 = 10_000
 
 
 class QuoterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,15 +26,19 @@ class QuoterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     requote_ticks: int
     hold_ticks: float
     feed_timeout_s: float
+    strategy: str | None = None
+    """FILE.py:Class or package.module:Class of a strategy to quote with instead of this file's."""
 
 
-class TargetQuote(msgspec.Struct, frozen=True):
-    """One order that should rest; one that already rests up to `hold_e4` (more generous) is kept instead."""
+class QuadraticQuoter:
+    """The swarm's own strategy."""
 
-    side: Side
-    price_e4: int
-    hold_e4: int
-    size_e6: int
+    def __init__(self, settings: QuoterSettings) -> None:
+        self._settings = settings
+
+    def quotes(self, view: MarketView) -> list[TargetQuote]:
+        """The quotes of the newest book."""
+        return target_quotes(view.book, view.mandate, view.inventory, self._settings)
 
 
 def target_quotes(
@@ -58,7 +61,7 @@ def target_quotes(
     )
     targets = []
     for side, price_e4 in ((Side.BUY, priced.bid_e4), (Side.SELL, priced.ask_e4)):
-        size_e6 = _size_e6(side, mandate, inventory)
+        size_e6 = order_size_e6(side, mandate, inventory)
         if price_e4 is not None and size_e6 >= mandate.market.min_size_e6:
             exact = expit(priced.reservation - side.sign * priced.half_spread) * PRICE_ONE_E4
             hold_e4 = math.floor(side.sign * exact + settings.hold_ticks * book.tick_e4) * side.sign
@@ -69,10 +72,3 @@ def target_quotes(
 def expit(logit: float) -> float:
     """Probability of a logit, in the form that no logit overflows."""
     return 0.5 + 0.5 * math.tanh(logit / 2)
-
-
-def _size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:
-    """Order size, cut so that a fill keeps the position within its limit."""
-    room_e6 = mandate.max_position_e6 - side.sign * inventory.net_e6
-    size_e6 = min(mandate.order_size_e6, room_e6)
-    return max(size_e6 - size_e6 % SIZE_STEP_E6, 0)
