@@ -3,20 +3,16 @@
 Both get the same random flow: recorded books, takers, our own orders and cancels, with and without taker delay.
 """
 
-import sys
-from pathlib import Path
 from random import Random
 
 import pytest
+from exchange_bench import MS, SHARE, START_NS, USD, Bench
 
 from clawswarm._core import MatchingMarket
 from clawswarm.sandbox.exchange.book import Order
 from clawswarm.sandbox.exchange.events import Event, LevelChanged, OrderChanged
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.participants import ReplayMaker, Taker, participant_account
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "sandbox"))
-from exchange_bench import MS, SHARE, START_NS, USD, Bench  # noqa: E402 - its folder is no package
 
 FLOWS, STEPS = 1_000, 60
 MIN_SIZE_E6 = 5 * SHARE
