@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import engine, sandbox, sentinel
+from benchmarks import engine, lab, sandbox, sentinel
 from benchmarks.measure import Row
 
 LATEST = Path(__file__).with_name("latest.json")
-SUITES = (sentinel.rows, engine.rows, sandbox.rows)
+SUITES = (sentinel.rows, engine.rows, sandbox.rows, lab.rows)
 N = 20_000
 
 
