@@ -68,5 +68,24 @@ def convert(
     convert_all(source, out, None, seed, coalesce_ms)
 
 
+@lab.command()
+def calibrate(
+    markets: Annotated[int, typer.Option(min=1, help="Simulated markets to measure.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every figure of the simulated market beside the recorded one, matched or not."""
+    import msgspec
+
+    from clawswarm.lab.calibration import calibrate as measure
+    from clawswarm.lab.calibration import table
+
+    figures = measure(markets)
+    if as_json:
+        shown = [msgspec.structs.asdict(f) | {"is_matched": f.is_matched} for f in figures]
+        print(msgspec.json.encode(shown).decode())
+    else:
+        print(table(figures))
+
+
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
