@@ -60,13 +60,13 @@ class ParticipantTerms(msgspec.Struct, frozen=True, kw_only=True):
     near_share: float = 0.06
     flicker_share: float = 0.05
     usual_touch_shares: float = 45.0
-    usual_level_shares: float = 900.0
-    pull_toward: float = 0.04
+    usual_level_shares: float = 800.0
+    pull_toward: float = 0.15
     """How strongly a level's size is drawn to its usual one."""
-    withdraw_share: float = 0.012
+    withdraw_share: float = 0.07
     """How often a change meets a thin touch by withdrawing all of it: the flicker of those who improved."""
     thin_shares: float = 60.0
-    improve_share: float = 0.095
+    improve_share: float = 0.09
     """Of the changes while the spread is wide, how many narrow it."""
     rival_lag_ms: int = 150
     pull_margin_ticks: float = 0.9
