@@ -1,4 +1,5 @@
-"""The whole Rust API on one screen: books out of frames, quotes out of book states, signed bytes out of orders.
+"""The whole Rust API on one screen: books out of frames, quotes out of book states, signed bytes out of orders,
+and fills out of recorded flow.
 
 Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the YES frame; `_ms` is the venue's
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
@@ -10,11 +11,16 @@ __all__ = [
     "BookTop",
     "Books",
     "Engine",
+    "Flow",
     "Limits",
     "MarketResolved",
+    "MatchingMarket",
+    "OrderReport",
     "OrderSigner",
     "Quote",
     "ReferenceReturn",
+    "Replay",
+    "ReplayFill",
     "TradePrint",
     "amounts",
     "cancel_body",
@@ -369,3 +375,150 @@ class Engine:
 
     def held(self, market: str) -> bytes:
         """What is held in a market."""
+
+@final
+class Flow:
+    """A recording as the venue meets it, in order of time; ValueError for an older event, a bad price or tick.
+
+    It cannot grow any more while a Replay of it exists.
+    """
+
+    def __new__(cls) -> Self: ...
+    def levels(self, at_ns: int, changes: list[tuple[int, int, int]]) -> None:
+        """Append new aggregates of levels: (side 0 bid or 1 ask, price_e4, size_e6; 0 removes the level)."""
+
+    def taker(self, at_ns: int, side: str, size_e6: int, limit_e4: int) -> None:
+        """Append someone who trades at once, up to a limit; `side` is "BUY" or "SELL"."""
+
+    def reference(self, at_ns: int, value_e6: int) -> None:
+        """Append a price of the underlying in 1e-6 USD."""
+
+    def tick(self, at_ns: int, tick_e4: int) -> None:
+        """Append a change of the tick."""
+
+    def __len__(self) -> int: ...
+
+@final
+class OrderReport:
+    """What a strategy is told about an order: `state` "live", "filled" (a part), "cancelled" or "refused".
+
+    Price and size are those of the fill, None for the other states; `reason` is set for "refused".
+    """
+
+    @property
+    def order(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def price_e4(self) -> int | None: ...
+    @property
+    def size_e6(self) -> int | None: ...
+    @property
+    def remaining_e6(self) -> int: ...
+    @property
+    def reason(self) -> str | None: ...
+
+@final
+class ReplayFill:
+    """One fill, by the venue's time."""
+
+    @property
+    def order(self) -> int: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def price_e4(self) -> int: ...
+    @property
+    def size_e6(self) -> int: ...
+    @property
+    def is_maker(self) -> bool: ...
+    @property
+    def venue_ns(self) -> int: ...
+
+@final
+class Replay:
+    """One run of a flow against one strategy, on virtual time, with latency both ways (rust/core/src/matching)."""
+
+    def __new__(
+        cls,
+        flow: Flow,
+        *,
+        tick_e4: int,
+        min_size_e6: int,
+        ends_ns: int,
+        taker_delay_ns: int = 0,
+        feed_ns: int = 0,
+        order_ns: int = 0,
+        jitter_ns: int = 0,
+        seed: int = 0,
+    ) -> Self: ...
+    def step(self) -> int:
+        """Let time pass until something is seen: 1 book, 2 own order, 3 trade, 4 reference; 0 at the end."""
+
+    def place(self, side: str, price_e4: int, size_e6: int, is_post_only: bool) -> int:
+        """Send an order; returns the number it will have."""
+
+    def cancel(self, order: int) -> None:
+        """Send the cancel of an order."""
+
+    @property
+    def now_ns(self) -> int:
+        """The strategy's time."""
+
+    @property
+    def bid_e4(self) -> int | None: ...
+    @property
+    def ask_e4(self) -> int | None: ...
+    @property
+    def top(self) -> tuple[int | None, int | None, int | None, int | None, int]:
+        """Best bid, its size, best ask, its size, and the tick, as the strategy sees them."""
+
+    @property
+    def report(self) -> OrderReport | None:
+        """What the last step that returned 2 was about."""
+
+    @property
+    def reference_e6(self) -> int | None:
+        """The newest price of the underlying."""
+
+    @property
+    def fills(self) -> list[ReplayFill]:
+        """Every fill so far."""
+
+    @property
+    def quoted_ns(self) -> int:
+        """How long our orders have rested on both sides."""
+
+    def ahead_e6(self, order: int) -> int | None:
+        """Shares that stand before one of our orders at the venue; None when it does not rest."""
+
+@final
+class MatchingMarket:
+    """The venue's side of one market without latency; calls return what happened, in order, as tuples
+
+    (kind, order, side, price_e4, size_e6, remaining_e6), where kind is "level", "traded", "made", "took",
+    "rested", "held", "cancelled" or the reason of a refusal, and what does not apply is 0 or "".
+    """
+
+    def __new__(cls, tick_e4: int, min_size_e6: int, taker_delay_ns: int) -> Self: ...
+    def follow(self, changes: list[tuple[int, int, int]]) -> list[tuple[str, int, str, int, int, int]]:
+        """Make the public book equal to the recorded one."""
+
+    def take(
+        self, side: str, size_e6: int, limit_e4: int, now_ns: int
+    ) -> list[tuple[str, int, str, int, int, int]]:
+        """Someone trades at once, up to a limit."""
+
+    def place(
+        self, side: str, price_e4: int, size_e6: int, is_post_only: bool, now_ns: int
+    ) -> list[tuple[str, int, str, int, int, int]]:
+        """Admit one order of ours; it is numbered by the count of those before it."""
+
+    def cancel(self, order: int) -> list[tuple[str, int, str, int, int, int]]:
+        """Withdraw one order of ours."""
+
+    def advance(self, now_ns: int) -> list[tuple[str, int, str, int, int, int]]:
+        """Let everything held until a time meet the book."""
+
+    def ahead_e6(self, order: int) -> int | None:
+        """Shares that stand before one of our orders; None when it does not rest."""

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from clawswarm.console.lab import lab
 from clawswarm.console.sandbox import sandbox
 from clawswarm.console.view import live_view, process_lines, progress_line, report_table
 from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="OpenClaw Swarm: eleven agents make markets on a simulated Polymarket.",
 )
 app.command()(sandbox)
+app.add_typer(lab, name="lab")
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")]
 
 

@@ -238,32 +238,10 @@ def convert_folder(
     return converted
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m clawswarm.lab.convert", description="Convert recordings."
-    )
-    parser.add_argument("source", metavar="IN", type=Path, help="folder of one source, or of several")
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the recordings")
-    parser.add_argument("--select", nargs="+", metavar="SLUG[=LABEL]", help="these markets, relabelled")
-    parser.add_argument("--seed", type=int, default=1, help="of the synthetic streams")
-    parser.add_argument("--coalesce-ms", type=int, default=100, help="at most one book change in this time")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.coalesce_ms < 1:
-            raise UserFault("--coalesce-ms must be 1 or more: leave it out for 100")
-        _convert_all(
-            chosen.source, chosen.out, _parse_selection(chosen.select), chosen.seed, chosen.coalesce_ms
-        )
-    except UserFault as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _convert_all(
+def convert_all(
     source: Path, out: Path, labels: Mapping[str, str | None] | None, seed: int, coalesce_ms: int
 ) -> None:
+    """Convert a folder of one source or of several (`labels` None: every market); say what was skipped and why."""
     if not source.is_dir():
         raise UserFault(f"no folder at {source}: give the folder of a recorded source")
     inner = sorted(path for path in source.iterdir() if path.is_dir())
@@ -279,6 +257,29 @@ def _convert_all(
     missing = sorted(set(labels or ()) - set(converted))
     if missing or not converted:
         raise UserFault(f"not converted: {', '.join(missing) or source}: check the slugs and the lines above")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m clawswarm.lab.convert", description="Convert recordings."
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="folder of one source, or of several")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the recordings")
+    parser.add_argument("--select", nargs="+", metavar="SLUG[=LABEL]", help="these markets, relabelled")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic streams")
+    parser.add_argument("--coalesce-ms", type=int, default=100, help="at most one book change in this time")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.coalesce_ms < 1:
+            raise UserFault("--coalesce-ms must be 1 or more: leave it out for 100")
+        convert_all(
+            chosen.source, chosen.out, _parse_selection(chosen.select), chosen.seed, chosen.coalesce_ms
+        )
+    except UserFault as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _parse_selection(selection: Sequence[str] | None) -> dict[str, str | None] | None:

@@ -152,7 +152,7 @@ def draw_takers(
     takers: list[TakerArrived] = []
     for at_ms in _draw_arrivals(flow, path[-1].at_ms, rng):
         side = _draw_side(path, at_ms, flow, rng)
-        size_e6 = _draw_size_e6(rng)
+        size_e6 = draw_size_e6(rng)
         ticks_through = rng.randint(1, _MOST_TICKS_THROUGH)
         position = bisect_right(times_ms, at_ms) - 1
         limit_e4 = _limit_e4(touches[position], side, ticks_through) if position >= 0 else None
@@ -217,7 +217,8 @@ def _value_e6(path: Sequence[ReferenceTick], at_ms: int) -> int:
     return path[bisect_right(path, at_ms, key=lambda tick: tick.at_ms) - 1].value_e6
 
 
-def _draw_size_e6(rng: Random) -> int:
+def draw_size_e6(rng: Random) -> int:
+    """Size of one trade, as measured on BTC 5m markets."""
     chance = rng.random()
     for share, shares in _EXACT_SHARES:
         if chance < share:

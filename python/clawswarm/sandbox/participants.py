@@ -75,7 +75,8 @@ class ReplayMaker:
         self._mint = _OrderMint(market, account, "replay")
         self._recorded: dict[LevelKey, int] = {}
         self._own: dict[LevelKey, list[Order]] = {}
-        self._short: set[LevelKey] = set()
+        # In order of appearance: the order of a set would decide who trades first.
+        self._short: dict[LevelKey, None] = {}
 
     def follow(self, changes: Iterable[tuple[int, int, int]], now_ns: int) -> list[Event]:
         """Apply recorded aggregates (side 0 bid / 1 ask, price, size)."""
@@ -87,7 +88,7 @@ class ReplayMaker:
             self._recorded[key] = size
             keys.append(key)
         if not self._market.accepts_orders:
-            self._short.update(keys)
+            self._short.update(dict.fromkeys(keys))
             return []
         self._short.clear()
         events: list[Event] = []
@@ -106,7 +107,7 @@ class ReplayMaker:
         """Remember levels that someone took from; the next event restores them."""
         for fill in trade.makers:
             if fill.order.account is self._account:
-                self._short.add((fill.order.is_bid, fill.order.yes_price_e4))
+                self._short[fill.order.is_bid, fill.order.yes_price_e4] = None
 
     def _own_e6(self, key: LevelKey) -> int:
         orders = self._own.get(key)
@@ -132,14 +133,14 @@ class ReplayMaker:
 
     def _add(self, key: LevelKey, size_e6: int, now_ns: int) -> list[Event]:
         if self._would_meet_itself(key):
-            self._short.add(key)
+            self._short[key] = None
             return []
         order = self._mint.order(key, size_e6, "GTC", now_ns, is_closing=False)
         events = self._exchange.enter_participant(order, now_ns)
         if order.remaining_e6:
             self._own.setdefault(key, []).append(order)
         if order.remaining_e6 < size_e6:
-            self._short.add(key)
+            self._short[key] = None
         return events
 
     def _would_meet_itself(self, key: LevelKey) -> bool:

@@ -62,6 +62,12 @@ impl Ladder {
         self.best_e4.map(|price_e4| self.level(price_e4))
     }
 
+    /// Aggregate size at a price, 0 where nothing stands.
+    #[must_use]
+    pub fn size_e6(&self, price_e4: u16) -> u64 {
+        self.sizes_e6[usize::from(price_e4)]
+    }
+
     /// The levels, best first.
     pub fn iter(&self) -> impl Iterator<Item = Level> + '_ {
         std::iter::successors(self.best_e4, |&price_e4| self.next_worse(price_e4))

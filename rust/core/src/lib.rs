@@ -15,6 +15,7 @@ pub mod features;
 pub mod guard;
 pub mod ladder;
 pub mod limits;
+pub mod matching;
 pub mod order;
 pub mod quoting;
 pub mod scan;

@@ -4,10 +4,11 @@
 mod book;
 mod engine;
 mod limits;
+mod matching;
 mod order;
 mod quoting;
 
-/// The Rust core: books, features, quoting, orders, limits and the engine's state machine.
+/// The Rust core: books, features, quoting, orders, limits, matching and the engine's state machine.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
@@ -16,6 +17,8 @@ mod _core {
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::limits::Limits;
+    #[pymodule_export]
+    use crate::matching::{Flow, MatchingMarket, OrderReport, Replay, ReplayFill};
     #[pymodule_export]
     use crate::order::{OrderSigner, amounts, cancel_body};
     #[pymodule_export]

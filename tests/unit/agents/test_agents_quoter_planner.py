@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawswarm.agents.quoter.planner import Changes, OpenQuote, plan_changes
-from clawswarm.agents.quoter.pricing import TargetQuote
+from clawswarm.agents.quoter.strategy import TargetQuote
 from clawswarm.model.instruments import Side
 
 TICK = 100

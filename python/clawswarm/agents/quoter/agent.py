@@ -7,12 +7,20 @@ import structlog
 
 from clawswarm.agents.quoter.desk import QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
+from clawswarm.agents.quoter.strategy import load_strategy
 from clawswarm.kernel.bus import Bus, Latest
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.engine_port import EngineClient
 from clawswarm.kernel.histogram import Histogram
 from clawswarm.kernel.process import Process
-from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth, SnapshotWanted
+from clawswarm.model.messages import (
+    Allocation,
+    Beat,
+    BookState,
+    FeedHealth,
+    ReferencePrice,
+    SnapshotWanted,
+)
 
 BEAT_INTERVAL_S = 0.5
 log = structlog.get_logger()
@@ -23,7 +31,8 @@ class Quoter:
 
     def __init__(self, process: Process, bus: Bus, settings: QuoterSettings, port: Path) -> None:
         self._process, self._clock, self._bus = process, process.clock, bus
-        self._desk = QuoterDesk(process.name, settings)
+        named = settings.strategy
+        self._desk = QuoterDesk(process.name, settings, None if named is None else load_strategy(named))
         self._engine = EngineClient(port, process.name, process.wake)
         self._feed_to_quoter_us = Histogram()
         self._plans = 0
@@ -32,12 +41,14 @@ class Quoter:
         self._allocations = bus.latest("allocation", Allocation)
         self._health = bus.latest("feed/*", FeedHealth)
         self._wanted = bus.latest("snapshot", SnapshotWanted)
+        self._references = bus.latest("reference/*/*", ReferencePrice)
         self._beats = bus.latest("beat", Beat)
 
     async def run(self) -> None:
         """Quote until asked to stop."""
         self._allocations.listen(self._process.wake)
         self._health.listen(asyncio.Event())
+        self._references.listen(asyncio.Event())
         self._process.ready()
         was_connected, next_beat_ns = False, 0
         while await self._process.tick():
@@ -72,6 +83,8 @@ class Quoter:
         for health in self._health.take():
             is_fed = True
             self._desk.take_health(health)
+        for reference in self._references.take():
+            self._desk.take_reference(reference)
         for channel in self._books.values():
             for book in channel.take():
                 is_fed = True

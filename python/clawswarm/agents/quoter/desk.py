@@ -3,11 +3,14 @@
 One plan a market is under way at a time; while the engine works on it the newest book simply waits.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
-from clawswarm.agents.quoter.pricing import BookView, QuoterSettings, common_tick_e4, target_quotes
+from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
+from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import (
@@ -22,6 +25,7 @@ from clawswarm.model.messages import (
     Place,
     Plan,
     PlanDone,
+    ReferencePrice,
 )
 from clawswarm.model.units import notional_e6
 
@@ -40,8 +44,13 @@ class _Refused(msgspec.Struct, frozen=True):
 class QuoterDesk:
     """Every market of one quoter."""
 
-    def __init__(self, name: str, settings: QuoterSettings) -> None:
+    def __init__(
+        self, name: str, settings: QuoterSettings, make_strategy: MakeStrategy | None = None
+    ) -> None:
         self._name, self._settings = name, settings
+        self._make_strategy = make_strategy or (lambda: QuadraticQuoter(settings))
+        self._strategies: dict[str, Strategy] = {}
+        self._references: dict[str, ReferencePrice] = {}
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
@@ -67,6 +76,9 @@ class QuoterDesk:
         self._expires_ns = allocation.sent_ns + allocation.life_ns
         self._mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
         self._sources.forget(self.markets)
+        for market in self._strategies.keys() - self._mandates.keys():
+            # What a strategy remembers ends with its mandate.
+            del self._strategies[market]
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
@@ -79,6 +91,10 @@ class QuoterDesk:
     def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
         """(market, sentinel) that should ask the venue for its book now."""
         return self._sources.disagreements(now_ns)
+
+    def take_reference(self, reference: ReferencePrice) -> None:
+        """A price of an underlying."""
+        self._references[reference.underlying] = reference
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""
@@ -123,6 +139,12 @@ class QuoterDesk:
                 plans.append(plan)
         return plans
 
+    def _strategy(self, market: str) -> Strategy:
+        strategy = self._strategies.get(market)
+        if strategy is None:
+            strategy = self._strategies[market] = self._make_strategy()
+        return strategy
+
     def _is_pausing(self, market: str, received_ns: int, now_ns: int) -> bool:
         refused = self._refused.get(market)
         if refused is None or now_ns >= refused.until_ns:
@@ -136,15 +158,21 @@ class QuoterDesk:
         inventory = self._inventory.get(market)
         if book is None and self._sources.is_healing(market, now_ns):
             return None
-        targets = []
+        targets: Sequence[TargetQuote] | None = ()
+        tick_e4 = 1
         if mandate is not None and book is not None and inventory is not None:
-            own = tuple(
-                (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
-                for quote in self._open.get(market, {}).values()
-            )
-            view = BookView(book, self._sources.integrity(book, now_ns), own)
-            targets = target_quotes(view, mandate, inventory, self._settings)
-        tick_e4 = common_tick_e4(book, mandate) if book is not None and mandate is not None else 1
+            integrity = self._sources.integrity(book, now_ns)
+            if integrity >= self._settings.pull_below:
+                reference = self._references.get(mandate.market.underlying)
+                own = tuple(
+                    (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
+                    for quote in self._open.get(market, {}).values()
+                )
+                view = MarketView(book, mandate, inventory, reference, now_ns, integrity, own)
+                tick_e4 = view.tick_e4
+                targets = self._strategy(market).quotes(view)
+        if targets is None:
+            return None
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)
         received_ns = book.received_ns if book is not None else 0
         is_tick = received_ns not in (0, self._judged.get(market))

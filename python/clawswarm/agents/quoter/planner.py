@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from clawswarm.agents.quoter.pricing import TargetQuote
+from clawswarm.agents.quoter.strategy import TargetQuote
 from clawswarm.model.instruments import Side
 
 

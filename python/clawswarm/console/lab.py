@@ -1,0 +1,91 @@
+"""`claw lab …`: judge strategies on recordings, make recordings, show how the simulated market compares."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clawswarm.model.errors import UserFault
+
+SAMPLE = Path("data/sample")
+
+lab = typer.Typer(no_args_is_help=True, help="Judge strategies on recorded markets.")
+
+
+@lab.command()
+def compare(
+    candidate: Annotated[
+        str | None, typer.Option(help="FILE.py:Class or package.module:Class; the swarm's own when left out.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of recordings to compare on.")] = SAMPLE,
+    tune: Annotated[Path, typer.Option(help="Folder of recordings every strategy is tuned on.")] = SAMPLE,
+    seeds: Annotated[int, typer.Option(min=1, help="Paired seeds for each recording.")] = 10,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Run recordings of the touch alone, marked.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one a core.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page here.")] = None,
+) -> None:
+    """Compare a candidate with the baselines: same flow, money, budget and parameter search."""
+    import msgspec
+
+    from clawswarm.lab.baselines import SWARM_QUOTER
+    from clawswarm.lab.compare import Request
+    from clawswarm.lab.compare import compare as run
+    from clawswarm.lab.page import page, table
+
+    if html is not None and not html.parent.is_dir():
+        raise UserFault(f"no folder at {html.parent}: make it, or choose another file for --html")
+    request = Request(
+        candidate=candidate or SWARM_QUOTER,
+        data=data,
+        tune=tune,
+        seeds=seeds,
+        allow_partial=partial,
+        workers=workers,
+    )
+    found = run(request, _tell)
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(table(found))
+
+
+@lab.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of one source, or of several.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the recordings.")],
+    seed: Annotated[int, typer.Option(help="Of the synthetic streams.")] = 1,
+    coalesce_ms: Annotated[int, typer.Option(min=1, help="At most one book change in this time.")] = 100,
+) -> None:
+    """Turn recorded sources into recordings of the project; what cannot be read is named and skipped."""
+    from clawswarm.lab.convert import convert_all
+
+    convert_all(source, out, None, seed, coalesce_ms)
+
+
+@lab.command()
+def calibrate(
+    markets: Annotated[int, typer.Option(min=1, help="Simulated markets to measure.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every figure of the simulated market beside the recorded one, matched or not."""
+    import msgspec
+
+    from clawswarm.lab.calibration import calibrate as measure
+    from clawswarm.lab.calibration import table
+
+    figures = measure(markets)
+    if as_json:
+        shown = [msgspec.structs.asdict(f) | {"is_matched": f.is_matched} for f in figures]
+        print(msgspec.json.encode(shown).decode())
+    else:
+        print(table(figures))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
