@@ -65,7 +65,13 @@ impl Ladder {
     /// Aggregate size at a price, 0 where nothing stands.
     #[must_use]
     pub fn size_e6(&self, price_e4: u16) -> u64 {
-        self.sizes_e6[usize::from(price_e4)]
+        let index = self.on_grid(price_e4);
+        // A price between two steps was never seen.
+        if index * usize::from(self.step_e4) == usize::from(price_e4) {
+            self.cells[index].size_e6
+        } else {
+            0
+        }
     }
 
     /// The levels, best first.
