@@ -17,11 +17,12 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from clawswarm.venues.polymarket.instruments import list_markets
+from clawswarm.venues.polymarket.discovery import list_open_markets
 
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.bus import Bus, Latest
 from clawswarm.kernel.clock import NS_PER_S, SystemClock
+from clawswarm.model.errors import Retry
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import (
     Allocation,
@@ -122,8 +123,9 @@ class SentinelPair:
             async with asyncio.timeout(START_S):
                 while not self.markets:
                     try:
-                        self.markets = await list_markets(self._session, self.url)
-                    except Exception:  # noqa: BLE001 - not up yet
+                        listings = await list_open_markets(self._session, f"{self.url}/gamma")
+                        self.markets = [listing.market for listing in listings]
+                    except Retry:  # not up yet
                         await asyncio.sleep(0.1)
             tasks = [asyncio.create_task(self._listen(self._bus)), asyncio.create_task(self._compare())]
             try:

@@ -147,7 +147,9 @@ class Wiring:
     def trust_venue(self) -> None:
         """Let this process's clients believe the authority of its venue, and no other."""
         if self._ca_file is not None:
-            # OpenSSL reads it when a client makes its first context.
+            # OpenSSL reads it when a client makes its first context, which aiohttp does when it is imported.
+            if "aiohttp" in sys.modules:
+                raise InvariantBroken("aiohttp was imported before the venue's authority was known")
             os.environ["SSL_CERT_FILE"] = str(self._ca_file)
 
     async def _sandbox(self, process: Process) -> None:

@@ -6,11 +6,14 @@ quoted as long as it is open. A time the venue does not tell is no reason to lea
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clawswarm.model.instruments import Market
-from clawswarm.venues.polymarket.discovery import Listing
+
+if TYPE_CHECKING:
+    from clawswarm.venues.polymarket.discovery import Listing
 
 
 class RolloverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -20,7 +23,7 @@ class RolloverSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     leave_s: float = 3.0
 
 
-def tradable(listings: Sequence[Listing], now_ms: int, settings: RolloverSettings) -> list[Market]:
+def tradable(listings: Sequence["Listing"], now_ms: int, settings: RolloverSettings) -> list[Market]:
     """The markets to quote now; those that are over or not near yet come out as not open."""
     return [
         listing.market
@@ -30,7 +33,7 @@ def tradable(listings: Sequence[Listing], now_ms: int, settings: RolloverSetting
     ]
 
 
-def is_due(listing: Listing, now_ms: int, settings: RolloverSettings) -> bool:
+def is_due(listing: "Listing", now_ms: int, settings: RolloverSettings) -> bool:
     """Whether a market is to be quoted now."""
     market = listing.market
     if not market.is_open:
@@ -40,7 +43,7 @@ def is_due(listing: Listing, now_ms: int, settings: RolloverSettings) -> bool:
     return market.closes_ms is None or now_ms < market.closes_ms - round(settings.leave_s * 1000)
 
 
-def next_change_ms(listings: Sequence[Listing], now_ms: int, settings: RolloverSettings) -> int | None:
+def next_change_ms(listings: Sequence["Listing"], now_ms: int, settings: RolloverSettings) -> int | None:
     """When `tradable` changes next by the clock alone, None when it never does."""
     lead_ms, leave_ms = round(settings.lead_s * 1000), round(settings.leave_s * 1000)
     moments = [listing.starts_ms - lead_ms for listing in listings if listing.starts_ms is not None]
