@@ -42,7 +42,7 @@ format: $(VENV)/.built
 bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/python -m benchmarks.run
 
-bench-full: $(VENV)/.built $(BIN)/claw-engine
+bench-full: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/python -m benchmarks.run --full
 
 # New versions, on purpose: rewrites requirements.lock (hashes, no index address).

@@ -427,6 +427,10 @@ fn write<'py>(py: Python<'py>, message: &impl Serialize) -> PyResult<Bound<'py, 
 }
 
 fn written(py: Python<'_>, actions: Vec<Action>) -> PyResult<Bound<'_, PyBytes>> {
-    let actions: Vec<ActionMessage> = actions.into_iter().map(ActionMessage::from).collect();
+    // Nobody restarts a process on virtual time: the limits' counters need no keeping.
+    let actions = actions
+        .into_iter()
+        .filter(|action| !matches!(action, Action::KeepCounters(_)));
+    let actions: Vec<ActionMessage> = actions.map(ActionMessage::from).collect();
     write(py, &actions)
 }

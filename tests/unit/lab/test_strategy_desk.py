@@ -150,5 +150,6 @@ def test_what_a_strategy_remembers_ends_with_its_mandate() -> None:
     for sent_ns, mandates in ((NOW_NS + 1, ()), (NOW_NS + 2, (MANDATE,))):
         desk.plans(NOW_NS)
         desk.take_allocation(Allocation(term=1, sent_ns=sent_ns, life_ns=10**10, mandates=mandates))
+    desk.take_book(BOOK, NOW_NS)
     desk.plans(NOW_NS)
     assert len(made) == 2

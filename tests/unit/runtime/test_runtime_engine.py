@@ -42,7 +42,7 @@ def test_the_file_says_where_everything_is_and_holds_no_secret(
     assert (written.port, written.folder) == (f"{tmp_path}/sockets/engine.port", f"{tmp_path}/run/engine")
     assert written.limits.tier == "standard"
     assert written.feed.dead_after_s == 0.5
-    assert written.account == EngineAccount(signature_type=0, funder=None, keystore=None)
+    assert written.account == EngineAccount(signature_type=3, funder=None, keystore=None)
     assert written.counters == f"{tmp_path}/run/engine/limits.counters"
     assert Path(written.counters).read_bytes() == b"fresh\n", "this venue has counted nothing yet"
     assert written.watch == EngineWatch(
@@ -63,7 +63,8 @@ def test_the_guard_listens_where_the_engine_connects_and_knows_no_secret(
         name="guard",
         socket=f"{tmp_path}/sockets/guard.port",
         folder=f"{tmp_path}/run/guard",
-        clob_url="http://127.0.0.1:8870",
+        clob_url="https://127.0.0.1:8870",
+        ca_file=f"{tmp_path}/run/sandbox/ca.pem",
         silence_s=0.3,
     )
 
