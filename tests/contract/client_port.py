@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from venue_thread import RunningVenue
+from venue_thread import DEV_KEY, RunningVenue
 
 Side = str  # BUY or SELL
 
@@ -278,4 +278,20 @@ class Connect(Protocol):
         credentials: Credentials | None = None,
     ) -> VenueClient:
         """Connect a signer; `wallet` is the deposit wallet it acts for, None for its own address."""
+        ...
+
+
+class Connector(Protocol):
+    """Connects clients of one kind; the fixture closes them."""
+
+    def __call__(
+        self,
+        private_key: str = DEV_KEY,
+        *,
+        venue: RunningVenue = ...,
+        wallet: str | None = None,
+        nonce: int = 0,
+        credentials: Credentials | None = None,
+    ) -> VenueClient:
+        """Connect a signer to the test's venue, or to another."""
         ...

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -14,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Before the clients are imported: py-clob-client-v2 reads the proxy variables once, at its import.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-from client_port import Connect, Credentials, VenueClient
+from client_port import Connect, Connector, VenueClient
 from official_pc import connect_async, connect_sync
 from official_v2 import connect_v2
 from venue_thread import DEV_KEY, RunningVenue, record, running_venue, settings_for, snapshot
@@ -26,23 +25,7 @@ CLIENTS: dict[str, Connect] = {
     "pc-async": connect_async,
 }
 STREAMING = ("pc-async",)
-SESSION_SIGNING = ("pc", "pc-async")
-
-
-class Connector(Protocol):
-    """Connects clients of one kind; the fixture closes them."""
-
-    def __call__(
-        self,
-        private_key: str = DEV_KEY,
-        *,
-        venue: RunningVenue = ...,
-        wallet: str | None = None,
-        nonce: int = 0,
-        credentials: Credentials | None = None,
-    ) -> VenueClient:
-        """Connect a signer to the test's venue, or to another."""
-        ...
+SESSION_SIGNING = SEARCHING = ("pc", "pc-async")
 
 
 @pytest.fixture
@@ -90,6 +73,15 @@ def connect_session(
     request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
 ) -> Iterator[Connector]:
     """Makes clients of one kind that can sign as a session signer; V2 knows no wrapper for it."""
+    with ExitStack() as opened:
+        yield _connector(request.param, venue, opened)
+
+
+@pytest.fixture(params=SEARCHING)
+def connect_searching(
+    request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
+) -> Iterator[Connector]:
+    """Makes clients of one kind that has the calls for rebates and for searching programmes; V2 has neither."""
     with ExitStack() as opened:
         yield _connector(request.param, venue, opened)
 

@@ -1,8 +1,7 @@
 """Every client: each form of cancel, and whose orders it reaches."""
 
 import pytest
-from client_port import Limit, Refused, VenueClient
-from conftest import Connector
+from client_port import Connector, Limit, Refused, VenueClient
 from venue_thread import RunningVenue
 
 OTHER_KEY = "0x" + "11" * 32

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from client_port import HeartbeatMismatch, Limit, VenueClient
-from conftest import Connector
+from client_port import Connector, HeartbeatMismatch, Limit, VenueClient
 from venue_thread import record, running_venue, settings_for, snapshot
 
 

@@ -3,8 +3,7 @@
 import dataclasses
 
 import pytest
-from client_port import Refused, VenueClient
-from conftest import Connector
+from client_port import Connector, Refused, VenueClient
 from venue_thread import RunningVenue
 
 UNAUTHORIZED = "Unauthorized/Invalid api key"

@@ -1,8 +1,7 @@
 """Every client: what it makes of a venue that restarts, takes only some orders, limits, blocks or fails."""
 
 import pytest
-from client_port import Limit, NoAnswer, Placed, RateLimited, Refused, RefusedLeg, VenueClient
-from conftest import Connector
+from client_port import Connector, Limit, NoAnswer, Placed, RateLimited, Refused, RefusedLeg, VenueClient
 from venue_thread import RunningVenue
 
 

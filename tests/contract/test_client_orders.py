@@ -3,8 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from client_port import Limit, Placed, Refused, RefusedLeg, VenueClient
-from conftest import Connector
+from client_port import Connector, Limit, Placed, Refused, RefusedLeg, VenueClient
 from venue_thread import RunningVenue, wall_ms
 
 OTHER_KEY = "0x" + "11" * 32

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from client_port import Limit, RewardProgramme, VenueClient
-from conftest import Connector
+from client_port import Connector, Limit, RewardProgramme, VenueClient
 from official_pc import OfficialPc
 from venue_thread import RunningVenue
 
@@ -58,10 +57,9 @@ def test_earnings_of_a_day(quoted: VenueClient, venue: RunningVenue) -> None:
     assert in_market == (earned[condition], share)
 
 
-def test_rebates_of_a_day(connect: Connector, venue: RunningVenue) -> None:
-    maker, taker = connect(), connect("0x" + "33" * 32)
-    if not isinstance(maker, OfficialPc):
-        pytest.skip("this client has no call for rebates")
+def test_rebates_of_a_day(connect_searching: Connector, venue: RunningVenue) -> None:
+    maker, taker = connect_searching(), connect_searching("0x" + "33" * 32)
+    assert isinstance(maker, OfficialPc)
     maker.place(Limit(venue.market.yes_token, "BUY", "0.46", "100"))
     placed = taker.place_market(venue.market.no_token, "BUY", "54", "FOK", "0.54")
     while taker.trades(placed.trade_ids[0])[0].status != "CONFIRMED":
@@ -73,10 +71,9 @@ def test_rebates_of_a_day(connect: Connector, venue: RunningVenue) -> None:
     assert maker._do(maker.api.get_current_rebates, date="2026-01-01", maker_address=maker.address) == ()
 
 
-def test_programmes_to_choose_from(connect: Connector, venue: RunningVenue) -> None:
-    client = connect()
-    if not isinstance(client, OfficialPc):
-        pytest.skip("this client cannot search programmes")
+def test_programmes_to_choose_from(connect_searching: Connector, venue: RunningVenue) -> None:
+    client = connect_searching()
+    assert isinstance(client, OfficialPc)
     find = client.api.list_reward_markets
     (found,) = client._all(find, query="UP?", order_by="rate_per_day", sort_direction="DESC")
     assert (found.condition_id, found.spread) == (venue.market.condition_id, D("0.02"))

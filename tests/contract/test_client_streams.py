@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
-from client_port import Limit, Stream, StreamEvent
-from conftest import Connector
+from client_port import Connector, Limit, Stream, StreamEvent
 from venue_thread import RunningVenue
 
 D = Decimal

@@ -4,8 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from client_port import Limit, MarketFacts, Refused, VenueClient
-from conftest import Connector
+from client_port import Connector, Limit, MarketFacts, Refused, VenueClient
 from venue_thread import RunningVenue, record, running_venue, settings_for, snapshot
 
 # The development key's deposit wallet (tests/golden/polymarket/official_client_vectors.json).

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from clawswarm.venues.polymarket.discovery import list_open_markets
 
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.bus import Bus, Latest
@@ -34,6 +33,7 @@ from clawswarm.model.messages import (
 )
 from clawswarm.model.units import parse_price_e4
 from clawswarm.runtime.roster import BUS_PEERS, QUOTERS, SENTINELS, SUPERVISOR, RunPlace
+from clawswarm.venues.polymarket.discovery import list_open_markets
 from faults.swarm_run import write_config
 
 WIDEN_BELOW = 0.8
