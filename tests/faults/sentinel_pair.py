@@ -62,7 +62,7 @@ class SentinelPair:
     """Real processes on one side, a quoter's eyes on the other."""
 
     def __init__(self, folder: Path, **replaced: object) -> None:
-        self._config = write_config(folder, **replaced)
+        self._config = write_config(folder, tls=False, **replaced)
         table = dict(
             line.split("#")[0].split("=")
             for line in self._config.read_text().splitlines()
