@@ -44,6 +44,8 @@ def write_config(folder: Path, **replaced: object) -> Path:
     port, control_port = free_ports(2)
     changes = {"state_dir": str(folder / "state"), "port": port, "control_port": control_port, **replaced}
     changes.setdefault("data", str(PROJECT / "data/sample"))
+    # The venue shares two cores with the tests: its own pauses are no broken route.
+    changes.setdefault("silence_s", 1.0)
     lines = []
     for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():
         # A key that is only shown, commented out, can be set too.

@@ -120,8 +120,10 @@ def test_sentinels_that_are_silent(start_swarm: Callable[..., SwarmRun]) -> None
 def test_everything_killed_at_once(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting(markets=6)
-    victims = [run.process.pid, *(pid for name, pid in run.pids().items() if name != "sandbox")]
-    for pid in victims:
+    pids = run.pids()
+    # Guard and engine first: between two kills they would see the others go, and withdraw their orders.
+    first = [pids.pop("guard"), pids.pop("engine"), run.process.pid]
+    for pid in (*first, *(pid for name, pid in pids.items() if name != "sandbox")):
         os.kill(pid, signal.SIGKILL)
     assert run.open_orders(), "the orders outlive their owner, until the venue's own dead-man switch"
     eventually(lambda: run.open_orders() == {}, 16, "the venue's heartbeat clears them")

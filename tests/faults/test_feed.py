@@ -9,6 +9,7 @@ REACTION_S = 1.0
 
 # As it was, its places without its cancels or the other way round, both.
 PLAN_STEPS = 3
+ACQUAINTED = 5_000
 
 
 def test_black_hole_pulls_every_quote_and_brings_them_back(start_swarm: Callable[..., SwarmRun]) -> None:
@@ -24,6 +25,9 @@ def test_black_hole_pulls_every_quote_and_brings_them_back(start_swarm: Callable
 def test_a_quiet_market_keeps_its_quotes(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting(markets=6)
+    # Until then the sentinels do not know how long this market's usual silences are.
+    known = run.control("GET", "/journal")["events"] + ACQUAINTED
+    eventually(lambda: run.control("GET", "/journal")["events"] > known, 60, "the market is known")
     market = next(iter(run.owners()))
     run.control("POST", "/faults/quiet", {"market": market, "seconds": 5})
     run.until_quoting(markets=6)
