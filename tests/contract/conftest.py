@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,38 +52,24 @@ def no_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
-@pytest.fixture(params=CLIENTS)
-def connect(request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None) -> Iterator[Connector]:
-    """Makes clients of one kind; the tests run once for each kind."""
-    with ExitStack() as opened:
-        yield _connector(request.param, venue, opened)
+def _makes_clients_of(kinds: Iterable[str]) -> Callable[..., Iterator[Connector]]:
+    """A fixture that makes clients of one kind; its tests run once for each kind."""
+
+    @pytest.fixture(params=kinds)
+    def connect(
+        request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
+    ) -> Iterator[Connector]:
+        with ExitStack() as opened:
+            yield _connector(request.param, venue, opened)
+
+    return connect
 
 
-@pytest.fixture(params=STREAMING)
-def connect_streaming(
-    request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
-) -> Iterator[Connector]:
-    """Makes clients of one kind that has streams."""
-    with ExitStack() as opened:
-        yield _connector(request.param, venue, opened)
-
-
-@pytest.fixture(params=SESSION_SIGNING)
-def connect_session(
-    request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
-) -> Iterator[Connector]:
-    """Makes clients of one kind that can sign as a session signer; V2 knows no wrapper for it."""
-    with ExitStack() as opened:
-        yield _connector(request.param, venue, opened)
-
-
-@pytest.fixture(params=SEARCHING)
-def connect_searching(
-    request: pytest.FixtureRequest, venue: RunningVenue, no_authorities: None
-) -> Iterator[Connector]:
-    """Makes clients of one kind that has the calls for rebates and for searching programmes; V2 has neither."""
-    with ExitStack() as opened:
-        yield _connector(request.param, venue, opened)
+connect = _makes_clients_of(CLIENTS)
+connect_streaming = _makes_clients_of(STREAMING)
+# V2 knows no wrapper for session signers, and has no calls for rebates and for searching programmes.
+connect_session = _makes_clients_of(SESSION_SIGNING)
+connect_searching = _makes_clients_of(SEARCHING)
 
 
 @pytest.fixture
