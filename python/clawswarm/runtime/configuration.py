@@ -115,6 +115,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[engine] touch_timeout_s": engine.touch_timeout_s,
         "[engine] sentinel_timeout_s": engine.sentinel_timeout_s,
         "[engine] guard_timeout_s": engine.guard_timeout_s,
+        "[engine] pause_s": engine.pause_s,
         "[engine] guard_silence_s": engine.guard_silence_s,
         "[engine.limits] place_requests_10s": engine.limits.place_requests_10s,
         "[engine.limits] place_requests_600s": engine.limits.place_requests_600s,

@@ -37,6 +37,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     probe_s: float = 0.05
     silence_s: float = 0.1
     switches_per_day: int = 1
+    pause_s: float = 0.5
     touch_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.5
     guard_timeout_s: float = 3.0
@@ -87,6 +88,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     switches_per_day: int
     switches_file: str
     limits: EngineLimits
+    pause_s: float
     feed: SocketSettings
     account: EngineAccount = EngineAccount()
     watch: EngineWatch = EngineWatch()

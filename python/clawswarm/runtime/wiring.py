@@ -118,6 +118,7 @@ class Wiring:
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
             switches_per_day=settings.switches_per_day,
+            pause_s=settings.pause_s,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
             feed=self._configuration.feed,

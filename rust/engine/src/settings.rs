@@ -50,6 +50,8 @@ pub struct Settings {
     pub probe_s: f64,
     /// Least silence, in seconds, that counts as a broken route.
     pub silence_s: f64,
+    /// Silence of all connections, in seconds, that counts as a broken route.
+    pub pause_s: f64,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// Where those moves are written down; outlives a run.
@@ -153,6 +155,7 @@ impl Settings {
             floor: Duration::from_nanos(ns(self.silence_s)),
         }
     }
+            pause: Duration::from_nanos(ns(self.pause_s)),
 
     /// Path of the question about the region.
     pub fn region_target(&self) -> Result<String, Fault> {
