@@ -154,6 +154,10 @@ def _check(path: Path, configuration: Configuration) -> None:
         raise UserFault(
             f"{path}: [quoter] widen_factor must be at least 1; quotes are never narrowed by doubt"
         )
+    if engine.session_signer and (engine.signature_type != 3 or engine.funder is None):
+        raise UserFault(
+            f"{path}: [engine] session_signer goes with signature_type 3 and the wallet it signs for as its funder"
+        )
     if not feed.ping_interval_s < feed.dead_after_s:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:

@@ -29,6 +29,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Account, timing and limits of the order path: the table [engine] of a configuration.
 
     Without `keystore` a throw-away key is made; without `funder` type 3 trades with the key's own deposit wallet.
+    A session signer trades for the deposit wallet of another key, its `funder`.
     """
 
     heartbeat_s: float = 5.0
@@ -47,6 +48,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     signature_type: Literal[0, 1, 2, 3] = 0
     funder: str | None = None
     limits: EngineLimits = EngineLimits()
+    session_signer: bool = False
 
 
 class EngineWatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class EngineAccount(msgspec.Struct, frozen=True, kw_only=True):
     signature_type: int = 0
     funder: str | None = None
     keystore: str | None = None
+    is_session: bool = False
 
 
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,7 @@ class Wiring:
                 funder=settings.funder,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
+                is_session=settings.session_signer,
             watch=EngineWatch(
                 guard=str(self._guard),
                 guard_timeout_s=settings.guard_timeout_s,
@@ -195,7 +196,7 @@ class Wiring:
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         engine = self._configuration.engine
         # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
-        has_wallet = engine.signature_type == 3 and engine.keystore is None
+        has_wallet = engine.signature_type == 3 and engine.keystore is None and not engine.session_signer
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
         await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
         bus.close()

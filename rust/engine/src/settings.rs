@@ -78,6 +78,8 @@ pub struct AccountSettings {
     pub funder: Option<String>,
     /// Where the key is; absent: a throw-away key is made.
     pub keystore: Option<PathBuf>,
+    /// Whether the key is a session signer of the funder instead of its owner; type 3 alone has such.
+    pub is_session: bool,
 }
 
 /// Who watches, and how long each may be silent; what is absent is not watched (an engine alone on a bench).
