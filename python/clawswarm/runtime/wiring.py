@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
@@ -252,6 +253,7 @@ class Wiring:
 def main() -> None:
     """Entry point of every child process."""
     name, place_file = sys.argv[1:3]
+    forget_proxies(os.environ)
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))
     wiring.trust_venue()
