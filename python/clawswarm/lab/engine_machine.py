@@ -39,6 +39,7 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ns: int = 5_000_000_000
     reconcile_ns: int = 10_000_000_000
     withdraw_timeout_ns: int = 10_000_000_000
+    region_ns: int = 60_000_000_000
     switches_per_day: int = 1
 
 

@@ -37,8 +37,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     withdraw_timeout_s: float = 10.0
     probe_s: float = 0.05
     silence_s: float = 0.1
-    switches_per_day: int = 1
     pause_s: float = 0.5
+    region_s: float = 60.0
+    switches_per_day: int = 1
     touch_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.5
     guard_timeout_s: float = 3.0
@@ -47,8 +48,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     passphrase_fd: int | None = None
     signature_type: Literal[0, 1, 2, 3] = 0
     funder: str | None = None
-    limits: EngineLimits = EngineLimits()
     session_signer: bool = False
+    limits: EngineLimits = EngineLimits()
 
 
 class EngineWatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +66,8 @@ class EngineAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     signature_type: int = 0
     funder: str | None = None
-    keystore: str | None = None
     is_session: bool = False
+    keystore: str | None = None
 
 
 class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +89,11 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     withdraw_timeout_s: float
     probe_s: float
     silence_s: float
+    pause_s: float
+    region_s: float
     switches_per_day: int
     switches_file: str
     limits: EngineLimits
-    pause_s: float
     feed: SocketSettings
     account: EngineAccount = EngineAccount()
     watch: EngineWatch = EngineWatch()

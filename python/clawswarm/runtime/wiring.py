@@ -118,17 +118,18 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
-            switches_per_day=settings.switches_per_day,
             pause_s=settings.pause_s,
+            region_s=settings.region_s,
+            switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
             feed=self._configuration.feed,
             account=EngineAccount(
                 signature_type=settings.signature_type,
                 funder=settings.funder,
+                is_session=settings.session_signer,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
-                is_session=settings.session_signer,
             watch=EngineWatch(
                 guard=str(self._guard),
                 guard_timeout_s=settings.guard_timeout_s,
@@ -252,8 +253,8 @@ class Wiring:
 
 def main() -> None:
     """Entry point of every child process."""
-    name, place_file = sys.argv[1:3]
     forget_proxies(os.environ)
+    name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))
     wiring.trust_venue()

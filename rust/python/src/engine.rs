@@ -43,6 +43,7 @@ impl Engine {
             heartbeat_ns: start.heartbeat_ns,
             reconcile_ns: start.reconcile_ns,
             withdraw_timeout_ns: start.withdraw_timeout_ns,
+            region_ns: start.region_ns,
             switches_per_day: start.switches_per_day,
             // On virtual time nobody hangs: guard, sentinels and quoters are not watched.
             watch: WatchSettings::default(),
@@ -124,6 +125,7 @@ struct StartMessage {
     heartbeat_ns: u64,
     reconcile_ns: u64,
     withdraw_timeout_ns: u64,
+    region_ns: u64,
     switches_per_day: u32,
     venue_ms: u64,
     seed: u64,

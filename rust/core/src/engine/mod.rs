@@ -8,6 +8,7 @@
 //! An order is *unknown* from before it is sent until the venue has answered. Unknown orders count as exposure,
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
+mod eligibility;
 mod events;
 mod failover;
 mod gate;
