@@ -108,7 +108,9 @@ def test_a_session_signer_trades_for_the_wallet_of_its_owner_while_it_is_granted
         lambda: run.open_orders() == {}, 30, "the orders of a revoked signer are gone, and none follows"
     )
     code, _ = run.finish()
-    assert code != 0, "its API key went with the grant: the engine cannot see that nothing is open, and says so"
+    assert code != 0, (
+        "its API key went with the grant: the engine cannot see that nothing is open, and says so"
+    )
     assert "the venue did not confirm" in run.output()
 
 
