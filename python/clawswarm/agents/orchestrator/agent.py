@@ -74,7 +74,9 @@ class Orchestrator:
         gamma_url: str,
         record_path: Path,
         chain: Chain | None = None,
+        open_session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
     ) -> None:
+        self._open_session = open_session
         self._process, self._clock, self._settings = process, process.clock, settings
         self._rollover = rollover
         self._quoters, self._gamma_url, self._record_path = quoters, gamma_url, record_path
@@ -103,7 +105,7 @@ class Orchestrator:
 
     async def _allocate(self, unwinding: asyncio.Task[None] | None) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with self._open_session(timeout=timeout) as session:
             next_renewal_ns = next_beat_ns = next_markets_ns = 0
             self._process.ready()
             while await self._process.tick():
