@@ -15,7 +15,7 @@ from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.record import Record
 from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import ZenohBus
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.kernel.process import Process
 from clawswarm.venues.polymarket.relayer import ChainAddresses, WalletRelayer
@@ -51,7 +51,7 @@ def conduct(
     async def run() -> None:
         process = Process("orchestrator", SystemClock())
         with TemporaryDirectory(prefix="claw") as sockets:
-            bus = Bus("orchestrator", ("orchestrator",), Path(sockets))
+            bus = ZenohBus("orchestrator", ("orchestrator",), Path(sockets))
             gamma, chain = venue.url + "/gamma", Chain(settings, open_wallet)
             orchestrator = Orchestrator(
                 process, bus, MONEY, ("quoter-1",), RolloverSettings(), gamma, place, chain

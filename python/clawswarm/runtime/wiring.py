@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken, Retry
@@ -96,7 +96,7 @@ class Wiring:
 
     def bus(self, name: str) -> Bus:
         """This process's membership of the bus."""
-        return Bus(name, BUS_PEERS, self._socket_dir)
+        return ZenohBus(name, BUS_PEERS, self._socket_dir)
 
     def _engine_file(self) -> EngineFile:
         settings = self._configuration.engine

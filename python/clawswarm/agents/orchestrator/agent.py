@@ -116,7 +116,9 @@ class Orchestrator:
         gamma_url: str,
         place: StorePlace,
         chain: Chain | None = None,
+        open_session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
     ) -> None:
+        self._open_session = open_session
         self._process, self._clock, self._settings = process, process.clock, settings
         self._rollover = rollover
         self._quoters, self._gamma_url = quoters, gamma_url
@@ -170,7 +172,7 @@ class Orchestrator:
 
     async def _allocate(self, beside: Sequence[asyncio.Task[None]]) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with self._open_session(timeout=timeout) as session:
             next_renewal_ns = next_beat_ns = next_halt_ns = 0
             next_markets_ns = self._term_began_ns + ns(EARLY_RENEW_S)
             next_rebalance_ns = self._term_began_ns + ns(REBALANCE_S)
