@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import ZenohBus
 from clawswarm.kernel.clock import SystemClock, ns
 from clawswarm.kernel.engine_port import EngineClient
 from clawswarm.model.instruments import Market, Side
@@ -103,7 +103,7 @@ class EngineAlone:
 
     async def _place(self, until: str | None) -> list[str]:
         clock, wake, said = SystemClock(), asyncio.Event(), list[str]()
-        bus = Bus(SUPERVISOR, BUS_PEERS, self._folder)
+        bus = ZenohBus(SUPERVISOR, BUS_PEERS, self._folder)
         allocations = bus.latest("allocation", Allocation)
         client = EngineClient(self._port, QUOTER, wake)
         end_ns = clock.now_ns() + ns(PLAN_S)
