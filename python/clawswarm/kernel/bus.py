@@ -1,6 +1,7 @@
 """The message bus: two kinds of channel over Eclipse Zenoh, peer to peer on Unix sockets, no broker.
 
-`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (books, beats, allocations).
+`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (beats, allocations). Books go
+           the same way over sockets of their sentinels (kernel/direct.py).
 `Ordered`  numbered, journalled by the publisher; a hole, or a late start, is replayed from that journal
            (fills, dead-man events). A hole that nobody can fill raises OrderedGap, whose fate is halt.
 
@@ -18,6 +19,7 @@ from typing import Generic, TypeVar
 import msgspec
 import zenoh
 
+from clawswarm.kernel.direct import LatestFollower, LatestSource
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.model.errors import OrderedGap, WireFault
@@ -61,10 +63,19 @@ class Bus:
         for key, value in settings.items():
             configuration.insert_json5(key, json.dumps(value))
         self._session = zenoh.open(configuration)
+        self._name, self._folder = name, folder
 
     def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
         """A Latest channel on `topic` (may end in wildcards for reading)."""
         return Latest(self._session, topic, kind)
+
+    def source(self, topic: str) -> LatestSource:
+        """The publisher's end of a Latest channel on a socket of this process."""
+        return LatestSource(_socket(self._folder, self._name, topic))
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> LatestFollower[M]:
+        """The reader's end of the sockets that `sources` publish `topic` on."""
+        return LatestFollower({name: _socket(self._folder, name, topic) for name in sources}, kind)
 
     def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
         """An Ordered channel; only its one publisher passes a journal."""
@@ -79,6 +90,10 @@ def _endpoint(folder: Path, name: str) -> str:
     return f"unixsock-stream/{folder / name}.bus"
 
 
+def _socket(folder: Path, name: str, topic: str) -> Path:
+    return folder / f"{name}.{topic}"
+
+
 class Latest(Generic[M]):
     """One slot per key: publish overwrites, reading takes the newest of every changed key."""
 
@@ -87,7 +102,6 @@ class Latest(Generic[M]):
         self._topic = topic
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._publishers: dict[str, zenoh.Publisher] = {}
-        self._sent: dict[str, bytes] = {}
         self._slots: dict[str, bytes] = {}
         self._changed: asyncio.Event | None = None
         self._subscriber: zenoh.Subscriber[None] | None = None
@@ -101,20 +115,7 @@ class Latest(Generic[M]):
             # they fill the queue on a busy machine, and what is dropped is the newest.
             publisher = self._session.declare_publisher(name, congestion_control=zenoh.CongestionControl.DROP)
             self._publishers[name] = publisher
-        payload = self._sent[name] = _encode(message)
-        publisher.put(payload)
-
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Send the slots of `keys` once more and forget the others.
-
-        Behind a hung link even the newest message may have been dropped.
-        """
-        names = {f"{self._topic}/{key}" for key in keys}
-        for gone in self._sent.keys() - names:
-            del self._sent[gone]
-            self._publishers.pop(gone).undeclare()
-        for name, payload in self._sent.items():
-            self._publishers[name].put(payload)
+        publisher.put(_encode(message))
 
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
