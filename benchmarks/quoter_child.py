@@ -339,13 +339,14 @@ class ScriptedQuoter:
         """One plan for each new state of the book."""
         place = msgspec.json.decode(self._place_file.read_bytes(), type=RunPlace)
         bus = Wiring(place, load_configuration(Path(place.config))).bus(self._name)
-        books = bus.latest(f"book/{order.where.market}/sentinel-1", BookState)
+        books = bus.follower("book", ("sentinel-1",), BookState)
         books.listen(self._wake)
+        books.follow((order.where.market,))
         current = await self._quote(order.where)
         followed, unused = Followed([], [], []), Cycles([], [], [])
         touch = {_touch_of(book) for book in books.take()}
         while len(followed.written) < order.count:
-            # Own orders move the book as well, but not its touch; and a sentinel repeats itself.
+            # Own orders move the book as well, but not its touch.
             fresh = [book for book in books.take() if _touch_of(book) not in touch]
             if not fresh:
                 await self._updates()
@@ -359,6 +360,7 @@ class ScriptedQuoter:
                 followed.decided.append((plan.decided_ns - book.received_ns) / 1_000)
                 followed.written.append((written_ns - book.received_ns) / 1_000)
                 current = await self._until_replaced(plan, current, unused)
+        books.close()
         bus.close()
         return followed
 

@@ -63,12 +63,14 @@ class BookState(Message, frozen=True):
 
 
 class ReferencePrice(Message, frozen=True):
-    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it.
+    """Last price of an underlying from one feed (channel: Latest). `is_synthetic` when no recording carries it.
 
-    `return_5s` is its log return over five seconds of its own clock.
+    `feed` is binance, chainlink, twap30, twap60 (Chainlink's means over so many seconds) or pyth: up/down markets
+    settle on Chainlink's. `return_5s` is its log return over five seconds of its own clock.
     """
 
     underlying: str
+    feed: str
     source: str
     value_e6: int
     source_ms: int
@@ -186,6 +188,8 @@ class Plan(Message, frozen=True):
     """What a quoter wants changed in one market: cancels first, then places.
 
     `book_received_ns` is when the book that caused this plan was read; None when something else caused it.
+    `tick_e4` is the tick of the book that the places are rounded to: the feed says of a new one seconds before
+    the mandate does. None when there is no book.
     """
 
     market: str
@@ -197,6 +201,7 @@ class Plan(Message, frozen=True):
     book_sequence: int
     book_received_ns: int | None
     decided_ns: int
+    tick_e4: int | None = None
 
 
 class Touch(Message, frozen=True):

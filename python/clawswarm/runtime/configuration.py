@@ -22,9 +22,11 @@ LONGEST_REGION_S = 60.0
 
 
 class SentinelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a sentinel keeps of what it hears."""
+    """What a sentinel keeps of what it hears, and where it hears prices."""
 
     journal_megabytes: int
+    prices_dead_after_s: float = 5.0
+    polybolt_key: str | None = None
 
 
 class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,6 +111,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
         "[quoter] widen_factor": quoter.widen_factor,
         "[sentinel] journal_megabytes": configuration.sentinel.journal_megabytes,
+        "[sentinel] prices_dead_after_s": configuration.sentinel.prices_dead_after_s,
         "[risk] band": configuration.risk.band,
         "[feed] ping_interval_s": feed.ping_interval_s,
         "[feed] dead_after_s": feed.dead_after_s,

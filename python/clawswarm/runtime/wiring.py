@@ -223,13 +223,23 @@ class Wiring:
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel
+        from clawswarm.venues.polymarket.prices import read_polybolt_key
 
+        settings = self._configuration.sentinel
         sources = MarketDataSources(
-            f"{self._ws}/ws/market", f"{self._ws}/rtds", self._http, reference_is_synthetic=True
+            market_ws_url=f"{self._ws}/ws/market",
+            rtds_url=f"{self._ws}/rtds",
+            polybolt_url=f"{self._ws}/polybolt/ws",
+            rest_url=self._http,
+            reference_is_synthetic=True,
+            prices_dead_after_s=settings.prices_dead_after_s,
+            polybolt_key=None
+            if settings.polybolt_key is None
+            else read_polybolt_key(Path(settings.polybolt_key)),
         )
         retention = FrameRetention(
             folder=self._run_dir / process.name,
-            cap_bytes=self._configuration.sentinel.journal_megabytes << 20,
+            cap_bytes=settings.journal_megabytes << 20,
             keeps_raw=process.name == SENTINELS[0],
         )
         bus = self.bus(process.name)
@@ -240,7 +250,7 @@ class Wiring:
         from clawswarm.agents.quoter.agent import Quoter
 
         bus = self.bus(process.name)
-        await Quoter(process, bus, self._configuration.quoter, self._port).run()
+        await Quoter(process, bus, self._configuration.quoter, self._port, SENTINELS).run()
         bus.close()
 
     async def _risk_manager(self, process: Process) -> None:

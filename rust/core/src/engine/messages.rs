@@ -219,6 +219,11 @@ pub struct Plan {
     pub book_received_ns: Option<u64>,
     /// When it was decided.
     pub decided_ns: u64,
+    /// Tick of the book that the places are rounded to; None for the mandate's.
+    ///
+    /// The feed says of a new tick seconds before the orchestrator's listing does.
+    #[serde(default)]
+    pub tick_e4: Option<u16>,
 }
 
 /// A quoter's own loop has handled a book or a pulse of the sentinels.

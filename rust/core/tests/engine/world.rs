@@ -403,6 +403,7 @@ impl World {
             book_sequence: 1,
             book_received_ns: Some(self.now_ns),
             decided_ns: self.now_ns,
+            tick_e4: None,
         };
         let Some(connection) = self.connections.get(quoter) else {
             return;
