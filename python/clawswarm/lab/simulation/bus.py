@@ -160,14 +160,12 @@ class VirtualLatest(Generic[M]):
 
     def __init__(self, medium: Medium, owner: str, topic: str, heard: Heard | None) -> None:
         self._medium, self._owner, self._topic, self._heard = medium, owner, topic, heard
-        self._sent: dict[str, M] = {}
         self._slots: dict[str, M] = {}
         self._subscription: Subscription | None = None
 
     def publish(self, message: M, key: str = "") -> None:
         """Overwrite the slot `topic/key`."""
         name = f"{self._topic}/{key}" if key else self._topic
-        self._sent[name] = message
         if self._medium.tap is not None:
             self._medium.tap(self._owner, name, message)
         self._medium.publish(self._owner, name, message)
