@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use claw_core::engine::{
     self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, DeadmanFired, EngineReply,
     EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder, PlaceResult,
-    Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
+    Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
+    WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::signing::{Account, OrderSigner, SigningKey};
@@ -112,6 +113,14 @@ impl SignOrder for Signer {
             owner: self.owner.clone(),
         };
         account.sign(order)
+    }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        let account = AccountSigner {
+            signer: &self.signer,
+            owner: self.owner.clone(),
+        };
+        account.sign_batch(batch)
     }
 }
 

@@ -1,4 +1,4 @@
-"""The orchestrator's shell: reads markets, records and publishes the mandate table, unwinds positions."""
+"""The orchestrator's shell: reads markets, publishes the mandate table, unwinds positions, asks for income."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings, assign, mandates
+from clawswarm.agents.orchestrator.income import days_to_look_at, earned, looked
 from clawswarm.agents.orchestrator.record import load, save
 from clawswarm.agents.orchestrator.rollover import RolloverSettings, next_change_ms, tradable
 from clawswarm.agents.orchestrator.unwinding import (
@@ -28,7 +29,14 @@ from clawswarm.kernel.process import Process
 from clawswarm.model.errors import ClosedFor, Retry, WireFault
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat
-from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
+from clawswarm.model.positions import (
+    BatchOutcome,
+    DayIncome,
+    Holding,
+    OrdersScoring,
+    Unwinding,
+    UnwindingKind,
+)
 from clawswarm.model.units import MICRO
 from clawswarm.venues.polymarket.discovery import Listing, list_open_markets
 
@@ -37,6 +45,10 @@ MARKETS_INTERVAL_S = 2.0
 REQUEST_TIMEOUT_S = 1.5
 # From telling the engine which pairs are taken out to looking at its open orders again.
 CLAIM_S = 1.0
+INCOME_INTERVAL_S = 15.0
+# A stopping orchestrator asks once more, and no longer than this.
+LAST_LOOK_S = 1.5
+_S_PER_DAY = 86_400
 _COUNTERS = {UnwindingKind.MERGE: "merged_usd", UnwindingKind.REDEEM: "redeemed_usd"}
 log = structlog.get_logger()
 
@@ -50,15 +62,21 @@ class Wallet(Protocol):
     async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
         """Carry out one batch. Raises ClosedFor, Retry."""
 
+    async def income(self, day: int) -> DayIncome:
+        """Rewards and rebates of a UTC day (days since 1970), so far. Raises Retry."""
+
+    async def scoring(self) -> OrdersScoring:
+        """How many open orders earn rewards now. Raises Retry."""
+
     async def close(self) -> None:
         """Close its connections."""
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """How the account's positions are unwound; `open_wallet` raises Retry while that cannot be done."""
+    """How the account's positions are unwound; `open_wallet` of a term raises Retry while it cannot."""
 
     settings: UnwindingSettings
-    open_wallet: Callable[[], Awaitable[Wallet]]
+    open_wallet: Callable[[int], Awaitable[Wallet]]
 
 
 class Orchestrator:
@@ -80,6 +98,9 @@ class Orchestrator:
         self._quoters, self._gamma_url, self._record_path = quoters, gamma_url, record_path
         self._chain = chain
         self._failures: dict[str, int] = {}
+        self._scoring: OrdersScoring | None = None
+        self._wallet: Wallet | None = None
+        self._next_income_ns = 0
         self._unwound = {"merged_usd": 0.0, "redeemed_usd": 0.0, "batches": 0.0}
         self._listings: list[Listing] = []
         self._markets: list[Market] = []
@@ -91,7 +112,7 @@ class Orchestrator:
         save(record_path, self._record)
 
     async def run(self) -> None:
-        """Renew and adapt mandates until asked to stop; positions are unwound beside that."""
+        """Renew and adapt mandates until asked to stop; the wallet is looked after beside that."""
         if self._chain is None:
             return await self._allocate(None)
         unwinding = asyncio.create_task(self._unwind_all(self._chain))
@@ -100,6 +121,7 @@ class Orchestrator:
         finally:
             unwinding.cancel()
             await asyncio.wait((unwinding,))
+            await self._leave_wallet()
 
     async def _allocate(self, unwinding: asyncio.Task[None] | None) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
@@ -163,23 +185,22 @@ class Orchestrator:
     # --- positions ------------------------------------------------------------------------------
 
     async def _unwind_all(self, chain: Chain) -> None:
-        """Merge and redeem, batch after batch."""
-        wallet: Wallet | None = None
-        try:
-            while True:
-                try:
-                    if wallet is None:
-                        wallet = await chain.open_wallet()
-                    await self._unwind_once(wallet, chain.settings)
-                except ClosedFor as fault:
-                    log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
-                    self._keep(allowance=closed(self._record.allowance, fault.seconds, self._wall_ns()))
-                except Retry as fault:
-                    log.warning("orchestrator.unwinding.put_off", reason=str(fault))
-                await asyncio.sleep(chain.settings.look_s)
-        finally:
-            if wallet is not None:
-                await wallet.close()
+        """Merge and redeem, batch after batch, and look at the income in between."""
+        while True:
+            try:
+                if self._wallet is None:
+                    self._wallet = await chain.open_wallet(self._record.term)
+                if self._clock.now_ns() >= self._next_income_ns:
+                    self._next_income_ns = self._clock.now_ns() + ns(INCOME_INTERVAL_S)
+                    await self._look_at_income(self._wallet)
+                    self._scoring = await self._wallet.scoring()
+                await self._unwind_once(self._wallet, chain.settings)
+            except ClosedFor as fault:
+                log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
+                self._keep(allowance=closed(self._record.allowance, fault.seconds, self._wall_ns()))
+            except Retry as fault:
+                log.warning("orchestrator.unwinding.put_off", reason=str(fault))
+            await asyncio.sleep(chain.settings.look_s)
 
     async def _unwind_once(self, wallet: Wallet, settings: UnwindingSettings) -> None:
         if not may_submit(self._record.allowance, settings, self._wall_ns()):
@@ -220,6 +241,43 @@ class Orchestrator:
                 self._unwound[_COUNTERS[action.kind]] += action.worth_e6 / MICRO
         self._unwound["batches"] += bool(batch)
 
+    # --- income ---------------------------------------------------------------------------------
+
+    async def _look_at_income(self, wallet: Wallet) -> None:
+        income = self._record.income
+        for day in days_to_look_at(income, self._wall_ns() // NS_PER_S // _S_PER_DAY):
+            income = looked(income, day, await wallet.income(day))
+        if income != self._record.income:
+            self._keep(income=income)
+
+    async def _leave_wallet(self) -> None:
+        """Look at the income once more, say it, and close the wallet's connections."""
+        wallet, self._wallet = self._wallet, None
+        if wallet is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                await self._look_at_income(wallet)
+        except (Retry, TimeoutError) as fault:
+            log.warning("orchestrator.income.unread", reason=repr(fault))
+        self._publish_beat(self._clock.now_ns())
+        await wallet.close()
+
+    def _income_counters(self) -> dict[str, float]:
+        """What the report and the console show; absent is not measured."""
+        counters: dict[str, float] = {}
+        if (income := earned(self._record.income)) is not None:
+            counters |= {
+                "rewards_usd": income.rewards_e6 / MICRO,
+                "rebates_usd": income.rebates_e6 / MICRO,
+            }
+        if self._scoring is not None:
+            counters |= {
+                "orders_scoring": float(self._scoring.scoring),
+                "orders_asked": float(self._scoring.open),
+            }
+        return counters
+
     def _wall_ns(self) -> int:
         return self._clock.wall_ms() * NS_PER_MS
 
@@ -235,6 +293,7 @@ class Orchestrator:
                     "term": float(self._record.term),
                     "markets": float(len(self._record.assignments)),
                     **self._unwound,
+                    **self._income_counters(),
                 },
             ),
             self._process.name,

@@ -1,6 +1,7 @@
 """What the orchestrator must not forget. One small file, replaced whole.
 
-Its term, who owns which market, which pairs it took out to merge, what it used of the relayer's allowance.
+Its term, who owns which market, which pairs it took out to merge, what it used of the relayer's allowance, what
+the venue owed it each day.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from clawswarm.agents.orchestrator.allocator import Assignment
+from clawswarm.agents.orchestrator.income import Income
 from clawswarm.agents.orchestrator.unwinding import Allowance
 from clawswarm.model.errors import UserFault
 
@@ -20,6 +22,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assignments: dict[str, Assignment] = {}
     merged_e6: dict[str, int] = {}
     allowance: Allowance = Allowance()
+    income: Income = Income()
 
 
 def load(path: Path) -> Record:

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
+    ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -48,6 +48,10 @@ impl SignOrder for &Signer {
             body: Vec::new(),
         })
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        Ok(format!("0x{}", batch.nonce))
+    }
 }
 
 /// Whoever has to speak, and who of them does.
@@ -88,6 +92,8 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// Pairs that the orchestrator takes out with the next table.
+    pub merged_e6: BTreeMap<String, u64>,
     next_ref: u64,
     pub quotes: BTreeMap<String, (String, OrderState)>,
     /// What each connection was told of its orders: by reference.
@@ -188,6 +194,7 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            merged_e6: BTreeMap::new(),
             next_ref: 1,
             quotes: BTreeMap::new(),
             told: Vec::new(),
@@ -210,6 +217,11 @@ impl World {
 
     pub fn engine(&self) -> &Engine<impl SignOrder> {
         &self.engine
+    }
+
+    /// Ask something that changes nothing: what the engine wants done.
+    pub fn ask(&mut self, event: Event) -> Vec<Action> {
+        self.engine.handle(event, self.now_ns)
     }
 
     pub fn tell(&mut self, event: Event) {
@@ -319,7 +331,7 @@ impl World {
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
-            ..Allocation::default()
+            merged_e6: self.merged_e6.clone(),
         };
         self.tell(Event::Allocated(allocation));
     }
