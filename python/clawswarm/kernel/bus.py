@@ -6,6 +6,8 @@
 
 Order flow never crosses the bus. Scouting is off: every process listens on a socket of its own in the swarm's
 private folder and connects to those before it in the list of names; Zenoh makes lost links anew.
+
+`Bus`, `Latest` and `Ordered` are what the agents know; a simulation wires other ones (lab/simulation/bus.py).
 """
 
 import asyncio
@@ -13,7 +15,7 @@ import json
 import struct
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import zenoh
@@ -37,8 +39,68 @@ _SEQ = struct.Struct("<Q")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Bus:
-    """One process's membership of the bus."""
+class Bus(Protocol):
+    """One process's membership of a bus."""
+
+    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+        """A Latest channel on `topic` (may end in wildcards for reading)."""
+        ...
+
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+        """An Ordered channel; only its one publisher passes a journal."""
+        ...
+
+    def close(self) -> None:
+        """Leave the bus; what was published before is sent first."""
+        ...
+
+
+class Latest(Protocol[M]):
+    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+
+    def publish(self, message: M, key: str = "") -> None:
+        """Overwrite the slot `topic/key` (the topic itself without a key)."""
+        ...
+
+    def repeat(self, keys: Iterable[str]) -> None:
+        """Send the slots of `keys` once more and forget the others."""
+        ...
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key that changed since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Ordered(Protocol[M]):
+    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+
+    def publish(self, message: M) -> None:
+        """Journal the message, then send it."""
+        ...
+
+    def announce(self) -> None:
+        """Say the newest number, so that a lost tail is noticed; call about once a second."""
+        ...
+
+    def published(self) -> list[M]:
+        """Everything in the own journal: what a restarted publisher has said before."""
+        ...
+
+    def messages(self) -> AsyncIterator[M]:
+        """Yield every message of the topic in order; raises OrderedGap when one is lost for good."""
+        ...
+
+
+class ZenohBus:
+    """One process's membership of the swarm's bus."""
 
     def __init__(self, name: str, peers: Sequence[str], folder: Path) -> None:
         """Join as `name`; `peers` is the full list of names, the same in every process."""
@@ -62,13 +124,13 @@ class Bus:
             configuration.insert_json5(key, json.dumps(value))
         self._session = zenoh.open(configuration)
 
-    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+    def latest(self, topic: str, kind: type[M]) -> Latest[M]:
         """A Latest channel on `topic` (may end in wildcards for reading)."""
-        return Latest(self._session, topic, kind)
+        return ZenohLatest(self._session, topic, kind)
 
-    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> Ordered[M]:
         """An Ordered channel; only its one publisher passes a journal."""
-        return Ordered(self._session, topic, kind, journal)
+        return ZenohOrdered(self._session, topic, kind, journal)
 
     def close(self) -> None:
         """Leave the bus; what was published before is sent first."""
@@ -79,8 +141,8 @@ def _endpoint(folder: Path, name: str) -> str:
     return f"unixsock-stream/{folder / name}.bus"
 
 
-class Latest(Generic[M]):
-    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+class ZenohLatest(Generic[M]):
+    """A Latest channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M]) -> None:
         self._session = session
@@ -145,8 +207,8 @@ class Latest(Generic[M]):
             self._subscriber = None
 
 
-class Ordered(Generic[M]):
-    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+class ZenohOrdered(Generic[M]):
+    """An Ordered channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M], journal: Journal | None) -> None:
         self._session = session

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawswarm.kernel.account_port import AccountPort
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
@@ -96,7 +96,7 @@ class Wiring:
 
     def bus(self, name: str) -> Bus:
         """This process's membership of the bus."""
-        return Bus(name, BUS_PEERS, self._socket_dir)
+        return ZenohBus(name, BUS_PEERS, self._socket_dir)
 
     def _engine_file(self) -> EngineFile:
         settings = self._configuration.engine
@@ -186,9 +186,10 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
+        place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
@@ -196,7 +197,7 @@ class Wiring:
         # Only a deposit wallet has a relayer.
         has_wallet = engine.signature_type == 3
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
 
     async def _open_wallet(self, term: int) -> "Wallet":

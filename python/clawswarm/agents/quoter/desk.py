@@ -26,12 +26,14 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ReferencePrice,
+    TokenPrice,
 )
 from clawswarm.model.units import notional_e6
 
 # After the gate's refusal (budget, limits, halt) nothing changes for a while; after the venue's refusal of an
 # order the same book would lead to the same refusal: a newer one ends this pause.
 REFUSED_PAUSE_NS = NS_PER_S // 4
+RATE_PAUSE_NS = NS_PER_S // 20
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ class QuoterDesk:
         self._under_way: set[str] = set()
         self._refused: dict[str, _Refused] = {}
         self._judged: dict[str, int] = {}
+        self._shadow_price = 0.0
         self._next_ref = 1
 
     @property
@@ -100,10 +103,14 @@ class QuoterDesk:
         """What the engine says."""
         if isinstance(reply, Inventory):
             self._inventory[reply.market] = reply
+        elif isinstance(reply, TokenPrice):
+            self._shadow_price = reply.shadow_price
         elif isinstance(reply, PlanDone):
             self._under_way.discard(reply.market)
             if reply.refused is not None:
-                self._refused[reply.market] = _Refused(None, now_ns + REFUSED_PAUSE_NS)
+                # Outbid for a token: the next one comes within milliseconds.
+                pause_ns = RATE_PAUSE_NS if reply.refused.startswith("rate:") else REFUSED_PAUSE_NS
+                self._refused[reply.market] = _Refused(None, now_ns + pause_ns)
         else:
             self._take_update(reply, now_ns)
 
@@ -181,6 +188,11 @@ class QuoterDesk:
             return None
         if not changes.cancels and not changes.places:
             return None
+        value = float(sum(notional_e6(place.price_e4, place.size_e6) for place in changes.places))
+        weight = 1.0 if mandate is None else mandate.weight
+        if not changes.cancels and value * weight < self._shadow_price * len(changes.places):
+            # Others are worth more at the moment: the engine would let it wait in vain.
+            return None
         places = []
         for target in changes.places:
             places.append(
@@ -193,7 +205,7 @@ class QuoterDesk:
             epoch=mandate.epoch if mandate is not None else 0,
             cancels=tuple(quote.order_id for quote in changes.cancels),
             places=tuple(places),
-            value=float(sum(notional_e6(place.price_e4, place.size_e6) for place in places)),
+            value=value,
             book_sequence=book.sequence if book is not None else 0,
             book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,

@@ -1,6 +1,7 @@
 //! The engine's state machine against a venue in memory, on virtual time.
 
 mod batches;
+mod brakes;
 mod properties;
 mod routes;
 mod rules;
