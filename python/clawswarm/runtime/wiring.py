@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.account_port import AccountPort
 from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
@@ -117,6 +118,8 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
+            pause_s=settings.pause_s,
+            region_s=settings.region_s,
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -124,6 +127,7 @@ class Wiring:
             account=EngineAccount(
                 signature_type=settings.signature_type,
                 funder=settings.funder,
+                is_session=settings.session_signer,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
             watch=EngineWatch(
@@ -194,8 +198,8 @@ class Wiring:
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         engine = self._configuration.engine
-        # Only a deposit wallet has a relayer.
-        has_wallet = engine.signature_type == 3
+        # Only a deposit wallet has a relayer, and only its owner signs batches.
+        has_wallet = engine.signature_type == 3 and not engine.session_signer
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
         await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
@@ -247,6 +251,7 @@ class Wiring:
 
 def main() -> None:
     """Entry point of every child process."""
+    forget_proxies(os.environ)
     name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))

@@ -48,6 +48,7 @@ impl Engine {
             heartbeat_ns: start.heartbeat_ns,
             reconcile_ns: start.reconcile_ns,
             withdraw_timeout_ns: start.withdraw_timeout_ns,
+            region_ns: start.region_ns,
             switches_per_day: start.switches_per_day,
             watch: WatchSettings {
                 // The guard is a process of its own, which a simulation does not play.
@@ -143,6 +144,7 @@ struct StartMessage {
     heartbeat_ns: u64,
     reconcile_ns: u64,
     withdraw_timeout_ns: u64,
+    region_ns: u64,
     switches_per_day: u32,
     touch_ns: Option<u64>,
     sentinel_ns: Option<u64>,

@@ -9,6 +9,7 @@
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
 mod batches;
+mod eligibility;
 mod events;
 mod failover;
 mod gate;

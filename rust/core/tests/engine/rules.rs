@@ -35,6 +35,8 @@ fn stranger() -> Resting {
 fn a_start_withdraws_what_an_earlier_life_left_and_looks_twice() {
     let mut world = World::starting();
     world.live.insert("0xold".to_owned(), stranger());
+    assert_eq!(world.requests[1].1, Request::AskRegion, "beside the rest");
+    world.end_request(1, Fate::Answered);
     let mut asked = Vec::new();
     while !world.is_ready {
         let kinds = world.requests.iter().map(|(_, request)| format!("{request:?}"));
