@@ -242,6 +242,12 @@ class OrderSigner:
         ValueError when the venue would refuse its form, OverflowError when a number is beyond 64 bits.
         """
 
+    def sign_batch(self, nonce: int, deadline_s: int, calls: list[tuple[str, str, bool, int]]) -> str:
+        """Signature of a deposit wallet's batch of calls ("merge" or "redeem", condition id, neg-risk, pairs_e6).
+
+        ValueError when the account is no deposit wallet of this key, or the batch is none.
+        """
+
     def request_headers(
         self,
         api_key: str,

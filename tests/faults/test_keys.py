@@ -45,6 +45,20 @@ def secrets_shown(run: SwarmRun) -> list[str]:
     return [str(place) for place in places if any(secret in place.read_bytes() for secret in secrets)]
 
 
+def see_pairs_merged(run: SwarmRun, wallet: str) -> None:
+    """The wallet's pairs become money: the orchestrator asks, and the engine signs with the keystore's key."""
+    market = min(run.quoted_markets())
+    run.control("POST", "/accounts/split", {"address": wallet, "market": market, "shares": "40"})
+    log = run.run_dir / "logs/orchestrator.log"
+
+    def is_merged() -> bool:
+        record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
+        is_confirmed = "outcome=confirmed" in log.read_text()
+        return is_confirmed and record["merged_e6"].get(market, 0) >= 40_000_000
+
+    eventually(is_merged, 60, "40 pairs are merged")
+
+
 @pytest.mark.parametrize(("signature_type", "kdf"), [(0, "scrypt"), (3, "pbkdf2")])
 def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
     start_swarm: Callable[..., SwarmRun], tmp_path: Path, signature_type: int, kdf: str
@@ -60,6 +74,8 @@ def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
     run.until_quoting(markets=4)
     wallet = wallets_of(Account.from_key(KEY).address).of_type(signature_type)[0]
     assert {order["owner"] for order in run.open_orders().values()} == {wallet}
+    if signature_type == 3:
+        see_pairs_merged(run, wallet)
     assert secrets_shown(run) == []
     pid = run.pid("engine")
     limits = Path(f"/proc/{pid}/limits").read_text().splitlines()

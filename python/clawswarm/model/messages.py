@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from clawswarm.model.instruments import Market, Side
+from clawswarm.model.positions import Unwinding
 
 WIRE_VERSION = 1
 
@@ -286,6 +287,43 @@ class Fill(Message, frozen=True):
     yes_e6: int
     no_e6: int
     seen_ns: int
+
+
+# --- orchestrator and engine (Unix socket, never the bus) ----------------------------------------
+
+
+class OpenAccount(Message, frozen=True):
+    """The orchestrator asks whose account it is."""
+
+
+class AccountOpened(Message, frozen=True):
+    """The account: its owner, where its money is, and the API key, which cancels and reads but never places."""
+
+    address: str
+    wallet: str
+    signature_type: int
+    api_key: str
+    secret: str
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return f"AccountOpened(address={self.address!r}, wallet={self.wallet!r})"
+
+
+class SignBatch(Message, frozen=True):
+    """A batch of the wallet that the engine shall sign; `deadline_s` is the Unix second after which it is void."""
+
+    term: int
+    nonce: int
+    deadline_s: int
+    calls: tuple[Unwinding, ...]
+
+
+class BatchSigned(Message, frozen=True):
+    """The owner's signature, 0x and 65 bytes, or why there is none."""
+
+    signature: str | None
+    refused: str | None
 
 
 # --- risk ---------------------------------------------------------------------------------------

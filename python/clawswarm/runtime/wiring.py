@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawswarm.egress.proxies import forget_proxies
+from clawswarm.kernel.account_port import AccountPort
 from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken, Retry
+from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import (
     EngineAccount,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
 FRESH_COUNTERS = b"fresh\n"
-THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -198,17 +198,14 @@ class Wiring:
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         engine = self._configuration.engine
-        # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
-        has_wallet = engine.signature_type == 3 and engine.keystore is None and not engine.session_signer
+        # Only a deposit wallet has a relayer, and only its owner signs batches.
+        has_wallet = engine.signature_type == 3 and not engine.session_signer
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
         await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
 
-    async def _open_wallet(self) -> "Wallet":
-        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
-        key = self._run_dir / ENGINE / THROWAWAY_KEY
-        if not key.exists():
-            raise Retry("the engine has made no key yet")
+    async def _open_wallet(self, term: int) -> "Wallet":
+        """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
         addresses = module.ChainAddresses(
@@ -218,7 +215,7 @@ class Wiring:
             relayer=self._http,
             rpc=f"{self._http}/rpc",
         )
-        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
+        wallet: Wallet = await module.WalletRelayer.open(AccountPort(self._port, term), addresses)
         return wallet
 
     async def _sentinel(self, process: Process) -> None:

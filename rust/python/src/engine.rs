@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use claw_core::engine::{
-    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired, EngineReply,
-    EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder, PlaceResult,
-    Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
+    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired,
+    EngineReply, EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder,
+    PlaceResult, Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder, Trade,
+    VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::address::Address;
@@ -121,6 +122,14 @@ impl SignOrder for Signer {
             owner: self.owner.clone(),
         };
         account.sign(order)
+    }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        let account = AccountSigner {
+            signer: &self.signer,
+            owner: self.owner.clone(),
+        };
+        account.sign_batch(batch)
     }
 }
 

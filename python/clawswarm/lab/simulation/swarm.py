@@ -246,7 +246,7 @@ class Swarm:
             self._session,
         ).run()
 
-    async def _open_wallet(self) -> Wallet:
+    async def _open_wallet(self, _term: int) -> Wallet:
         return self._relayed
 
     async def _run_sentinel(self, process: Process, bus: VirtualBus) -> None:

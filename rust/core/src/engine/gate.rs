@@ -87,6 +87,12 @@ impl Gate {
             .collect()
     }
 
+    /// Of the table in force; 0 before the first.
+    #[must_use]
+    pub const fn term(&self) -> u64 {
+        self.term
+    }
+
     /// The mandate in force in a market.
     #[must_use]
     pub fn mandate(&self, market: &str) -> Option<&Mandate> {

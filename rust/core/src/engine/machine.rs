@@ -213,6 +213,7 @@ impl<S: SignOrder> Engine<S> {
             Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
             Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
             Event::Touched(connection, sequence) => self.take_touch(connection, sequence, now_ns),
+            Event::BatchAsked(connection, batch) => self.sign_batch(connection, &batch, now_ns),
             Event::GuardSeen => self.hear_guard(now_ns),
             Event::SentinelHeard => self.hear_sentinel(now_ns),
             Event::Allocated(allocation) => self.allocate(allocation, now_ns),

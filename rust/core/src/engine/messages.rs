@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::batches::{BatchSigned, SignBatch};
 use crate::units::Side;
 
 /// The version of the wire: written as 1, and nothing else is understood.
@@ -243,6 +244,10 @@ pub enum EngineRequest {
     Plan(Plan),
     /// It goes on.
     Touch(Touch),
+    /// The orchestrator asks whose account it is.
+    OpenAccount,
+    /// The orchestrator wants a batch of the wallet signed.
+    SignBatch(SignBatch),
 }
 
 /// Where an order stands.
@@ -344,6 +349,8 @@ pub enum EngineReply {
     PlanDone(PlanDone),
     /// The account's holding changed or was asked for.
     Inventory(Inventory),
+    /// A batch is signed, or refused.
+    BatchSigned(BatchSigned),
     /// What a place costs.
     TokenPrice(TokenPrice),
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade, VenueClock,
-    WatchSettings,
+    ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade,
+    VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -49,6 +49,10 @@ impl SignOrder for &Signer {
             body: Vec::new(),
         })
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        Ok(format!("0x{}", batch.nonce))
+    }
 }
 
 /// Whoever has to speak, and who of them does.
@@ -89,6 +93,8 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// Pairs that the orchestrator takes out with the next table.
+    pub merged_e6: BTreeMap<String, u64>,
     /// Of every mandate.
     pub is_reduce_only: bool,
     /// Of the swarm, as the orchestrator has it.
@@ -200,6 +206,7 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            merged_e6: BTreeMap::new(),
             is_reduce_only: false,
             state: SwarmState::Normal,
             value: 0.0,
@@ -227,6 +234,11 @@ impl World {
 
     pub fn engine(&self) -> &Engine<impl SignOrder> {
         &self.engine
+    }
+
+    /// Ask something that changes nothing: what the engine wants done.
+    pub fn ask(&mut self, event: Event) -> Vec<Action> {
+        self.engine.handle(event, self.now_ns)
     }
 
     pub fn tell(&mut self, event: Event) {
@@ -363,6 +375,7 @@ impl World {
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
+            merged_e6: self.merged_e6.clone(),
             state: self.state,
             ..Allocation::default()
         };
