@@ -21,6 +21,7 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ResumeSwarm,
+    TokenPrice,
 )
 
 TICK_NS = 100_000_000
@@ -391,7 +392,7 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     """Say this to a quoter."""
 
     connection: int
-    reply: OrderUpdate | PlanDone | Inventory
+    reply: OrderUpdate | PlanDone | Inventory | TokenPrice
 
 
 class CloseQuoter(msgspec.Struct, frozen=True, tag=True):

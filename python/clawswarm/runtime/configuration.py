@@ -94,6 +94,10 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] capital_usd": orchestrator.capital_usd,
         "[orchestrator] max_position_shares": orchestrator.max_position_shares,
         "[orchestrator] order_size_shares": orchestrator.order_size_shares,
+        "[orchestrator] max_loss_usd": orchestrator.max_loss_usd,
+        "[orchestrator] max_drawdown_usd": orchestrator.max_drawdown_usd,
+        "[orchestrator] cautious_share": orchestrator.cautious_share,
+        "[orchestrator] window_share": orchestrator.window_share,
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
@@ -127,6 +131,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         if not 0 < value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be above 0 and finite")
     not_negative = {
+        "[orchestrator] least_value": orchestrator.least_value,
         "[rollover] lead_s": configuration.rollover.lead_s,
         "[quoter] inventory_skew_logits": quoter.inventory_skew_logits,
         "[quoter] widen_linear": quoter.widen_linear,
@@ -157,6 +162,9 @@ def _check(path: Path, configuration: Configuration) -> None:
         raise UserFault(f"{path}: [feed] ping_interval_s must be below dead_after_s")
     if not feed.reconnect_min_s <= feed.reconnect_max_s:
         raise UserFault(f"{path}: [feed] reconnect_min_s must not be above reconnect_max_s")
+    for key in ("cautious_share", "window_share"):
+        if getattr(orchestrator, key) > 1:
+            raise UserFault(f"{path}: [orchestrator] {key} is a share; it must not be above 1")
     if not orchestrator.renew_s < orchestrator.mandate_life_s:
         raise UserFault(f"{path}: [orchestrator] renew_s must be below mandate_life_s")
     if sandbox.port == sandbox.control_port and sandbox.port:

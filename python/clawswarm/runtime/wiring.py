@@ -186,9 +186,10 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
+        place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
@@ -196,7 +197,7 @@ class Wiring:
         # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
         has_wallet = engine.signature_type == 3 and engine.keystore is None
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
 
     async def _open_wallet(self) -> "Wallet":

@@ -165,6 +165,14 @@ fn seed() -> Result<u64, Fault> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+/// Halt from here on, whoever resumed before.
+fn halt_now(cause: String) -> HaltSwarm {
+    HaltSwarm {
+        cause,
+        sent_ns: clock::now_ns(),
+    }
+}
+
 /// Everything around the state machine.
 struct Shell<'a> {
     settings: &'a Settings,
@@ -386,7 +394,7 @@ impl<'a> Shell<'a> {
     fn record_switches(&self, switches_ms: &[u64]) {
         if let Err(fault) = switches::write(&self.settings.switches_file, switches_ms) {
             let cause = format!("the moves of the route cannot be written down: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 
@@ -415,7 +423,7 @@ impl<'a> Shell<'a> {
         self.has_counted = !matches!(kept, Some(Err(_)));
         if let Some(Err(fault)) = kept {
             let cause = format!("the limits' counters cannot be written: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 
@@ -427,7 +435,7 @@ impl<'a> Shell<'a> {
         if let Err(fault) = written {
             self.has_journal = false;
             let cause = format!("the journal of intents cannot be written: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 

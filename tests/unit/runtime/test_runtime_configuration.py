@@ -121,6 +121,10 @@ POSITIVE = [
     ("orchestrator", "capital_usd"),
     ("orchestrator", "max_position_shares"),
     ("orchestrator", "order_size_shares"),
+    ("orchestrator", "max_loss_usd"),
+    ("orchestrator", "max_drawdown_usd"),
+    ("orchestrator", "cautious_share"),
+    ("orchestrator", "window_share"),
     ("orchestrator", "mandate_life_s"),
     ("orchestrator", "renew_s"),
     ("quoter", "half_spread_logits"),
@@ -170,6 +174,7 @@ def test_a_value_that_is_no_finite_number_is_refused(
 @pytest.mark.parametrize(
     ("table", "key"),
     [
+        ("orchestrator", "least_value"),
         ("quoter", "inventory_skew_logits"),
         ("quoter", "widen_linear"),
         ("quoter", "widen_quadratic"),
@@ -188,6 +193,13 @@ def test_a_value_may_be_zero_but_not_negative(tmp_path: Path, table: str, key: s
         ("feed", "ping_interval_s", "0.5", "[feed] ping_interval_s must be below dead_after_s"),
         ("feed", "reconnect_min_s", "9", "[feed] reconnect_min_s must not be above reconnect_max_s"),
         ("orchestrator", "renew_s", "10.0", "[orchestrator] renew_s must be below mandate_life_s"),
+        (
+            "orchestrator",
+            "window_share",
+            "1.5",
+            "[orchestrator] window_share is a share; it must not be above 1",
+        ),
+        ("orchestrator", "cautious_share", "2", "[orchestrator] cautious_share is a share"),
         ("sandbox", "control_port", "8870", "[sandbox] port and control_port are both 8870"),
     ],
 )

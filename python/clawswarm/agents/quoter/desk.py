@@ -26,22 +26,21 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ReferencePrice,
+    TokenPrice,
 )
 from clawswarm.model.units import notional_e6
 
 # After the gate's refusal (budget, limits, halt) nothing changes for a while; after the venue's refusal of an
 # order the same book would lead to the same refusal: a newer one ends this pause.
 REFUSED_PAUSE_NS = NS_PER_S // 4
-# Cancels are urgent: they are asked for again much sooner, but not as fast as refusals come back.
-CANCEL_PAUSE_NS = NS_PER_S // 20
+RATE_PAUSE_NS = NS_PER_S // 20
 
 
 class _Refused(msgspec.Struct, frozen=True):
-    """A pause after a refusal; of a book (None: of whatever book), until a time; of cancels until `cancels_ns`."""
+    """A pause after a refusal; of a book (None: of whatever book), until a time."""
 
     book_received_ns: int | None
     until_ns: int
-    cancels_ns: int = 0
 
 
 class QuoterDesk:
@@ -61,10 +60,10 @@ class QuoterDesk:
         self._mandates: dict[str, Mandate] = {}
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
-        self._under_way: dict[str, bool] = {}
-        """Markets with a plan under way, and whether it has cancels."""
+        self._under_way: set[str] = set()
         self._refused: dict[str, _Refused] = {}
         self._judged: dict[str, int] = {}
+        self._shadow_price = 0.0
         self._next_ref = 1
 
     @property
@@ -104,11 +103,14 @@ class QuoterDesk:
         """What the engine says."""
         if isinstance(reply, Inventory):
             self._inventory[reply.market] = reply
+        elif isinstance(reply, TokenPrice):
+            self._shadow_price = reply.shadow_price
         elif isinstance(reply, PlanDone):
-            has_cancels = self._under_way.pop(reply.market, False)
+            self._under_way.discard(reply.market)
             if reply.refused is not None:
-                cancels_ns = now_ns + CANCEL_PAUSE_NS if has_cancels else 0
-                self._refused[reply.market] = _Refused(None, now_ns + REFUSED_PAUSE_NS, cancels_ns)
+                # Outbid for a token: the next one comes within milliseconds.
+                pause_ns = RATE_PAUSE_NS if reply.refused.startswith("rate:") else REFUSED_PAUSE_NS
+                self._refused[reply.market] = _Refused(None, now_ns + pause_ns)
         else:
             self._take_update(reply, now_ns)
 
@@ -140,7 +142,7 @@ class QuoterDesk:
         plans = []
         for market in sorted(self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}):
             if market not in self._under_way and (plan := self._plan(market, now_ns)) is not None:
-                self._under_way[market] = bool(plan.cancels)
+                self._under_way.add(market)
                 plans.append(plan)
         return plans
 
@@ -150,12 +152,10 @@ class QuoterDesk:
             strategy = self._strategies[market] = self._make_strategy()
         return strategy
 
-    def _is_pausing(self, market: str, received_ns: int, now_ns: int, *, has_cancels: bool) -> bool:
+    def _is_pausing(self, market: str, received_ns: int, now_ns: int) -> bool:
         refused = self._refused.get(market)
         if refused is None or now_ns >= refused.until_ns:
             return False
-        if has_cancels:
-            return now_ns < refused.cancels_ns
         return refused.book_received_ns in (None, received_ns)
 
     def _plan(self, market: str, now_ns: int) -> Plan | None:
@@ -184,9 +184,14 @@ class QuoterDesk:
         received_ns = book.received_ns if book is not None else 0
         is_tick = received_ns not in (0, self._judged.get(market))
         self._judged[market] = received_ns
-        if self._is_pausing(market, received_ns, now_ns, has_cancels=bool(changes.cancels)):
+        if not changes.cancels and self._is_pausing(market, received_ns, now_ns):
             return None
         if not changes.cancels and not changes.places:
+            return None
+        value = float(sum(notional_e6(place.price_e4, place.size_e6) for place in changes.places))
+        weight = 1.0 if mandate is None else mandate.weight
+        if not changes.cancels and value * weight < self._shadow_price * len(changes.places):
+            # Others are worth more at the moment: the engine would let it wait in vain.
             return None
         places = []
         for target in changes.places:
@@ -200,7 +205,7 @@ class QuoterDesk:
             epoch=mandate.epoch if mandate is not None else 0,
             cancels=tuple(quote.order_id for quote in changes.cancels),
             places=tuple(places),
-            value=float(sum(notional_e6(place.price_e4, place.size_e6) for place in places)),
+            value=value,
             book_sequence=book.sequence if book is not None else 0,
             book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,

@@ -52,6 +52,7 @@ def target_quotes(view: MarketView, settings: QuoterSettings) -> list[TargetQuot
     # Behind our own orders may be nobody near: then the whole book is the better guess.
     others = microprice_without(list(book.bids), list(book.asks), list(view.own)) if view.own else None
     factor = settings.widen_factor if view.integrity < settings.widen_below else 1.0
+    factor *= mandate.spread_factor
     ratio = max(-1.0, min(1.0, inventory.net_e6 / mandate.max_position_e6))
     priced = quote(
         book.microprice if others is None else others,

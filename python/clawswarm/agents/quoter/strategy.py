@@ -82,6 +82,8 @@ MakeStrategy = Callable[[], Strategy]
 def order_size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:
     """The mandate's order size, cut so that a fill keeps the position within its limit."""
     room_e6 = mandate.max_position_e6 - side.sign * inventory.net_e6
+    if mandate.is_reduce_only:
+        room_e6 = -side.sign * inventory.net_e6
     size_e6 = min(mandate.order_size_e6, room_e6)
     return max(size_e6 - size_e6 % SIZE_STEP_E6, 0)
 

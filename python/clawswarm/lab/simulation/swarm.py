@@ -23,7 +23,7 @@ from aiohttp import web
 from coincurve import PrivateKey
 
 from clawswarm._core import OrderSigner
-from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, Wallet
+from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace, Wallet
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.agent import Quoter
@@ -234,6 +234,9 @@ class Swarm:
             capital_usd=asked.capital_usd,
             max_position_shares=asked.max_position_shares,
             order_size_shares=asked.order_size_shares,
+            # What is judged here is conduct; the participants' money is no yardstick of profit.
+            max_loss_usd=asked.capital_usd,
+            max_drawdown_usd=asked.capital_usd,
             mandate_life_s=self._configuration.orchestrator.mandate_life_s,
             renew_s=self._configuration.orchestrator.renew_s,
         )
@@ -245,7 +248,7 @@ class Swarm:
             QUOTERS,
             self._configuration.rollover,
             "http://venue/gamma",
-            self._folder / "record.json",
+            StorePlace(self._folder / "standing.json", self._folder / "record.json"),
             Chain(unwinding, self._open_wallet),
             self._session,
         ).run()
@@ -358,7 +361,7 @@ class Swarm:
 
     async def _operate(self) -> None:
         """Repeat a halt until it holds; when it has held for a while, mend what a person mends and resume."""
-        resumes = VirtualBus(self._medium, "operator").latest("resume", ResumeSwarm)
+        resumes = VirtualBus(self._medium, "operator").latest("operator", ResumeSwarm)
         while True:
             await asyncio.sleep(OPERATOR_S)
             if self._engine is None or self._engine.machine is None:

@@ -1,5 +1,6 @@
 //! The engine's state machine against a venue in memory, on virtual time.
 
+mod brakes;
 mod properties;
 mod routes;
 mod rules;

@@ -268,6 +268,7 @@ fn after_a_break_two_empty_listings_are_a_second_apart() {
     world.break_route();
     world.tell(Event::HaltAsked(HaltSwarm {
         cause: "test".to_owned(),
+        sent_ns: world.now_ns,
     }));
     let began_ns = world.now_ns;
     while world.deadman.is_empty() {

@@ -294,6 +294,7 @@ fn a_halt_under_way_wins_over_the_places_of_a_plan() {
     world.plan(0, 2, &[(true, 52, 10)]);
     world.tell(Event::HaltAsked(HaltSwarm {
         cause: "test".to_owned(),
+        sent_ns: world.now_ns,
     }));
     world.settle(2_000);
     assert!(world.live.is_empty());
@@ -373,6 +374,8 @@ fn mandate() -> Mandate {
         capital_e6: 60 * SHARE,
         max_position_e6: 100 * SHARE,
         order_size_e6: 20 * SHARE,
+        is_reduce_only: false,
+        weight: 1.0,
     }
 }
 
@@ -475,13 +478,13 @@ fn a_refusal_names_the_limit() {
         (
             refusal(
                 &Plan {
-                    term: 2,
+                    epoch: 2,
                     ..buy(4_800, 10 * SHARE)
                 },
                 "q",
                 0,
             ),
-            "epoch: the mandate is of term 1, epoch 3",
+            "epoch: the mandate is of epoch 3",
         ),
         (
             refusal(&buy(4_850, 10 * SHARE), "q", 0),

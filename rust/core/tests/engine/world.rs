@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
+    ResumeSwarm, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade, VenueClock,
+    WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -88,6 +89,13 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// Of every mandate.
+    pub is_reduce_only: bool,
+    /// Of the swarm, as the orchestrator has it.
+    pub state: SwarmState,
+    /// Of the next plans.
+    pub value: f64,
+    pub token_prices: Vec<TokenPrice>,
     next_ref: u64,
     pub quotes: BTreeMap<String, (String, OrderState)>,
     /// What each connection was told of its orders: by reference.
@@ -188,6 +196,10 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            is_reduce_only: false,
+            state: SwarmState::Normal,
+            value: 0.0,
+            token_prices: Vec::new(),
             next_ref: 1,
             quotes: BTreeMap::new(),
             told: Vec::new(),
@@ -240,6 +252,7 @@ impl World {
                     self.done += 1;
                     self.refusals.extend(done.refused);
                 }
+                Action::Reply(_, EngineReply::TokenPrice(price)) => self.token_prices.push(price),
                 Action::PublishDeadman(fired) => self.deadman.push(fired),
                 Action::BeReady => self.is_ready = true,
                 Action::SwitchRoute(generation) => self.switch(generation),
@@ -313,12 +326,15 @@ impl World {
             capital_e6: CAPITAL_E6,
             max_position_e6: MAX_POSITION_E6,
             order_size_e6: 20 * SHARE,
+            is_reduce_only: self.is_reduce_only,
+            weight: 1.0,
         });
         let allocation = Allocation {
             term: 1,
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
+            state: self.state,
             ..Allocation::default()
         };
         self.tell(Event::Allocated(allocation));
@@ -354,7 +370,7 @@ impl World {
             epoch: self.epochs[index],
             cancels,
             places: places.collect(),
-            value: 0.0,
+            value: self.value,
             book_sequence: 1,
             book_received_ns: Some(self.now_ns),
             decided_ns: self.now_ns,
@@ -368,12 +384,14 @@ impl World {
     pub fn halt(&mut self) {
         self.tell(Event::HaltAsked(HaltSwarm {
             cause: "test".to_owned(),
+            sent_ns: self.now_ns,
         }));
     }
 
     pub fn resume(&mut self) {
         self.tell(Event::ResumeAsked(ResumeSwarm {
             origin: "test".to_owned(),
+            sent_ns: self.now_ns,
         }));
     }
 
@@ -395,6 +413,13 @@ impl World {
     pub fn deliver_feed(&mut self) {
         if let Some(event) = self.feed.pop_front() {
             self.tell(event);
+        }
+    }
+
+    /// All that the user feed has to say.
+    pub fn deliver_all(&mut self) {
+        while !self.feed.is_empty() {
+            self.deliver_feed();
         }
     }
 
@@ -598,9 +623,7 @@ impl World {
     /// Everything goes well for so many ms, and mandates are renewed.
     pub fn settle(&mut self, ms: u64) {
         for step in 0..ms / 50 {
-            while !self.feed.is_empty() {
-                self.deliver_feed();
-            }
+            self.deliver_all();
             for _ in 0..self.requests.len() {
                 self.end_request(0, Fate::Answered);
             }
