@@ -75,7 +75,10 @@ class Medium:
 
     def random(self, owner: str) -> Random:
         """The chances of one process."""
-        return self._randoms.setdefault(owner, Random(f"{self._seed}/bus/{owner}"))
+        random = self._randoms.get(owner)
+        if random is None:
+            random = self._randoms[owner] = Random(f"{self._seed}/bus/{owner}")
+        return random
 
     def subscribe(self, owner: str, topic: str, receive: Callable[[Sample], None]) -> Subscription:
         """Hear a topic from now on."""

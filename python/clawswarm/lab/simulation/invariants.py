@@ -45,7 +45,7 @@ from clawswarm.sandbox.venue import Venue
 
 WITHDRAW_S = 16.0
 OLD_BOOK_S = 1.0
-DIFFER_S = 60.0
+DIFFER_S = 130.0
 LOOK_S = 0.5
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -70,6 +70,7 @@ class OrderLine:
         self.served = 0
         self._generation = 0
         self._flights: dict[int, _Flight] = {}
+        self._own_trades: dict[str, tuple[str, machine.OwnTrade]] = {}
 
     def reset(self) -> None:
         """The process behind this line is gone: what it asked has no asker any more."""
@@ -208,7 +209,7 @@ class OrderLine:
                 return machine.IsLive(order is not None and order.status == "LIVE"), None
             case machine.ListTrades():
                 trades = venue.exchange.trades_by_account.get(self.wallet, {}).values()
-                return machine.Trades(tuple(own_trade(trade, key.key) for trade in trades)), None
+                return machine.Trades(tuple(self._own_trade(trade, key.key) for trade in trades)), None
             case machine.Heartbeat(id=sent):
                 try:
                     return machine.HeartbeatTaken(True, venue.beat(key, sent, now_ns)), None
@@ -217,6 +218,13 @@ class OrderLine:
             case machine.AskRegion():
                 return machine.Region(is_blocked=venue.faults.is_geoblocked), None
         return machine.Cancelled(tuple(report.canceled), report.not_canceled), None
+
+    def _own_trade(self, trade: Trade, api_key: str) -> machine.OwnTrade:
+        """Made once for each status: every comparison lists all trades there ever were."""
+        known = self._own_trades.get(trade.id)
+        if known is None or known[0] != trade.status:
+            known = self._own_trades[trade.id] = (trade.status, own_trade(trade, api_key))
+        return known[1]
 
     def _place(
         self, orders: tuple[machine.SignedOrder, ...], key: ApiKey, now_ns: int

@@ -5,6 +5,7 @@ The venue is the sandbox with its own REST and streams; eight up/down series rol
 """
 
 import asyncio
+import gc
 import hashlib
 import logging
 import time
@@ -22,7 +23,7 @@ from aiohttp import web
 from coincurve import PrivateKey
 
 from clawswarm._core import OrderSigner
-from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, Wallet
+from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace, Wallet
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.agent import Quoter
@@ -58,9 +59,9 @@ from clawswarm.sandbox.venue import Venue
 CHAIN_ID = 137
 SERIES = tuple(f"{coin}-{horizon}" for horizon in ("5m", "15m") for coin in ("btc", "eth", "sol", "xrp"))
 """Eight markets trade at any moment, and the next ones are listed."""
-CROWD_INTERVAL_MS = 2_000
+CROWD_INTERVAL_MS = 10_000
 # Every comparison lists all trades of the account: at the engine's usual 10 s that is most of a day's work.
-RECONCILE_S = 600.0
+RECONCILE_S = 60.0
 LOOK_S = 30.0
 NAP_S = 0.05
 OPERATOR_S = 5.0
@@ -91,7 +92,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None = None) -> Outcome:
     """Run one simulation to its end; the same arguments give the same outcome, times of this machine apart."""
-    before = structlog.get_config()
+    before, thresholds = structlog.get_config(), gc.get_threshold()
+    # A day's orders and trades stay: looking through all of them often would take most of the time.
+    gc.set_threshold(100_000, 50, 50)
     # A day of faults would write millions of lines.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s = time.perf_counter()
@@ -101,6 +104,7 @@ def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None
             runner.run(swarm.run())
     finally:
         structlog.configure(**before)
+        gc.set_threshold(*thresholds)
     return swarm.outcome(time.perf_counter() - began_s)
 
 
@@ -230,6 +234,9 @@ class Swarm:
             capital_usd=asked.capital_usd,
             max_position_shares=asked.max_position_shares,
             order_size_shares=asked.order_size_shares,
+            # What is judged here is conduct; the participants' money is no yardstick of profit.
+            max_loss_usd=asked.capital_usd,
+            max_drawdown_usd=asked.capital_usd,
             mandate_life_s=self._configuration.orchestrator.mandate_life_s,
             renew_s=self._configuration.orchestrator.renew_s,
         )
@@ -241,7 +248,7 @@ class Swarm:
             QUOTERS,
             self._configuration.rollover,
             "http://venue/gamma",
-            self._folder / "record.json",
+            StorePlace(self._folder / "standing.json", self._folder / "record.json"),
             Chain(unwinding, self._open_wallet),
             self._session,
         ).run()
@@ -354,7 +361,7 @@ class Swarm:
 
     async def _operate(self) -> None:
         """Repeat a halt until it holds; when it has held for a while, mend what a person mends and resume."""
-        resumes = VirtualBus(self._medium, "operator").latest("resume", ResumeSwarm)
+        resumes = VirtualBus(self._medium, "operator").latest("operator", ResumeSwarm)
         while True:
             await asyncio.sleep(OPERATOR_S)
             if self._engine is None or self._engine.machine is None:
