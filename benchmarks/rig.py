@@ -61,6 +61,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     changes_per_s: int = 0
     """How often the first market's book moves."""
     reconcile_s: float | None = None
+    switches_per_day: int = 1
     silence_s: float | None = None
     has_order_log: bool = False
 
@@ -244,6 +245,7 @@ class Rig:
         if setting.silence_s is not None:
             table["engine"]["silence_s"] = setting.silence_s
         table["engine"]["limits"]["tier"] = setting.tier
+        table["engine"]["switches_per_day"] = setting.switches_per_day
         if setting.reconcile_s is not None:
             table["engine"]["reconcile_s"] = setting.reconcile_s
         path = self._folder / "config.toml"
@@ -339,6 +341,13 @@ class Rig:
                 return msgspec.json.decode(await answer.read())
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise NotMeasured(f"the sandbox does not answer: {fault!r}") from fault
+
+    async def steer(self, path: str, body: dict[str, object]) -> None:
+        """Ask the control port for a fault."""
+        assert self._session is not None
+        async with self._session.post(self._control + path, json=body) as answer:
+            if answer.status != 200:
+                raise NotMeasured(f"the control port refuses {path}: {await answer.text()}")
 
     async def open_orders(self) -> dict[str, str]:
         """Every open order: its id and its market."""

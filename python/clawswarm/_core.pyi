@@ -13,7 +13,6 @@ __all__ = [
     "Engine",
     "Flow",
     "Limits",
-    "MarketResolved",
     "MatchingMarket",
     "OrderReport",
     "OrderSigner",
@@ -21,7 +20,6 @@ __all__ = [
     "ReferenceReturn",
     "Replay",
     "ReplayFill",
-    "TradePrint",
     "amounts",
     "cancel_body",
     "microprice_without",
@@ -83,6 +81,8 @@ class BookTop:
     @property
     def sweep(self) -> tuple[str, int, int] | None: ...
     @property
+    def winner(self) -> str | None: ...
+    @property
     def fingerprint(self) -> int: ...
     @property
     def touch_doubt_ns(self) -> int | None: ...
@@ -94,34 +94,6 @@ class BookTop:
     def is_valid(self) -> bool: ...
     @property
     def reason(self) -> str | None: ...
-
-@final
-class TradePrint:
-    """A trade; `side` ("BUY" or "SELL") is the aggressor's."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-    @property
-    def price_e4(self) -> int: ...
-    @property
-    def size_e6(self) -> int: ...
-    @property
-    def server_ms(self) -> int: ...
-    @property
-    def received_ns(self) -> int: ...
-
-@final
-class MarketResolved:
-    """A decided market; `winner` is "YES" or "NO"."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def winner(self) -> str: ...
-    @property
-    def server_ms(self) -> int: ...
 
 @final
 class Books:
@@ -151,17 +123,17 @@ class Books:
     def reset_market(self, condition_id: str) -> None:
         """The same for one market; KeyError when it is not held."""
 
-    def apply(self, frame: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
+    def apply(self, frame: bytes, received_ns: int) -> list[str]:
         """Decode and apply one frame, all of it or nothing; ValueError says what is wrong with it.
 
-        Returns the state after the frame of each market it changed, then its trades and resolutions in order.
+        Returns the markets whose state it changed; `top` says what the state is.
         """
 
-    def apply_listing(self, body: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
-        """Apply books as REST lists them; the states that were not as those books say."""
+    def apply_listing(self, body: bytes, received_ns: int) -> list[str]:
+        """Apply books as REST lists them; the markets that were not as those books say."""
 
-    def compare(self) -> list[BookTop | TradePrint | MarketResolved]:
-        """Compare the newest hash of every market that changed; the states whose doubts are others than before."""
+    def compare(self) -> list[str]:
+        """Compare the newest hash of every market that changed; the markets whose doubts are others now."""
 
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
@@ -268,6 +240,12 @@ class OrderSigner:
         """Order id and body of `POST /order`; amounts in 1e-6, `expiration_s` 0 unless the type is GTD.
 
         ValueError when the venue would refuse its form, OverflowError when a number is beyond 64 bits.
+        """
+
+    def sign_batch(self, nonce: int, deadline_s: int, calls: list[tuple[str, str, bool, int]]) -> str:
+        """Signature of a deposit wallet's batch of calls ("merge" or "redeem", condition id, neg-risk, pairs_e6).
+
+        ValueError when the account is no deposit wallet of this key, or the batch is none.
         """
 
     def request_headers(

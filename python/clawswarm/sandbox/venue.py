@@ -116,6 +116,8 @@ class Venue:
         self.catalog = Catalog()
         self.payouts = Payouts(self.exchange, is_everyone=settings.auto_redeem == "everyone")
         self.on_trade: Callable[[Trade], None] | None = None
+        self.on_events: Callable[[list[Event]], None] | None = None
+        """Hears of everything, after the streams."""
 
     def publish(self, events: list[Event]) -> None:
         """Tell every stream what happened."""
@@ -137,6 +139,8 @@ class Venue:
                 self.history.note(condition_id, event.at_ns // _NS_PER_S, bid, ask)
             if self.on_trade is not None and isinstance(event, LevelChanged) and event.trade is not None:
                 self.on_trade(event.trade)
+        if self.on_events is not None:
+            self.on_events(events)
 
     def advance(self, now_ns: int) -> None:
         """Settle, pay, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""

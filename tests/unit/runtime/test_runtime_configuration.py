@@ -9,6 +9,7 @@ from clawswarm.runtime.configuration import Configuration, load_configuration
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "sandbox.toml"
+SERIES = ROOT / "config" / "series.toml"
 
 
 def lines() -> list[str]:
@@ -51,6 +52,12 @@ def test_the_shipped_configuration_loads() -> None:
     assert configuration.mode == "sandbox"
     assert configuration.orchestrator.capital_usd > 0
     assert configuration.engine.limits.place_requests_600s == 36_000
+
+
+def test_the_shipped_series_load() -> None:
+    configuration = load_configuration(SERIES)
+    assert (configuration.sandbox.data, configuration.sandbox.series) == ("", ("btc-5m",))
+    assert configuration.unwinding.daily_batches == 3_000
 
 
 def test_an_edit_of_these_tests_changes_one_value(tmp_path: Path) -> None:

@@ -91,6 +91,10 @@ class QuoterDesk:
         """A state of one market; False when it only repeats what is known."""
         return self._sources.take_book(book, now_ns)
 
+    def source_lost(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended."""
+        self._sources.lose(source, now_ns)
+
     def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
         """(market, sentinel) that should ask the venue for its book now."""
         return self._sources.disagreements(now_ns)
@@ -209,4 +213,5 @@ class QuoterDesk:
             book_sequence=book.sequence if book is not None else 0,
             book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,
+            tick_e4=book.tick_e4 if book is not None else None,
         )

@@ -16,7 +16,6 @@ One object is made for each market and may keep what it saw; the time is in the 
 of the parameters that `claw lab compare` tries; without it the defaults stand.
 """
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -52,11 +51,8 @@ class MarketView(msgspec.Struct, frozen=True):
 
     @property
     def tick_e4(self) -> int:
-        """The tick whose prices both the venue and the engine's gate accept.
-
-        After a tick change the book knows the new tick at once, the mandate when the orchestrator next writes it.
-        """
-        return math.lcm(self.book.tick_e4, self.mandate.market.tick_e4)
+        """The venue's tick: after a change the book knows it at once, the mandate seconds later."""
+        return self.book.tick_e4
 
 
 class TargetQuote(msgspec.Struct, frozen=True):
