@@ -17,7 +17,6 @@ __all__ = [
     "Flow",
     "Limits",
     "MarketQuoter",
-    "MarketResolved",
     "MarketTerms",
     "MatchingMarket",
     "OrderReport",
@@ -27,7 +26,6 @@ __all__ = [
     "ReferenceReturn",
     "Replay",
     "ReplayFill",
-    "TradePrint",
     "amounts",
     "average_digital",
     "cancel_body",
@@ -93,6 +91,8 @@ class BookTop:
     @property
     def sweep(self) -> tuple[str, int, int] | None: ...
     @property
+    def winner(self) -> str | None: ...
+    @property
     def fingerprint(self) -> int: ...
     @property
     def touch_doubt_ns(self) -> int | None: ...
@@ -104,34 +104,6 @@ class BookTop:
     def is_valid(self) -> bool: ...
     @property
     def reason(self) -> str | None: ...
-
-@final
-class TradePrint:
-    """A trade; `side` ("BUY" or "SELL") is the aggressor's."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-    @property
-    def price_e4(self) -> int: ...
-    @property
-    def size_e6(self) -> int: ...
-    @property
-    def server_ms(self) -> int: ...
-    @property
-    def received_ns(self) -> int: ...
-
-@final
-class MarketResolved:
-    """A decided market; `winner` is "YES" or "NO"."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def winner(self) -> str: ...
-    @property
-    def server_ms(self) -> int: ...
 
 @final
 class Books:
@@ -161,17 +133,17 @@ class Books:
     def reset_market(self, condition_id: str) -> None:
         """The same for one market; KeyError when it is not held."""
 
-    def apply(self, frame: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
+    def apply(self, frame: bytes, received_ns: int) -> list[str]:
         """Decode and apply one frame, all of it or nothing; ValueError says what is wrong with it.
 
-        Returns the state after the frame of each market it changed, then its trades and resolutions in order.
+        Returns the markets whose state it changed; `top` says what the state is.
         """
 
-    def apply_listing(self, body: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
-        """Apply books as REST lists them; the states that were not as those books say."""
+    def apply_listing(self, body: bytes, received_ns: int) -> list[str]:
+        """Apply books as REST lists them; the markets that were not as those books say."""
 
-    def compare(self) -> list[BookTop | TradePrint | MarketResolved]:
-        """Compare the newest hash of every market that changed; the states whose doubts are others than before."""
+    def compare(self) -> list[str]:
+        """Compare the newest hash of every market that changed; the markets whose doubts are others now."""
 
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
@@ -337,7 +309,9 @@ class MarketTerms:
 
 @final
 class Decision:
-    """Targets as (price_e4, size_e6, whether it rests already, worth in USD), or the reason for neither.
+    """Targets as (price_e4, size_e6, whether it rests already, gain in USD), or the reason for neither.
+
+    The gain is what placing it brings over its rest beyond what rests already.
 
     `fair`, `uncertainty`, `volatility` (per √s), `reservation` and the half-spreads (bid, ask) are in logits and
     None with a reason; `value` and `reward` are USD per second.
@@ -399,6 +373,7 @@ class MarketQuoter:
         shift: float,
         order_token_usd: float,
         cancel_token_usd: float,
+        is_reduce_only: bool,
     ) -> Decision:
         """What should rest now; ValueError when the tick does not fit its type."""
 
@@ -439,6 +414,12 @@ class OrderSigner:
         """Order id and body of `POST /order`; amounts in 1e-6, `expiration_s` 0 unless the type is GTD.
 
         ValueError when the venue would refuse its form, OverflowError when a number is beyond 64 bits.
+        """
+
+    def sign_batch(self, nonce: int, deadline_s: int, calls: list[tuple[str, str, bool, int]]) -> str:
+        """Signature of a deposit wallet's batch of calls ("merge" or "redeem", condition id, neg-risk, pairs_e6).
+
+        ValueError when the account is no deposit wallet of this key, or the batch is none.
         """
 
     def request_headers(

@@ -216,6 +216,7 @@ class _Session:
             self._desk.take_reference(
                 ReferencePrice(
                     underlying=self._underlying,
+                    feed="chainlink",
                     source=NAME,
                     value_e6=value_e6,
                     source_ms=now_ns // NS_PER_MS,

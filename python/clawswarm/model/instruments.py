@@ -27,16 +27,22 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
+SETTLEMENT_FEED = "chainlink"
+"""What most markets settle on, itself or its average."""
+
+
 class PriceSettlement(msgspec.Struct, frozen=True):
     """YES wins when the final price of the underlying is at or above the strike (polymarket.md §11.3).
 
     Both prices are averages over `window_s` seconds before their instant, 0 is the price itself. `opens_ms` is the
-    strike's instant, None when the strike is a listed number; `strike_usd` is None until it is known.
+    strike's instant, None when the strike is a listed number; `strike_usd` is None until it is known. `feed` is
+    whose price it is (`ReferencePrice.feed`).
     """
 
     window_s: int
     opens_ms: int | None
     strike_usd: float | None = None
+    feed: str = SETTLEMENT_FEED
 
 
 class RewardTerms(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ mod quoting;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::book::{BookTop, Books, MarketResolved, ReferenceReturn, TradePrint, microprice_without};
+    use crate::book::{BookTop, Books, ReferenceReturn, microprice_without};
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]

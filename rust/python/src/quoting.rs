@@ -272,7 +272,7 @@ impl MarketTerms {
     }
 }
 
-/// The answer to one situation; targets as (price_e4, size_e6, whether it rests already, worth in USD).
+/// The answer to one situation; targets as (price_e4, size_e6, whether it rests already, gain in USD).
 #[pyclass(frozen, get_all, module = "clawswarm._core")]
 pub struct Decision {
     bid: Option<(u16, u64, bool, f64)>,
@@ -292,7 +292,7 @@ impl From<quoter::Decision> for Decision {
     fn from(made: quoter::Decision) -> Self {
         let flat = |target: Target| {
             let Level { price_e4, size_e6 } = target.level;
-            (price_e4, size_e6, target.is_kept, target.worth_usd)
+            (price_e4, size_e6, target.is_kept, target.gain_usd)
         };
         Self {
             bid: made.bid.map(flat),
@@ -360,6 +360,7 @@ impl MarketQuoter {
         shift: f64,
         order_token_usd: f64,
         cancel_token_usd: f64,
+        is_reduce_only: bool,
     ) -> PyResult<Decision> {
         let own: Vec<_> = own
             .into_iter()
@@ -383,6 +384,7 @@ impl MarketQuoter {
             reference: reference.as_ref().map(|path| &path.0),
             shift,
             token_usd: (order_token_usd, cancel_token_usd),
+            is_reduce_only,
         };
         Ok(self.0.decide(&terms.0, &situation).into())
     }

@@ -5,7 +5,7 @@ import math
 
 import msgspec
 
-from clawswarm.agents.quoter.desk import REFUSED_PAUSE_NS, REVIEW_NS, QuoterDesk
+from clawswarm.agents.quoter.desk import RATE_PAUSE_NS, REFUSED_PAUSE_NS, REVIEW_NS, QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.quoter.sources import CROSSED_GRACE_NS
 from clawswarm.agents.quoter.strategy import MarketView, TargetQuote, order_size_e6
@@ -22,6 +22,7 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ReferencePrice,
+    TokenPrice,
 )
 
 SHARE = 1_000_000
@@ -413,13 +414,46 @@ def test_a_refused_plan_pauses_the_market() -> None:
     story = Story()
     story.hold()
     story.book()
-    story.done(story.plan(), refused="rate: no tokens left")
+    story.done(story.plan(), refused="halted: operator")
     for _ in range(5):
         story.later(REFUSED_PAUSE_NS // 5 - 1)
         story.book(0.6)
         assert story.plans() == []
     story.later(REVIEW_NS)
     assert len(story.plan().places) == 2
+
+
+def test_one_that_was_outbid_for_a_token_tries_again_soon() -> None:
+    story = Story()
+    story.hold()
+    story.book()
+    story.done(story.plan(), refused="rate: 2 orders asked, 1 tokens left")
+    story.later(RATE_PAUSE_NS - 1)
+    story.book(0.6)
+    assert story.plans() == []
+    story.later(REVIEW_NS)
+    assert len(story.plan().places) == 2
+
+
+def test_what_is_worth_less_than_a_token_costs_is_not_asked_for() -> None:
+    story = Story()
+    story.hold()
+    story.desk.take_reply(TokenPrice(shadow_price=1e9, scarcity=2.0), story.now)
+    story.book()
+    assert story.plans() == []
+    story.desk.take_reply(TokenPrice(shadow_price=1.0, scarcity=2.0), story.now)
+    story.later(REVIEW_NS)
+    assert len(story.plan().places) == 2
+
+
+def test_where_positions_may_only_be_made_smaller_it_quotes_the_exit_alone() -> None:
+    story = Story(msgspec.structs.replace(MANDATE, is_reduce_only=True))
+    story.hold()
+    story.book()
+    assert story.plans() == []
+    story.hold(15)
+    (exit_order,) = story.plan().places
+    assert (exit_order.side, exit_order.size_e6) == (Side.SELL, 15_000_000)
 
 
 def test_a_pause_never_holds_back_a_cancel() -> None:
@@ -550,7 +584,13 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
     story.book(0.6, market="0xd")
     assert due() == ["0xd"]
     price = ReferencePrice(
-        underlying="ETH", source="sentinel-1", value_e6=3, source_ms=1, received_ns=1, is_synthetic=True
+        underlying="ETH",
+        feed="chainlink",
+        source="sentinel-1",
+        value_e6=3,
+        source_ms=1,
+        received_ns=1,
+        is_synthetic=True,
     )
     story.desk.take_reference(price)
     assert due() == ["0xd"]

@@ -223,6 +223,7 @@ class Situation:
     own: Sequence[tuple[bool, int, int]]
     shift: float
     tokens: tuple[float, float]
+    is_reduce_only: bool = False
 
 
 @dataclass
@@ -330,7 +331,8 @@ class Reference:
         m, sign = self.model, 1 if side else -1
         is_adding = sign * seen.net_e6 >= 0
         ratio = abs(seen.net_e6) / seen.max_position_e6
-        if seen.now_ns < self.closed_until[side] or (is_adding and ratio >= m.reduce_only):
+        is_reduce_only = seen.is_reduce_only or ratio >= m.reduce_only
+        if seen.now_ns < self.closed_until[side] or (is_adding and is_reduce_only):
             return []
         found = []
         levels = seen.bids if side else seen.asks
@@ -350,18 +352,24 @@ class Reference:
         size = min(max(wanted, self.min_size_e6), self._room(side, seen, standing)) // 10_000 * 10_000
         if size < self.min_size_e6:
             return found
-        cost = (seen.tokens[0] + (seen.tokens[1] + m.change_usd if own else 0)) / m.rest_s
+        tokens = (seen.tokens[0] + (seen.tokens[1] + m.change_usd if own else 0)) / m.rest_s
         scoring = 0.0 if self.rewards is None else max(1 - self.rewards.min_age_s / m.rest_s, 0)
         tick = seen.tick_e4
         price = (seen.asks[0][0] - 1) // tick * tick if side else (seen.bids[0][0] // tick + 1) * tick
         price = min(price, 10_000 - tick) if side else max(price, tick)
+        cost = abs(expit(r) - expit(r - sign * break_even))
+        limit = (expit(r) - sign * (cost - self.rebate * expit(r) * (1 - expit(r)))) * 1e4
+        if midpoint is not None:
+            limit = max(limit, midpoint) if side else min(limit, midpoint)
+        useful = (math.ceil(limit / tick) if side else math.floor(limit / tick)) * tick
+        price = min(price, useful) if side else max(price, useful)
         for _ in range(45):
             if not tick <= price <= 10_000 - tick:
                 break
             shown = dict(levels).get(price)
             is_beyond = sign * (levels[-1][0] - price) > 0
             ahead = (levels[-1][1] if is_beyond else 0) if shown is None else shown
-            value = self._value(side, r, break_even, price, size, ahead / 1e6) - cost
+            value = self._value(side, r, break_even, price, size, ahead / 1e6) - tokens
             found.append(Candidate(price, size, value, self._score(price, size, midpoint) * scoring, False))
             price -= sign * tick
         return found
@@ -373,7 +381,8 @@ class Reference:
 
     def _room(self, side: bool, seen: Situation, standing: int) -> int:
         signed = seen.net_e6 if side else -seen.net_e6
-        position = max(seen.max_position_e6 - signed - standing, 0)
+        limit = 0 if seen.is_reduce_only else seen.max_position_e6
+        position = max(limit - signed - standing, 0)
         stood = sum(size for of, _, size in seen.own if standing or of != side)
         freed = 0 if signed >= 0 else abs(seen.net_e6)
         return min(position, max(seen.capital_e6 + freed - abs(seen.net_e6) - stood, 0))
@@ -397,20 +406,25 @@ class Reference:
             one, two = (0.0 if c is None else c.score for c in (bid, ask))
             return self.rewards.income(one, two, others, midpoint)
 
-        best: tuple[float, Candidate | None, Candidate | None] = (0.0, None, None)
-        for bid in (None, *sides[BUY]):
-            for ask in (None, *sides[SELL]):
-                value = sum(c.value for c in (bid, ask) if c is not None) + reward(bid, ask)
-                if value > best[0]:
-                    best = (value, bid, ask)
-        value, bid, ask = best
+        def best(
+            bids: list[Candidate], asks: list[Candidate]
+        ) -> tuple[float, Candidate | None, Candidate | None]:
+            found: tuple[float, Candidate | None, Candidate | None] = (0.0, None, None)
+            for bid in (None, *bids):
+                for ask in (None, *asks):
+                    value = sum(c.value for c in (bid, ask) if c is not None) + reward(bid, ask)
+                    if value > found[0]:
+                        found = (value, bid, ask)
+            return found
+
+        value, bid, ask = best(sides[BUY], sides[SELL])
+        before = best(*([c for c in sides[side] if c.is_kept] for side in (BUY, SELL)))[0]
         if bid is not None and ask is not None and bid.price_e4 >= ask.price_e4:
             bid, ask = (bid, None) if bid.value >= ask.value else (None, ask)
-        paid = reward(bid, ask)
+        places = sum(c is not None and not c.is_kept for c in (bid, ask))
+        gain = (value - before) * self.model.rest_s / max(places, 1)
         flat = [
-            None
-            if c is None
-            else (c.price_e4, c.size_e6, c.is_kept, (c.value + 0.5 * paid) * self.model.rest_s)
+            None if c is None else (c.price_e4, c.size_e6, c.is_kept, 0.0 if c.is_kept else gain)
             for c in (bid, ask)
         ]
-        return flat[0], flat[1], value, paid
+        return flat[0], flat[1], value, reward(bid, ask)

@@ -74,6 +74,7 @@ def asked(
         path,
         seen.shift,
         *seen.tokens,
+        seen.is_reduce_only,
     )
 
 
@@ -136,6 +137,7 @@ class Play:
             own=tuple(self.own),
             shift=rng.choice((0.0, 0.01)),
             tokens=rng.choice(((0.0, 0.0), (0.002, 0.001))),
+            is_reduce_only=rng.random() < 0.1,
         )
 
     def rest(self, decision: Decision) -> None:
@@ -342,20 +344,18 @@ def test_a_stale_quote_that_adds_risk_goes_at_once_whatever_tokens_cost() -> Non
 
 
 def test_a_place_in_the_queue_is_worth_something() -> None:
-    """Of two equal orders the one with fewer shares before it is dearer to give up."""
-    of, worth = quoter(change_usd=10.0), []
-    for before in (500, 500, 20):
-        seen = replace(
-            SITUATION,
-            bids=((4_800, (before + 20) * SHARE),),
-            own=((True, 4_800, 20 * SHARE),),
-            now_ns=SITUATION.now_ns + len(worth),
-        )
-        decision = asked(of, terms(), seen)
+    """An order that others' departures have brought to the front is kept where one at the back is given up."""
+    kept = []
+    for before in (400, 1):
+        of, seen = quoter(change_usd=0.0), SITUATION
+        fresh = asked(of, terms(), seen)
+        assert fresh.bid is not None
+        price = fresh.bid[0] - 100
+        bids = tuple((p, (before + 20) * SHARE if p == price else s) for p, s in SITUATION.bids)
+        decision = asked(of, terms(), replace(seen, own=((True, price, 20 * SHARE),), bids=bids))
         assert decision.bid is not None
-        assert decision.bid[2]
-        worth.append(decision.bid[3])
-    assert worth[2] > worth[1]
+        kept.append(decision.bid[2])
+    assert kept == [False, True]
 
 
 # --- sizes and limits -------------------------------------------------------------------------------
@@ -479,6 +479,7 @@ def situations(draw: st.DrawFn) -> Situation:
         own=tuple((is_buy, ticks * tick, size) for is_buy, ticks, size in own),
         shift=draw(st.floats(-50, 50)),
         tokens=draw(st.tuples(st.floats(0, 10), st.floats(0, 10))),
+        is_reduce_only=draw(st.booleans()),
     )
 
 
@@ -504,6 +505,9 @@ def test_every_quote_is_one_the_venue_and_the_mandate_would_take(
             assert seen.tick_e4 <= price <= 10_000 - seen.tick_e4
             sign = 1 if is_buy else -1
             standing = sum(s for of_buy, _, s in seen.own if of_buy == is_buy)
+            if seen.is_reduce_only:
+                assert sign * seen.net_e6 < 0
+                assert size <= abs(seen.net_e6)
             if is_kept:
                 assert (is_buy, price, size) in resting
                 assert sign * seen.net_e6 + size <= seen.max_position_e6

@@ -126,7 +126,13 @@ def test_a_strategy_sees_the_reference_once_there_is_one() -> None:
     desk.take_book(BOOK, NOW_NS)
     desk.plans(NOW_NS)
     reference = ReferencePrice(
-        underlying="BTC", source="s", value_e6=1, source_ms=1, received_ns=1, is_synthetic=True
+        underlying="BTC",
+        feed="chainlink",
+        source="s",
+        value_e6=1,
+        source_ms=1,
+        received_ns=1,
+        is_synthetic=True,
     )
     desk.take_reference(reference)
     desk.plans(NOW_NS)

@@ -10,6 +10,7 @@ from clawswarm.runtime.configuration import Configuration, load_configuration
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "sandbox.toml"
+SERIES = ROOT / "config" / "series.toml"
 
 
 def lines() -> list[str]:
@@ -52,6 +53,12 @@ def test_the_shipped_configuration_loads() -> None:
     assert configuration.mode == "sandbox"
     assert configuration.orchestrator.capital_usd > 0
     assert configuration.engine.limits.place_requests_600s == 36_000
+
+
+def test_the_shipped_series_load() -> None:
+    configuration = load_configuration(SERIES)
+    assert (configuration.sandbox.data, configuration.sandbox.series) == ("", ("btc-5m",))
+    assert configuration.unwinding.daily_batches == 3_000
 
 
 def test_an_edit_of_these_tests_changes_one_value(tmp_path: Path) -> None:
@@ -122,6 +129,10 @@ POSITIVE = [
     ("orchestrator", "capital_usd"),
     ("orchestrator", "max_position_shares"),
     ("orchestrator", "order_size_shares"),
+    ("orchestrator", "max_loss_usd"),
+    ("orchestrator", "max_drawdown_usd"),
+    ("orchestrator", "cautious_share"),
+    ("orchestrator", "window_share"),
     ("orchestrator", "mandate_life_s"),
     ("orchestrator", "renew_s"),
     ("quoter", "requote_ticks"),
@@ -170,6 +181,7 @@ def test_a_value_that_is_no_finite_number_is_refused(
     ("table", "key"),
     [
         ("quoter", "pull_below"),
+        ("orchestrator", "least_value"),
         ("supervision", "restarts"),
     ],
 )
@@ -184,6 +196,13 @@ def test_a_value_may_be_zero_but_not_negative(tmp_path: Path, table: str, key: s
         ("feed", "ping_interval_s", "0.5", "[feed] ping_interval_s must be below dead_after_s"),
         ("feed", "reconnect_min_s", "9", "[feed] reconnect_min_s must not be above reconnect_max_s"),
         ("orchestrator", "renew_s", "10.0", "[orchestrator] renew_s must be below mandate_life_s"),
+        (
+            "orchestrator",
+            "window_share",
+            "1.5",
+            "[orchestrator] window_share is a share; it must not be above 1",
+        ),
+        ("orchestrator", "cautious_share", "2", "[orchestrator] cautious_share is a share"),
         ("sandbox", "control_port", "8870", "[sandbox] port and control_port are both 8870"),
     ],
 )

@@ -16,7 +16,7 @@ from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
-from clawswarm.model.instruments import Market, Side
+from clawswarm.model.instruments import SETTLEMENT_FEED, Market, Side
 from clawswarm.model.messages import (
     Allocation,
     BookState,
@@ -30,6 +30,7 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ReferencePrice,
+    TokenPrice,
 )
 from clawswarm.model.units import MICRO, notional_e6
 
@@ -37,6 +38,7 @@ from clawswarm.model.units import MICRO, notional_e6
 # order the same book would lead to the same refusal: a newer one ends this pause.
 REFUSED_PAUSE_NS = NS_PER_S // 4
 REVIEW_NS = 20 * NS_PER_MS
+RATE_PAUSE_NS = NS_PER_S // 20
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ class QuoterDesk:
         )
         self._strategies: dict[str, Strategy] = {}
         self._references: dict[str, ReferencePrice] = {}
-        self._paths: dict[str, ReferencePath] = {}
+        self._paths: dict[tuple[str, str], ReferencePath] = {}
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
@@ -73,6 +75,7 @@ class QuoterDesk:
         self._under_way: set[str] = set()
         self._refused: dict[str, _Refused] = {}
         self._judged: dict[str, int] = {}
+        self._shadow_price = 0.0
         self._next_ref = 1
 
     @property
@@ -113,6 +116,11 @@ class QuoterDesk:
         self._due.add(book.market)
         return self._sources.take_book(book, now_ns)
 
+    def source_lost(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended."""
+        self._sources.lose(source, now_ns)
+        self._due |= self._mandates.keys()
+
     def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
         """(market, sentinel) that should ask the venue for its book now."""
         return self._sources.disagreements(now_ns)
@@ -120,21 +128,27 @@ class QuoterDesk:
     def take_reference(self, reference: ReferencePrice) -> None:
         """A price of an underlying."""
         underlying = reference.underlying
-        path = self._paths.setdefault(underlying, ReferencePath())
+        path = self._paths.setdefault((underlying, reference.feed), ReferencePath())
         # Both sentinels tell the same prices: the first one counts.
         if path.take(reference.value_e6 / MICRO, reference.source_ms):
-            self._references[underlying] = reference
+            if reference.feed == SETTLEMENT_FEED:
+                self._references[underlying] = reference
             self._due |= self._concerned.get(underlying, set())
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""
+        if isinstance(reply, TokenPrice):
+            self._shadow_price = reply.shadow_price
+            return
         self._due.add(reply.market)
         if isinstance(reply, Inventory):
             self._inventory[reply.market] = reply
         elif isinstance(reply, PlanDone):
             self._under_way.discard(reply.market)
             if reply.refused is not None:
-                self._refused[reply.market] = _Refused(None, now_ns + REFUSED_PAUSE_NS)
+                # Outbid for a token: the next one comes within milliseconds.
+                pause_ns = RATE_PAUSE_NS if reply.refused.startswith("rate:") else REFUSED_PAUSE_NS
+                self._refused[reply.market] = _Refused(None, now_ns + pause_ns)
         else:
             self._take_update(reply, now_ns)
 
@@ -215,7 +229,8 @@ class QuoterDesk:
         if mandate is not None and book is not None and inventory is not None:
             integrity = self._sources.integrity(book, now_ns)
             if integrity >= self._settings.pull_below:
-                underlying = mandate.market.underlying
+                underlying, settlement = mandate.market.underlying, mandate.market.settlement
+                feed = SETTLEMENT_FEED if settlement is None else settlement.feed
                 own = tuple(
                     (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
                     for quote in self._open.get(market, {}).values()
@@ -228,8 +243,9 @@ class QuoterDesk:
                     now_ns=now_ns,
                     integrity=integrity,
                     own=own,
-                    path=self._paths.get(underlying),
+                    path=self._paths.get((underlying, feed)),
                     shift=self._shift(mandate.market, now_ns),
+                    token_usd=(self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
                 )
                 tick_e4 = view.tick_e4
                 targets = self._strategy(market).quotes(view)
@@ -243,6 +259,11 @@ class QuoterDesk:
             return None
         if not changes.cancels and not changes.places:
             return None
+        value = sum(map(_worth, changes.places))
+        weight = 1.0 if mandate is None else mandate.weight
+        if not changes.cancels and value * weight < self._shadow_price * len(changes.places):
+            # Others are worth more at the moment: the engine would let it wait in vain.
+            return None
         places = []
         for target in changes.places:
             places.append(
@@ -255,14 +276,15 @@ class QuoterDesk:
             epoch=mandate.epoch if mandate is not None else 0,
             cancels=tuple(quote.order_id for quote in changes.cancels),
             places=tuple(places),
-            value=sum(map(_worth, changes.places)),
+            value=value,
             book_sequence=book.sequence if book is not None else 0,
             book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,
+            tick_e4=book.tick_e4 if book is not None else None,
         )
 
 
 def _worth(target: TargetQuote) -> float:
-    if target.worth_usd is not None:
-        return target.worth_usd
+    if target.gain_usd is not None:
+        return target.gain_usd
     return notional_e6(target.price_e4, target.size_e6) / MICRO

@@ -99,7 +99,7 @@ class QuadraticQuoter:
             view.tick_e4,
             book.order_flow + book.trade_flow,
             book.sweep,
-            self._widen_factor if view.integrity < self._widen_below else 1.0,
+            mandate.spread_factor * (self._widen_factor if view.integrity < self._widen_below else 1.0),
             view.inventory.net_e6,
             mandate.max_position_e6,
             mandate.order_size_e6,
@@ -108,6 +108,7 @@ class QuadraticQuoter:
             view.path if self._uses_reference else None,
             view.shift,
             *view.token_usd,
+            mandate.is_reduce_only,
         )
 
     def quotes(self, view: MarketView) -> list[TargetQuote]:
@@ -116,8 +117,8 @@ class QuadraticQuoter:
         targets = []
         for side, target in ((Side.BUY, decision.bid), (Side.SELL, decision.ask)):
             if target is not None:
-                price_e4, size_e6, _, worth_usd = target
-                targets.append(TargetQuote(side, price_e4, price_e4, size_e6, worth_usd))
+                price_e4, size_e6, _, gain_usd = target
+                targets.append(TargetQuote(side, price_e4, price_e4, size_e6, gain_usd))
         return targets
 
 

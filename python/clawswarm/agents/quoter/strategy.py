@@ -17,7 +17,6 @@ of the parameters that `claw lab compare` tries; without it the defaults stand. 
 `take_fill(side, price_e4, size_e6, now_ns)` is told of its fills.
 """
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -72,25 +71,21 @@ class MarketView(msgspec.Struct, frozen=True):
 
     @property
     def tick_e4(self) -> int:
-        """The tick whose prices both the venue and the engine's gate accept.
-
-        After a tick change the book knows the new tick at once, the mandate when the orchestrator next writes it.
-        """
-        return math.lcm(self.book.tick_e4, self.mandate.market.tick_e4)
+        """The venue's tick: after a change the book knows it at once, the mandate seconds later."""
+        return self.book.tick_e4
 
 
 class TargetQuote(msgspec.Struct, frozen=True):
     """One order that should rest; one that already rests up to `hold_e4` (more generous) is kept instead.
 
-    `worth_usd` is what it is expected to earn while it rests: by it the engine shares scarce tokens out. None:
-    by size.
+    `gain_usd` is what placing it is expected to bring: by it the engine shares scarce tokens out. None: by size.
     """
 
     side: Side
     price_e4: int
     hold_e4: int
     size_e6: int
-    worth_usd: float | None = None
+    gain_usd: float | None = None
 
 
 class Strategy(Protocol):
@@ -107,6 +102,8 @@ MakeStrategy = Callable[[], Strategy]
 def order_size_e6(side: Side, mandate: Mandate, inventory: Inventory) -> int:
     """The mandate's order size, cut so that a fill keeps the position within its limit."""
     room_e6 = mandate.max_position_e6 - side.sign * inventory.net_e6
+    if mandate.is_reduce_only:
+        room_e6 = -side.sign * inventory.net_e6
     size_e6 = min(mandate.order_size_e6, room_e6)
     return max(size_e6 - size_e6 % SIZE_STEP_E6, 0)
 

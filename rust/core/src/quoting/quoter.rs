@@ -163,6 +163,8 @@ pub struct Situation<'a> {
     pub shift: f64,
     /// Price of an order and of a cancel in USD.
     pub token_usd: (f64, f64),
+    /// Only what makes the position smaller is allowed.
+    pub is_reduce_only: bool,
 }
 
 /// Why nothing is quoted.
@@ -207,8 +209,8 @@ pub struct Target {
     pub level: Level,
     /// Whether it is one that rests already.
     pub is_kept: bool,
-    /// What it is worth over its rest in USD, its half of the rewards included.
-    pub worth_usd: f64,
+    /// For a new one: what placing it brings over its rest beyond what rests already, in USD.
+    pub gain_usd: f64,
 }
 
 /// The answer to one situation.
@@ -450,6 +452,9 @@ impl MarketQuoter {
         });
         let [bids, asks] = &self.sides;
         let (bid, ask, value) = optimum(bids, asks, pool.as_ref());
+        // An order that rests is the first candidate of its side.
+        let resting = |side: &[Candidate]| usize::from(side.first().is_some_and(|first| first.is_kept));
+        let (_, _, before) = optimum(&bids[..resting(bids)], &asks[..resting(asks)], pool.as_ref());
         let (bid, ask) = uncrossed(bid.map(|place| bids[place]), ask.map(|place| asks[place]));
         let score = |side: Option<Candidate>| side.map_or(0.0, |candidate| candidate.score);
         let reward = pool.map_or(0.0, |pool| {
@@ -459,9 +464,15 @@ impl MarketQuoter {
             };
             pool.terms.income(ours, pool.others, pool.midpoint_e4)
         });
+        let places = [bid, ask]
+            .into_iter()
+            .flatten()
+            .filter(|side| !side.is_kept)
+            .count();
+        let gain_usd = (value - before) * model.spread.rest_s / places.max(1) as f64;
         Decision {
-            bid: bid.map(|candidate| target(candidate, reward, model.spread.rest_s)),
-            ask: ask.map(|candidate| target(candidate, reward, model.spread.rest_s)),
+            bid: bid.map(|candidate| target(candidate, gain_usd)),
+            ask: ask.map(|candidate| target(candidate, gain_usd)),
             reason: None,
             fair: Some(fair),
             spread: Some(spread),
@@ -485,7 +496,8 @@ impl MarketQuoter {
         let is_adding = seen.net_e6 == 0 || (seen.net_e6 > 0) == (side == Side::Buy);
         let ratio = seen.net_e6.unsigned_abs() as f64 / seen.max_position_e6 as f64;
         let is_closed = seen.now_ns < self.closed_until_ns[index(side)];
-        if is_closed || (is_adding && ratio >= self.model.reduce_only) {
+        let is_reduce_only = seen.is_reduce_only || ratio >= self.model.reduce_only;
+        if is_closed || (is_adding && is_reduce_only) {
             return;
         }
         let value = SideValue::new(&self.model.spread, spread, side, terms.rebate);
@@ -646,7 +658,13 @@ fn room_e6(side: Side, seen: &Situation<'_>, standing_e6: u64) -> u64 {
     } else {
         -seen.net_e6
     };
-    let most = i128::from(seen.max_position_e6) - i128::from(signed) - i128::from(standing_e6);
+    // Where only reducing is allowed no order may turn the position round.
+    let limit_e6 = if seen.is_reduce_only {
+        0
+    } else {
+        seen.max_position_e6
+    };
+    let most = i128::from(limit_e6) - i128::from(signed) - i128::from(standing_e6);
     let position_e6 = u64::try_from(most.max(0)).unwrap_or(u64::MAX);
     // A share costs less than a dollar, whichever token it is: no price can break this bound.
     let at_stake_e6: u64 = seen.own.iter().map(|(_, order)| order.size_e6).sum();
@@ -692,14 +710,14 @@ fn uncrossed(bid: Option<Candidate>, ask: Option<Candidate>) -> (Option<Candidat
     }
 }
 
-fn target(candidate: Candidate, reward: f64, rest_s: f64) -> Target {
+const fn target(candidate: Candidate, gain_usd: f64) -> Target {
     Target {
         level: Level {
             price_e4: candidate.price_e4,
             size_e6: candidate.size_e6,
         },
         is_kept: candidate.is_kept,
-        worth_usd: (candidate.value + 0.5 * reward) * rest_s,
+        gain_usd: if candidate.is_kept { 0.0 } else { gain_usd },
     }
 }
 

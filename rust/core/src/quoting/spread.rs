@@ -171,6 +171,14 @@ impl<'a> SideValue<'a> {
         }
     }
 
+    /// The price at which a fill just breaks even, rebate included, in 1e-4; more generous ones lose by themselves.
+    #[must_use]
+    pub fn limit_e4(&self) -> f64 {
+        let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
+        let rebate = self.rebate * self.centre * (1.0 - self.centre);
+        (self.centre - sign * (self.cost - rebate)) * ONE
+    }
+
     /// F of an order with so many shares before it, in USD per second.
     #[must_use]
     pub fn value(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> f64 {
@@ -196,6 +204,8 @@ pub struct NewOrder {
 }
 
 /// Append every admissible tick of a side, most generous first; `ahead` tells the shares that stand at a price.
+///
+/// Ticks that lose by their fills are left out unless they are nearer to the midpoint of the rewards.
 pub fn candidates(
     side: &SideValue<'_>,
     grid: &Grid,
@@ -206,9 +216,24 @@ pub fn candidates(
 ) {
     let tick = i32::from(grid.tick_e4);
     let highest = i32::from(PRICE_ONE_E4) - tick;
+    let (limit_e4, middle_e4) = (side.limit_e4(), rewards.map(|(_, midpoint_e4)| midpoint_e4));
     let (mut price, step) = match side.side {
-        Side::Buy => (((i32::from(grid.ask_e4) - 1) / tick * tick).min(highest), -tick),
-        Side::Sell => (((i32::from(grid.bid_e4) / tick + 1) * tick).max(tick), tick),
+        Side::Buy => {
+            let passive = ((i32::from(grid.ask_e4) - 1) / tick * tick).min(highest);
+            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.max(middle_e4));
+            (
+                passive.min((useful / f64::from(tick)).ceil() as i32 * tick),
+                -tick,
+            )
+        }
+        Side::Sell => {
+            let passive = ((i32::from(grid.bid_e4) / tick + 1) * tick).max(tick);
+            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.min(middle_e4));
+            (
+                passive.max((useful / f64::from(tick)).floor() as i32 * tick),
+                tick,
+            )
+        }
     };
     for _ in 0..MOST_TICKS {
         let Some(price_e4) = u16::try_from(price)

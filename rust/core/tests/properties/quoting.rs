@@ -94,6 +94,7 @@ fn decide(
             reference: None,
             shift: 0.0,
             token_usd: (0.0, 0.0),
+            is_reduce_only: false,
         },
     )
 }
