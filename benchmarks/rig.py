@@ -169,6 +169,11 @@ class Rig:
         quoter = Quoter(name, self.port, self._place_file)
         self.quoters[name] = quoter
         await quoter.start()
+        self.give(name, *markets)
+        return quoter
+
+    def give(self, name: str, *markets: int) -> None:
+        """Give a quoter these markets, and only these."""
         self._epoch += 1
         for market, (owner, _) in list(self._owners.items()):
             if owner == name:
@@ -176,7 +181,6 @@ class Rig:
         for index in markets:
             self._owners[self.markets[index].condition_id] = (name, self._epoch)
         self.allocate()
-        return quoter
 
     def pid(self, name: str) -> int:
         """Process id of a running child."""
@@ -324,6 +328,13 @@ class Rig:
                 return msgspec.json.decode(await answer.read())
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise NotMeasured(f"the sandbox does not answer: {fault!r}") from fault
+
+    async def steer(self, path: str, body: object) -> None:
+        """Have the control port do something."""
+        assert self._session is not None
+        async with self._session.post(self._control + path, json=body) as answer:
+            if answer.status != 200:
+                raise NotMeasured(f"the sandbox answers {answer.status} to {path}")
 
     async def open_orders(self) -> dict[str, str]:
         """Every open order: its id and its market."""
