@@ -111,9 +111,13 @@ class Followed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Watch(msgspec.Struct, frozen=True, tag=True):
-    """Wait until the engine says that all orders of a market are gone, then quote anew. Answer: Watched."""
+    """Wait until the engine says that all orders of a market are gone, then quote anew. Answer: Watched.
+
+    With `provokes` it sends one place first, and that meets the fault.
+    """
 
     where: Where
+    provokes: bool = False
 
 
 class Watched(msgspec.Struct, frozen=True, tag=True):
@@ -190,7 +194,7 @@ class ScriptedQuoter:
             elif isinstance(order, Follow):
                 _say(await self._follow(order))
             elif isinstance(order, Watch):
-                _say(await self._watch(order.where))
+                _say(await self._watch(order))
             else:
                 # PyDLL, unlike CDLL, keeps the lock through the call.
                 ctypes.PyDLL(None).sleep(order.seconds)
@@ -360,9 +364,11 @@ class ScriptedQuoter:
         bus.close()
         return followed
 
-    async def _watch(self, where: Where) -> Watched:
+    async def _watch(self, order: Watch) -> Watched:
         """Quote again as soon as the engine lets us, once everything is gone."""
-        noticed_ns = 0
+        where, noticed_ns = order.where, 0
+        if order.provokes:
+            self._send(where, [], 1)
         while where.market in self._live.values():
             for reply in await self._updates():
                 if isinstance(reply, OrderUpdate) and not noticed_ns:

@@ -14,7 +14,7 @@ import msgspec
 from benchmarks.feed_child import condition_id, tokens
 from benchmarks.measure import cpu_s
 from clawswarm.agents.quoter.sources import BookSources
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import ZenohBus
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, SystemClock
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat, BookState, FeedHealth, Mandate
@@ -58,7 +58,7 @@ class Bench:
         )  # fmt: skip
         assert self.feed.stdout is not None
         self._place = _place(folder, int(self.feed.stdout.readline()))
-        self.bus = Bus(SUPERVISOR, BUS_PEERS, folder)
+        self.bus = ZenohBus(SUPERVISOR, BUS_PEERS, folder)
         self.sentinels: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Bench":

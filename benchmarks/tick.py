@@ -23,7 +23,7 @@ def tick_change(n: int) -> Row:
 async def _tick_change(n: int) -> Observation:
     async with Rig(Setting(changes_per_s=20)) as rig:
         await rig.start_child(QUOTER)
-        rig.give(QUOTER, 0)
+        rig.assign({QUOTER: (0,)})
         market = rig.markets[0].condition_id
         if not await rig.until_open(lambda found: bool(found), WITHIN_S):
             raise NotMeasured("the quoter does not quote")

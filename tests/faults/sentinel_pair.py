@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 
 from clawswarm.agents.quoter.sources import BookSources
-from clawswarm.kernel.bus import Bus, Latest
+from clawswarm.kernel.bus import Bus, Latest, ZenohBus
 from clawswarm.kernel.clock import NS_PER_S, SystemClock
 from clawswarm.model.errors import Retry
 from clawswarm.model.instruments import Market
@@ -104,7 +104,7 @@ class SentinelPair:
         """Play a scene with everything up; nothing is left running."""
         try:
             self.spawn("sandbox")
-            self._bus = Bus(SUPERVISOR, BUS_PEERS, Path(self._sockets.name))
+            self._bus = ZenohBus(SUPERVISOR, BUS_PEERS, Path(self._sockets.name))
             for name in SENTINELS:
                 self.spawn(name)
             asyncio.run(self._main(scene))

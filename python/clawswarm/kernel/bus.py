@@ -7,6 +7,8 @@
 
 Order flow never crosses the bus. Scouting is off: every process listens on a socket of its own in the swarm's
 private folder and connects to those before it in the list of names; Zenoh makes lost links anew.
+
+`Bus`, `Latest` and `Ordered` are what the agents know; a simulation wires other ones (lab/simulation/bus.py).
 """
 
 import asyncio
@@ -14,7 +16,7 @@ import json
 import struct
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import zenoh
@@ -39,8 +41,116 @@ _SEQ = struct.Struct("<Q")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Bus:
-    """One process's membership of the bus."""
+class Bus(Protocol):
+    """One process's membership of a bus."""
+
+    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+        """A Latest channel on `topic` (may end in wildcards for reading)."""
+        ...
+
+    def source(self, topic: str) -> "Source":
+        """The publisher's end of a Latest channel that goes straight from process to process."""
+        ...
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> "Follower[M]":
+        """The reader's end of what `sources` publish on `topic`."""
+        ...
+
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+        """An Ordered channel; only its one publisher passes a journal."""
+        ...
+
+    def close(self) -> None:
+        """Leave the bus; what was published before is sent first."""
+        ...
+
+
+class Latest(Protocol[M]):
+    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+
+    def publish(self, message: M, key: str = "") -> None:
+        """Overwrite the slot `topic/key` (the topic itself without a key)."""
+        ...
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key that changed since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Source(Protocol):
+    """The publisher's end of a direct Latest channel (kernel/direct.py)."""
+
+    def open(self) -> None:
+        """Let followers in, from the running loop."""
+        ...
+
+    def publish(self, message: BusMessage, key: str) -> None:
+        """Overwrite the slot of `key`, and send it to every follower that wants it."""
+        ...
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forget the slots of all keys but these."""
+        ...
+
+    def close(self) -> None:
+        """Let every follower go."""
+        ...
+
+
+class Follower(Protocol[M]):
+    """The reader's end of direct Latest channels."""
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
+        ...
+
+    def follow(self, keys: Iterable[str] | None) -> None:
+        """Want these keys and no others; None wants all there are."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key of every source that changed since the last call."""
+        ...
+
+    def lost(self) -> list[str]:
+        """Sources that have ended since the last call, by name; each is looked for again."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Ordered(Protocol[M]):
+    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+
+    def publish(self, message: M) -> None:
+        """Journal the message, then send it."""
+        ...
+
+    def announce(self) -> None:
+        """Say the newest number, so that a lost tail is noticed; call about once a second."""
+        ...
+
+    def published(self) -> list[M]:
+        """Everything in the own journal: what a restarted publisher has said before."""
+        ...
+
+    def messages(self) -> AsyncIterator[M]:
+        """Yield every message of the topic in order; raises OrderedGap when one is lost for good."""
+        ...
+
+
+class ZenohBus:
+    """One process's membership of the swarm's bus."""
 
     def __init__(self, name: str, peers: Sequence[str], folder: Path) -> None:
         """Join as `name`; `peers` is the full list of names, the same in every process."""
@@ -65,21 +175,21 @@ class Bus:
         self._session = zenoh.open(configuration)
         self._name, self._folder = name, folder
 
-    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+    def latest(self, topic: str, kind: type[M]) -> Latest[M]:
         """A Latest channel on `topic` (may end in wildcards for reading)."""
-        return Latest(self._session, topic, kind)
+        return ZenohLatest(self._session, topic, kind)
 
-    def source(self, topic: str) -> LatestSource:
+    def source(self, topic: str) -> Source:
         """The publisher's end of a Latest channel on a socket of this process."""
         return LatestSource(_socket(self._folder, self._name, topic))
 
-    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> LatestFollower[M]:
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> Follower[M]:
         """The reader's end of the sockets that `sources` publish `topic` on."""
         return LatestFollower({name: _socket(self._folder, name, topic) for name in sources}, kind)
 
-    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> Ordered[M]:
         """An Ordered channel; only its one publisher passes a journal."""
-        return Ordered(self._session, topic, kind, journal)
+        return ZenohOrdered(self._session, topic, kind, journal)
 
     def close(self) -> None:
         """Leave the bus; what was published before is sent first."""
@@ -94,8 +204,8 @@ def _socket(folder: Path, name: str, topic: str) -> Path:
     return folder / f"{name}.{topic}"
 
 
-class Latest(Generic[M]):
-    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+class ZenohLatest(Generic[M]):
+    """A Latest channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M]) -> None:
         self._session = session
@@ -146,8 +256,8 @@ class Latest(Generic[M]):
             self._subscriber = None
 
 
-class Ordered(Generic[M]):
-    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+class ZenohOrdered(Generic[M]):
+    """An Ordered channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M], journal: Journal | None) -> None:
         self._session = session

@@ -6,11 +6,13 @@ Counters of a process start at zero when it is restarted, so totals are kept per
 import asyncio
 
 from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.kernel.histogram import Histogram
 from clawswarm.model.messages import (
     Allocation,
     Beat,
     BookState,
+    BudgetState,
     DeadmanFired,
     Exposure,
     FeedHealth,
@@ -43,6 +45,8 @@ class Observer:
         self.inventories: dict[str, Inventory] = {}
         self.references: dict[str, ReferencePrice] = {}
         self.allocation: Allocation | None = None
+        self.trading_s: dict[str, float] = {}
+        self.causes_seen: dict[str, None] = {}
         self.markets_seen: set[str] = set()
         self.fills: list[Fill] = []
         self.deadman: list[DeadmanFired] = []
@@ -85,11 +89,25 @@ class Observer:
         for reference in self._reference_channel.take():
             self.references[reference.underlying] = reference
         for allocation in self._allocation_channel.take():
+            self._take_trading(allocation)
             self.allocation = allocation
             self.markets_seen |= {mandate.market.condition_id for mandate in allocation.mandates}
         for task in self.following:
             if task.done():
                 task.result()
+
+    def _take_trading(self, allocation: Allocation) -> None:
+        """How long the swarm was in which state, from one word of the orchestrator to the next."""
+        before = self.allocation
+        if before is not None:
+            elapsed_s = min(allocation.sent_ns - before.sent_ns, before.life_ns) / NS_PER_S
+            state = before.state.value
+            self.trading_s[state] = self.trading_s.get(state, 0.0) + max(0.0, elapsed_s)
+        self.causes_seen |= dict.fromkeys(allocation.causes)
+
+    def budgets(self) -> list[BudgetState]:
+        """The last word of every engine that there was about the venue's limits."""
+        return [beat.budget for beat in self.beats.values() if beat.budget is not None]
 
     def total(self, kind: str, counter: str) -> float | None:
         """Sum of a counter over every process of a kind, restarted ones included; None when never heard."""

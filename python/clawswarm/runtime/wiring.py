@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clawswarm.kernel.bus import Bus
+from clawswarm.egress.proxies import forget_proxies
+from clawswarm.kernel.account_port import AccountPort
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken, Retry
+from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import (
     EngineAccount,
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
 FRESH_COUNTERS = b"fresh\n"
-THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -96,7 +97,7 @@ class Wiring:
 
     def bus(self, name: str) -> Bus:
         """This process's membership of the bus."""
-        return Bus(name, BUS_PEERS, self._socket_dir)
+        return ZenohBus(name, BUS_PEERS, self._socket_dir)
 
     def _engine_file(self) -> EngineFile:
         settings = self._configuration.engine
@@ -117,6 +118,8 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
+            pause_s=settings.pause_s,
+            region_s=settings.region_s,
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -124,6 +127,7 @@ class Wiring:
             account=EngineAccount(
                 signature_type=settings.signature_type,
                 funder=settings.funder,
+                is_session=settings.session_signer,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
             watch=EngineWatch(
@@ -186,24 +190,22 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
+        place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         engine = self._configuration.engine
-        # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
-        has_wallet = engine.signature_type == 3 and engine.keystore is None
+        # Only a deposit wallet has a relayer, and only its owner signs batches.
+        has_wallet = engine.signature_type == 3 and not engine.session_signer
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
 
-    async def _open_wallet(self) -> "Wallet":
-        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
-        key = self._run_dir / ENGINE / THROWAWAY_KEY
-        if not key.exists():
-            raise Retry("the engine has made no key yet")
+    async def _open_wallet(self, term: int) -> "Wallet":
+        """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
         addresses = module.ChainAddresses(
@@ -213,7 +215,7 @@ class Wiring:
             relayer=self._http,
             rpc=f"{self._http}/rpc",
         )
-        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
+        wallet: Wallet = await module.WalletRelayer.open(AccountPort(self._port, term), addresses)
         return wallet
 
     async def _sentinel(self, process: Process) -> None:
@@ -259,6 +261,7 @@ class Wiring:
 
 def main() -> None:
     """Entry point of every child process."""
+    forget_proxies(os.environ)
     name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import NS_PER_S, SystemClock
 from clawswarm.kernel.process import Process
 from clawswarm.model.instruments import Market
@@ -115,7 +115,7 @@ def test_markets_that_change_while_the_connection_is_made_are_subscribed() -> No
 
     with tempfile.TemporaryDirectory(prefix="claw-") as folder:
         peers = ("swarm", "sentinel-1")
-        swarm, own = Bus("swarm", peers, Path(folder)), Bus("sentinel-1", peers, Path(folder))
+        swarm, own = ZenohBus("swarm", peers, Path(folder)), ZenohBus("sentinel-1", peers, Path(folder))
         try:
             asyncio.run(run(swarm, own))
         finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clawswarm.kernel.bus import Bus, Ordered
+from clawswarm.kernel.bus import Bus, Ordered, ZenohBus
 from clawswarm.kernel.journal import Journal
 from clawswarm.model.errors import OrderedGap, WireFault
 from clawswarm.model.messages import DeadmanFired, Inventory
@@ -37,7 +37,7 @@ async def a_moment_or(news: asyncio.Event) -> None:
 @contextmanager
 def member(name: str, folder: Path) -> Iterator[Bus]:
     """One membership of the bus."""
-    bus = Bus(name, PEERS, folder)
+    bus = ZenohBus(name, PEERS, folder)
     try:
         yield bus
     finally:

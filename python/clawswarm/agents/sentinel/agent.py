@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -84,7 +83,9 @@ class Sentinel:
         settings: SocketSettings,
         sources: MarketDataSources,
         retention: FrameRetention | None = None,
+        open_session: Callable[[], aiohttp.ClientSession] = aiohttp.ClientSession,
     ) -> None:
+        self._open_session = open_session
         self._process, self._clock, self._settings, self._sources = process, process.clock, settings, sources
         # Jitter only: two sentinels must not reconnect in step.
         self._jitter = Random(process.name)
@@ -124,7 +125,7 @@ class Sentinel:
     async def run(self) -> None:
         """Work until asked to stop."""
         self._loop = asyncio.get_running_loop()
-        async with aiohttp.ClientSession() as session:
+        async with self._open_session() as session:
             self._allocations.listen(self._process.wake)
             self._wanted.listen(asyncio.Event())
             self._states.open()
@@ -248,9 +249,9 @@ class Sentinel:
         """Let doubts ripen, and ask the venue where they have."""
         asking: asyncio.Task[None] | None = None
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REVIEW_INTERVAL_S):
-                    await self._urgent.wait()
+            timer = asyncio.get_running_loop().call_later(REVIEW_INTERVAL_S, self._urgent.set)
+            await self._urgent.wait()
+            timer.cancel()
             self._urgent.clear()
             now = self._clock.now_ns()
             for wanted in self._wanted.take():
