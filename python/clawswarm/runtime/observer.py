@@ -15,6 +15,7 @@ from clawswarm.model.messages import (
     Exposure,
     FeedHealth,
     Fill,
+    FillKey,
     Inventory,
     ReferencePrice,
 )
@@ -43,7 +44,7 @@ class Observer:
         self.references: dict[str, ReferencePrice] = {}
         self.allocation: Allocation | None = None
         self.markets_seen: set[str] = set()
-        self.fills: list[Fill] = []
+        self.fills: dict[FillKey, Fill] = {}
         self.deadman: list[DeadmanFired] = []
         self.following: list[asyncio.Task[None]] = []
 
@@ -119,7 +120,7 @@ class Observer:
 
     async def _follow_fills(self) -> None:
         async for fill in self._fill_channel.messages():
-            self.fills.append(fill)
+            self.fills[fill.key] = fill
 
     async def _follow_deadman(self) -> None:
         async for event in self._deadman_channel.messages():

@@ -6,7 +6,7 @@ value at the fill, side·(f − p)·size is the spread earned and side·(m − f
 
 from collections.abc import Mapping, Sequence
 
-from clawswarm.model.messages import Fill
+from clawswarm.model.messages import Evidence, Fill
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
 from clawswarm.runtime.report import Pnl
 
@@ -14,7 +14,8 @@ _UNIT = PRICE_ONE_E4 * MICRO
 
 
 def profit(fills: Sequence[Fill], mark_e4: Mapping[str, float]) -> Pnl:
-    """Split of the profit; parts that lack a price are null, never zero."""
+    """Split of the profit; parts that lack a price are null, never zero. A fill that failed never happened."""
+    fills = [fill for fill in fills if fill.evidence is not Evidence.FAILED]
     fees = sum(fill.fee_e6 for fill in fills) / MICRO
     total: float | None = 0.0 - fees
     spread: float | None = 0.0
