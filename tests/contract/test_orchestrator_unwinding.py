@@ -17,6 +17,8 @@ from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.kernel.process import Process
+from clawswarm.ledger.keeper import LedgerKeeper
+from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.venues.polymarket.relayer import ChainAddresses, WalletRelayer
 
 __all__ = ["two"]  # the fixture
@@ -46,8 +48,9 @@ def conduct(
         with TemporaryDirectory(prefix="claw") as sockets:
             bus = Bus("orchestrator", ("orchestrator",), Path(sockets))
             gamma, chain = venue.url + "/gamma", Chain(settings, open_wallet)
+            ledger = LedgerKeeper(folder, LedgerSettings(), process.clock)
             orchestrator = Orchestrator(
-                process, bus, MONEY, ("quoter-1",), RolloverSettings(), gamma, path, chain
+                process, bus, MONEY, ("quoter-1",), RolloverSettings(), gamma, path, ledger, chain
             )
             working = asyncio.create_task(orchestrator.run())
             while not working.done() and not is_done():

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from clawswarm.model.messages import Outcome
+
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Confirmed tokens of one market that no open order offers; payouts of a share in 1e-6 once it resolved."""
@@ -24,12 +26,16 @@ class UnwindingKind(StrEnum):
 
 
 class Unwinding(msgspec.Struct, frozen=True):
-    """One action on one market; `amount_e6` are pairs, and means nothing to a redemption, which takes all."""
+    """One action on one market: the tokens it takes and the collateral it brings.
+
+    A merge takes as many of one token as of the other; a redemption takes all there is.
+    """
 
     kind: UnwindingKind
     market: str
     neg_risk: bool
-    amount_e6: int
+    yes_e6: int
+    no_e6: int
     worth_e6: int
 
 
@@ -39,3 +45,15 @@ class BatchOutcome(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class AccountBalances(msgspec.Struct, frozen=True):
+    """What the venue says an account holds; a token that is not named is not known, or is nothing."""
+
+    cash_e6: int
+    tokens_e6: dict[str, int]
+
+
+def token_asset(market: str, outcome: Outcome) -> str:
+    """Name of an outcome token as an asset."""
+    return f"{market}:{outcome.value}"

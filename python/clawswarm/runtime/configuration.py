@@ -12,6 +12,7 @@ from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
+from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.engine import EngineSettings
 from clawswarm.sandbox.settings import SandboxSettings
@@ -47,6 +48,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     sandbox: SandboxSettings
     rollover: RolloverSettings = RolloverSettings()
     unwinding: UnwindingSettings = UnwindingSettings()
+    ledger: LedgerSettings = LedgerSettings()
     supervision: SupervisionSettings
 
 
@@ -97,6 +99,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
+        "[ledger] reconcile_s": configuration.ledger.reconcile_s,
+        "[ledger] settlement_s": configuration.ledger.settlement_s,
         "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,

@@ -187,17 +187,26 @@ class Wiring:
 
     async def _orchestrator(self, process: Process) -> None:
         from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
+        from clawswarm.ledger.keeper import LedgerKeeper
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
-        engine = self._configuration.engine
-        # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
-        has_wallet = engine.signature_type == 3 and engine.keystore is None
-        chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, chain).run()
+        chain = Chain(self._configuration.unwinding, self._open_wallet) if self._has_wallet else None
+        ledger = LedgerKeeper(self._run_dir, self._configuration.ledger, process.clock)
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, ledger, chain).run()
         bus.close()
+
+    @property
+    def _has_wallet(self) -> bool:
+        """Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine."""
+        engine = self._configuration.engine
+        return engine.signature_type == 3 and engine.keystore is None
+
+    async def open_wallet(self) -> "Wallet | None":
+        """The run's wallet, None where its key is not at hand. Raises Retry."""
+        return await self._open_wallet() if self._has_wallet else None
 
     async def _open_wallet(self) -> "Wallet":
         """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""

@@ -25,9 +25,11 @@ from clawswarm.agents.orchestrator.unwinding import (
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, ns
 from clawswarm.kernel.process import Process
+from clawswarm.ledger.keeper import Account, LedgerKeeper
+from clawswarm.ledger.relaying import Relayer, carry_out, settle_batches
 from clawswarm.model.errors import ClosedFor, Retry, WireFault
 from clawswarm.model.instruments import Market
-from clawswarm.model.messages import Allocation, Beat
+from clawswarm.model.messages import Allocation, Beat, HaltSwarm
 from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
 from clawswarm.model.units import MICRO
 from clawswarm.venues.polymarket.discovery import Listing, list_open_markets
@@ -37,18 +39,20 @@ MARKETS_INTERVAL_S = 2.0
 REQUEST_TIMEOUT_S = 1.5
 # From telling the engine which pairs are taken out to looking at its open orders again.
 CLAIM_S = 1.0
+WALLET_PAUSE_S = 0.5
 _COUNTERS = {UnwindingKind.MERGE: "merged_usd", UnwindingKind.REDEEM: "redeemed_usd"}
 log = structlog.get_logger()
 
 
-class Wallet(Protocol):
+class Wallet(Relayer, Protocol):
     """The positions of the account, and the way to unwind them (venues/polymarket/relayer.py)."""
+
+    @property
+    def account(self) -> Account:
+        """What the venue says of it."""
 
     async def holdings(self, now_s: int) -> list[Holding]:
         """What is held for certain. Raises Retry."""
-
-    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Carry out one batch. Raises ClosedFor, Retry."""
 
     async def close(self) -> None:
         """Close its connections."""
@@ -73,12 +77,13 @@ class Orchestrator:
         rollover: RolloverSettings,
         gamma_url: str,
         record_path: Path,
+        ledger: LedgerKeeper,
         chain: Chain | None = None,
     ) -> None:
         self._process, self._clock, self._settings = process, process.clock, settings
         self._rollover = rollover
         self._quoters, self._gamma_url, self._record_path = quoters, gamma_url, record_path
-        self._chain = chain
+        self._ledger, self._chain = ledger, chain
         self._failures: dict[str, int] = {}
         self._unwound = {"merged_usd": 0.0, "redeemed_usd": 0.0, "batches": 0.0}
         self._listings: list[Listing] = []
@@ -86,29 +91,47 @@ class Orchestrator:
         self._next_change_ms: int | None = None
         self._allocations = bus.latest("allocation", Allocation)
         self._beats = bus.latest("beat", Beat)
+        self._halts = bus.latest("halt", HaltSwarm)
+        self._engine_beats = bus.latest("beat/engine", Beat)
         recorded = load(record_path)
         self._record = msgspec.structs.replace(recorded, term=recorded.term + 1)
         save(record_path, self._record)
 
     async def run(self) -> None:
-        """Renew and adapt mandates until asked to stop; positions are unwound beside that."""
-        if self._chain is None:
-            return await self._allocate(None)
-        unwinding = asyncio.create_task(self._unwind_all(self._chain))
+        """Renew and adapt mandates until asked to stop; ledger and positions are kept beside that."""
+        self._engine_beats.listen(asyncio.Event())
+        beside = asyncio.create_task(self._keep_books())
         try:
-            await self._allocate(unwinding)
+            await self._allocate(beside)
         finally:
-            unwinding.cancel()
-            await asyncio.wait((unwinding,))
+            beside.cancel()
+            await asyncio.wait((beside,))
+            self._ledger.close()
 
-    async def _allocate(self, unwinding: asyncio.Task[None] | None) -> None:
+    async def _keep_books(self) -> None:
+        if self._chain is None:
+            return await self._ledger.run(None)
+        wallet = await self._open_wallet(self._chain)
+        tasks = [
+            asyncio.create_task(self._ledger.run(wallet.account)),
+            asyncio.create_task(self._unwind_all(wallet, self._chain.settings)),
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await wallet.close()
+
+    async def _allocate(self, beside: asyncio.Task[None]) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             next_renewal_ns = next_beat_ns = next_markets_ns = 0
             self._process.ready()
             while await self._process.tick():
-                if unwinding is not None and unwinding.done():
-                    unwinding.result()
+                if beside.done():
+                    beside.result()
                 now = self._clock.now_ns()
                 if now >= next_markets_ns:
                     next_markets_ns = now + ns(MARKETS_INTERVAL_S)
@@ -118,12 +141,13 @@ class Orchestrator:
                 )
                 if is_rolling:
                     self._assign()
-                if (is_rolling or now >= next_renewal_ns) and self._markets:
+                if (is_rolling or now >= next_renewal_ns) and self._markets and self._ledger.is_open:
                     next_renewal_ns = now + ns(self._settings.renew_s)
                     self._publish(self._clock.now_ns())
                 if now >= next_beat_ns:
                     next_beat_ns = now + ns(BEAT_INTERVAL_S)
                     self._publish_beat(now)
+                    self._repeat_halt(now)
 
     async def _read_markets(self, session: aiohttp.ClientSession) -> None:
         try:
@@ -162,34 +186,38 @@ class Orchestrator:
 
     # --- positions ------------------------------------------------------------------------------
 
-    async def _unwind_all(self, chain: Chain) -> None:
+    async def _open_wallet(self, chain: Chain) -> Wallet:
+        while True:
+            try:
+                return await chain.open_wallet()
+            except Retry as fault:
+                log.warning("orchestrator.wallet.put_off", reason=str(fault))
+            await asyncio.sleep(WALLET_PAUSE_S)
+
+    async def _unwind_all(self, wallet: Wallet, settings: UnwindingSettings) -> None:
         """Merge and redeem, batch after batch."""
-        wallet: Wallet | None = None
-        try:
-            while True:
-                try:
-                    if wallet is None:
-                        wallet = await chain.open_wallet()
-                    await self._unwind_once(wallet, chain.settings)
-                except ClosedFor as fault:
-                    log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
-                    self._keep(allowance=closed(self._record.allowance, fault.seconds, self._wall_ns()))
-                except Retry as fault:
-                    log.warning("orchestrator.unwinding.put_off", reason=str(fault))
-                await asyncio.sleep(chain.settings.look_s)
-        finally:
-            if wallet is not None:
-                await wallet.close()
+        while True:
+            try:
+                await self._unwind_once(wallet, settings)
+            except ClosedFor as fault:
+                log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
+                self._keep(allowance=closed(self._record.allowance, fault.seconds, self._wall_ns()))
+            except Retry as fault:
+                log.warning("orchestrator.unwinding.put_off", reason=str(fault))
+            await asyncio.sleep(settings.look_s)
 
     async def _unwind_once(self, wallet: Wallet, settings: UnwindingSettings) -> None:
+        # Nothing new is handed in while nobody knows what became of the batch before.
+        if not self._ledger.is_open or not await settle_batches(self._ledger, wallet):
+            return
+        await self._claim(())
         if not may_submit(self._record.allowance, settings, self._wall_ns()):
             return
         wanted = next_batch(await self._actions(wallet, settings), self._failures, settings)
         if not wanted:
             return
         # First the engine lets go of the pairs, then what it offers is looked at, then the batch is sent.
-        before = self._record.merged_e6
-        self._keep(merged_e6=claimed(before, wanted, 1))
+        await self._claim(wanted)
         self._publish(self._clock.now_ns())
         try:
             await asyncio.sleep(CLAIM_S)
@@ -197,14 +225,17 @@ class Orchestrator:
             outcome = BatchOutcome.FAILED
             if batch:
                 self._keep(allowance=submitted(self._record.allowance, self._wall_ns()))
-                outcome = await wallet.unwind(batch)
-        except Retry:
-            self._keep(merged_e6=before)
-            raise
-        # Nobody knows what an unanswered batch did: its pairs stay out of sight of the engine.
-        done = () if outcome is BatchOutcome.FAILED else batch
-        self._keep(merged_e6=claimed(before, done, 1))
+                outcome = await carry_out(self._ledger, wallet, batch)
+        finally:
+            # Nobody knows yet what an unanswered batch did: its pairs stay out of sight of the engine.
+            await self._claim(())
         self._count(batch, outcome)
+
+    async def _claim(self, wanted: Sequence[Unwinding]) -> None:
+        """Keep from the engine what was or may have been merged, and the pairs of a batch to come."""
+        merged_e6 = claimed(await self._ledger.merged_e6(), wanted)
+        if merged_e6 != self._record.merged_e6:
+            self._keep(merged_e6=merged_e6)
 
     async def _actions(self, wallet: Wallet, settings: UnwindingSettings) -> list[Unwinding]:
         return actions_of(await wallet.holdings(self._wall_ns() // NS_PER_S), settings.least_usd)
@@ -222,6 +253,14 @@ class Orchestrator:
 
     def _wall_ns(self) -> int:
         return self._clock.wall_ms() * NS_PER_MS
+
+    def _repeat_halt(self, now: int) -> None:
+        """What the ledger cannot explain stops the swarm; said until the engine has heard it."""
+        cause = self._ledger.halt_cause
+        if any(beat.state == "halted" for beat in self._engine_beats.take()):
+            self._ledger.halt_cause = None
+        elif cause is not None:
+            self._halts.publish(HaltSwarm(cause=cause, origin=self._process.name, sent_ns=now))
 
     def _publish_beat(self, now: int) -> None:
         self._beats.publish(

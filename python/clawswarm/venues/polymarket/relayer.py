@@ -13,17 +13,21 @@ from typing import Self
 
 import msgspec
 from polymarket import AsyncSecureClient
+from polymarket._internal.actions.relayer.nonce import fetch_execute_params
+from polymarket._internal.actions.relayer.poll import poll_until_terminal
 from polymarket.auth import ApiKey, RelayerApiKey
 from polymarket.calls import TransactionCall, ctf_merge_positions_call, ctf_redeem_positions_call
 from polymarket.environments import PRODUCTION, Environment, _create_environment
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError, TransactionFailedError
 from polymarket.models.clob.account import ClobTrade, OpenOrder
+from polymarket.models.clob.relayer import RelayerTransactionType
 from polymarket.models.data.portfolio import Position
 from polymarket.types import EvmAddress
 
 from clawswarm.model.errors import ClosedFor, Retry
 from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
 from clawswarm.model.units import MICRO
+from clawswarm.venues.polymarket.account import VenueAccount
 
 # A trade that is not settled after this long is not going to be: its tokens are where the venue says.
 UNSETTLED_S = 3_600
@@ -56,6 +60,7 @@ class WalletRelayer:
 
     def __init__(self, client: AsyncSecureClient, environment: Environment) -> None:
         self._client = client
+        self.account = VenueAccount(client)
         self._config = environment._config
 
     @classmethod
@@ -103,8 +108,19 @@ class WalletRelayer:
             taken[token] += size
         return holdings_of(positions, taken)
 
-    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Sign and submit one batch and wait for its end; UNKNOWN when nobody says how it ended.
+    async def next_nonce(self) -> int:
+        """The nonce that the wallet's next batch carries: it grows when one has happened. Raises Retry."""
+        context = self._client._ctx
+        try:
+            parameters = await fetch_execute_params(
+                context.relayer, address=str(context.signer.address), type=RelayerTransactionType.WALLET
+            )
+        except PolymarketError as fault:
+            raise Retry(f"the relayer does not tell the wallet's nonce: {fault}") from fault
+        return int(parameters.nonce)
+
+    async def submit(self, batch: Sequence[Unwinding]) -> str | None:
+        """Sign and submit one batch; the relayer's id of it, None when nobody says whether it was taken.
 
         Raises:
             ClosedFor: 429 again and again; the day's batches may be used up.
@@ -119,9 +135,20 @@ class WalletRelayer:
         except RequestRejectedError as fault:
             raise Retry(f"the relayer did not take the batch: {fault}") from fault
         except PolymarketError:
-            return BatchOutcome.UNKNOWN
+            return None
+        return str(handle.transaction_id)
+
+    async def outcome(self, transaction_id: str) -> BatchOutcome:
+        """Wait for the end of a batch that the relayer took; UNKNOWN when nobody says how it ended."""
+        config = self._config
         try:
-            await handle.wait()
+            await poll_until_terminal(
+                self._client._ctx.relayer,
+                transaction_id=transaction_id,
+                fallback_hash=None,
+                max_polls=config.relayer_max_polls,
+                poll_delay_s=config.relayer_poll_frequency_ms / 1_000,
+            )
         except TransactionFailedError:
             return BatchOutcome.FAILED
         except PolymarketError:
@@ -136,7 +163,7 @@ class WalletRelayer:
         collateral = EvmAddress(config.collateral_token)
         if action.kind is UnwindingKind.MERGE:
             return ctf_merge_positions_call(
-                target=adapter, collateral=collateral, condition_id=action.market, amount=action.amount_e6
+                target=adapter, collateral=collateral, condition_id=action.market, amount=action.yes_e6
             )
         return ctf_redeem_positions_call(ctf=adapter, collateral=collateral, condition_id=action.market)
 
