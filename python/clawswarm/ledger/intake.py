@@ -153,6 +153,7 @@ class Intake:
         opened_ms = self._connection.execute(select(schema.opening.c.at_ms)).scalar() or 0
         held = joined(reports)
         known = known_evidence(self._connection, list(held))
+        numbers = self._market_numbers({report.market for report in held.values()})
         fresh, told = [], []
         for key, report in held.items():
             before = known.get(key)
@@ -173,11 +174,18 @@ class Intake:
             if is_counted:
                 self._changes.move(fill_effects(report), before, report.evidence)
             if before is None:
-                fresh.append(_row(report, is_counted))
+                fresh.append(_row(report, numbers[report.market], is_counted))
         if fresh:
             self._connection.exec_driver_sql(_INSERT, fresh)
         if told:
             self._connection.execute(_TELL, told)
+
+    def _market_numbers(self, names: set[str]) -> dict[str, int]:
+        table = schema.markets
+        new = insert(table).on_conflict_do_nothing()
+        self._connection.execute(new, [{"market": name} for name in sorted(names)])
+        rows = self._connection.execute(select(table.c.market, table.c.number))
+        return {name: number for name, number in rows if name in names}
 
     def _write_balances(self) -> None:
         table = schema.balances
@@ -203,7 +211,7 @@ def known_evidence(connection: Connection, keys: Sequence[FillKey]) -> dict[Fill
     return found
 
 
-def _row(report: FillReport, is_counted: bool) -> tuple[object, ...]:
+def _row(report: FillReport, market: int, is_counted: bool) -> tuple[object, ...]:
     """In the order of the table's columns."""
     return (
         report.trade_id,
@@ -211,7 +219,7 @@ def _row(report: FillReport, is_counted: bool) -> tuple[object, ...]:
         report.bucket_index,
         report.evidence.rank,
         report.matched_ms,
-        report.market,
+        market,
         report.owner,
         int(report.outcome is Outcome.YES),
         report.side.sign,

@@ -100,17 +100,18 @@ def read_period(store: LedgerStore, from_ms: int | None, until_ms: int | None) -
         )
         .where(*_within(fills.c.matched_ms, from_ms, until_ms))
         .group_by(fills.c.market)
-        .order_by(fills.c.market)
     )
     happened = select(flows.c.kind, func.count(), func.sum(flows.c.cash_e6)).outerjoin(
         batches, batches.c.batch == flows.c.batch
     )
     counted = func.coalesce(batches.c.evidence, Evidence.CONFIRMED.rank) == Evidence.CONFIRMED.rank
     grouped = happened.where(counted, *_within(flows.c.at_ms, from_ms, until_ms)).group_by(flows.c.kind)
+    names = store.market_names()
+    markets = [MarketPeriod(names[number], *rest) for number, *rest in store.read(statement)]
     return Period(
         from_ms=from_ms,
         until_ms=until_ms,
-        markets=tuple(MarketPeriod(*row) for row in store.read(statement)),
+        markets=tuple(sorted(markets, key=lambda row: row.market)),
         flows=tuple(FlowPeriod(*row) for row in store.read(grouped.order_by(flows.c.kind))),
     )
 
@@ -132,13 +133,15 @@ def export(store: LedgerStore, path: Path, from_ms: int | None, until_ms: int | 
     statement = (
         select(fills).where(*_within(fills.c.matched_ms, from_ms, until_ms)).order_by(fills.c.matched_ms)
     )
+    names = store.market_names()
+    pages = store.stream(statement, ROWS_AT_ONCE)
     try:
-        return write(path, (list(map(_exported, rows)) for rows in store.stream(statement, ROWS_AT_ONCE)))
+        return write(path, ([_exported(row, names[row.market]) for row in page] for page in pages))
     except OSError as fault:
         raise UserFault(f"cannot write {path} ({fault.strerror}); choose another place") from fault
 
 
-def _exported(row: Any) -> tuple[Any, ...]:
+def _exported(row: Any, market: str) -> tuple[Any, ...]:
     """In the order of COLUMNS, ranks and signs in words."""
     return (
         row.trade_id,
@@ -146,7 +149,7 @@ def _exported(row: Any) -> tuple[Any, ...]:
         row.bucket_index,
         _EVIDENCE[row.evidence].value,
         row.matched_ms,
-        row.market,
+        market,
         row.owner,
         (Outcome.YES if row.is_yes else Outcome.NO).value,
         "BUY" if row.side > 0 else "SELL",

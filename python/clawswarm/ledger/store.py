@@ -81,6 +81,11 @@ class LedgerStore:
         with self._engine.connect() as connection:
             return known_evidence(connection, list(keys))
 
+    def market_names(self) -> dict[int, str]:
+        """Condition ids by their numbers in the table of fills."""
+        table = schema.markets
+        return dict(map(tuple, self.read(select(table.c.number, table.c.market))))
+
     def oldest_pending_ms(self) -> int | None:
         """When the oldest fill was matched whose settlement has no end yet."""
         table = schema.fills
