@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.feed_child import condition_id, tokens
 from benchmarks.measure import cpu_s
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, SystemClock
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import Allocation, Beat, BookState, Mandate
@@ -42,7 +42,7 @@ def watch(markets: int, rate: float, seconds: float) -> Watched:
         )  # fmt: skip
         assert feed.stdout is not None
         place = _place(Path(folder), int(feed.stdout.readline()))
-        bus = Bus(SUPERVISOR, BUS_PEERS, Path(folder))
+        bus = ZenohBus(SUPERVISOR, BUS_PEERS, Path(folder))
         command = [sys.executable, "-m", "clawswarm.runtime.wiring", "sentinel-1", str(place)]
         sentinel = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
         try:

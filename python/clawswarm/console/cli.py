@@ -22,7 +22,8 @@ from clawswarm.console.ledger import ledger
 from clawswarm.console.ledger import report as report_period
 from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from clawswarm.console.sandbox import sandbox
-from clawswarm.console.view import live_view, process_lines, progress_line, report_table
+from clawswarm.console.view import budget_table, live_view, process_lines, progress_line, report_table
+from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.runtime.configuration import load_configuration
@@ -173,7 +174,10 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(swarm).decode())
         return
-    table = Table(title=f"swarm: {swarm.state}", title_justify="left", box=None)
+    title = f"swarm: {swarm.state}"
+    if swarm.trading is not None:
+        title += f"\ntrading: {swarm.trading}" + (f" ({'; '.join(swarm.causes)})" if swarm.causes else "")
+    table = Table(title=title, title_justify="left", box=None)
     for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
         table.add_column(heading)
     for agent in (*swarm.agents, *swarm.services):
@@ -181,6 +185,8 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
         age = "–" if agent.age_s is None else f"{agent.age_s:g}"
         table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
     Console().print(table)
+    if swarm.budget is not None:
+        Console().print(budget_table(swarm.budget))
 
 
 def _say(sentence: str) -> None:
@@ -190,6 +196,10 @@ def _say(sentence: str) -> None:
 def main() -> None:
     """Entry point of the command `claw`."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    if ignored := forget_proxies(os.environ):
+        _say(
+            f"{', '.join(ignored)} of the environment is ignored: requests leave over this machine's own address"
+        )
     try:
         app()
     except ClawFault as fault:

@@ -1,5 +1,6 @@
-"""`claw lab …`: judge strategies on recordings, make recordings, show how the simulated market compares."""
+"""`claw lab …`: simulate the swarm, judge strategies on recordings, make recordings, show the calibration."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,37 @@ def compare(
         print(msgspec.json.encode(found).decode())
     else:
         print(table(found))
+
+
+@lab.command()
+def simulate(
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is left to chance.")] = 1,
+    hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Virtual hours.")] = 1.0,
+    faults: Annotated[
+        str, typer.Option(help="What goes wrong: none, network, venue, processes, all, storm.")
+    ] = "all",
+    config: Annotated[Path, typer.Option(help="Whose agents' settings.")] = Path("config/sandbox.toml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run the whole swarm on virtual time; the same seed does the same. Exit code 1: an invariant was broken."""
+    import msgspec
+
+    from clawswarm.lab.simulation.faults import PROFILES
+    from clawswarm.lab.simulation.outcome import table
+    from clawswarm.lab.simulation.swarm import Simulated
+    from clawswarm.lab.simulation.swarm import simulate as run
+    from clawswarm.runtime.configuration import load_configuration
+
+    if faults not in PROFILES:
+        raise UserFault(f"--faults {faults} is unknown: choose one of {', '.join(PROFILES)}")
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # The order of a set of strings is part of what happens.
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONHASHSEED": "0"})
+    asked = msgspec.convert({"seed": seed, "hours": hours, "profile": faults}, Simulated)
+    outcome = run(asked, load_configuration(config))
+    print(msgspec.json.encode(outcome).decode() if as_json else table(outcome))
+    if outcome.invariants_broken:
+        raise typer.Exit(1)
 
 
 @lab.command()

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from clawswarm.kernel.clock import NS_PER_S
-from clawswarm.model.messages import Mandate
+from clawswarm.model.messages import BudgetState, Mandate
 from clawswarm.model.units import MICRO
-from clawswarm.runtime.report import Percentiles, Report
+from clawswarm.runtime.report import Governor, Percentiles, Report, Trading
 from clawswarm.runtime.roster import ENGINE
 from clawswarm.runtime.supervisor import Supervisor
 
@@ -136,6 +136,25 @@ def _footer(supervisor: Supervisor) -> Text:
     )
 
 
+def budget_table(budget: BudgetState) -> Table:
+    """The engine's use of the venue's limits: windows, buckets, debt, reserve, price of a token."""
+    now, most, limit = budget.places
+    debt = max(0, -budget.cancel_tokens)
+    rows = {
+        "order requests in 10 s, 600 s": f"{now[0]} of {limit[0]} (most {most[0]}), "
+        f"{now[1]} of {limit[1]} (most {most[1]}, {most[1] / limit[1]:.1%})",
+        "order tokens": f"{budget.order_tokens} of {budget.order_burst} (tier {budget.tier})",
+        "cancel tokens": f"{budget.cancel_tokens} of {budget.cancel_burst}, {budget.cancel_reserve} in reserve, "
+        f"debt {debt} (most {budget.most_debt})",
+        "price of a token": f"{budget.shadow_price:g}, scarcity {budget.scarcity:.2f}, {budget.queued} plans wait",
+        "plans served / outbid": f"{budget.served[0]} / {budget.served[1]}",
+    }
+    table = Table(title="limits", title_justify="left", box=None, show_header=False)
+    for name, value in rows.items():
+        table.add_row(Text(name, style="dim"), value)
+    return table
+
+
 def report_table(report: Report) -> Table:
     """The report as a person reads it."""
     orders, pnl, risk, governor = report.orders, report.pnl_usd, report.risk, report.governor
@@ -150,6 +169,8 @@ def report_table(report: Report) -> Table:
         "tick → wire": _latency(report.latency.tick_to_wire_us, "µs"),
         "cancel/replace cycle": _latency(report.latency.cycle_ms, "ms"),
         "order requests, most in 10 s": f"{_number(governor.max_10s)} of {governor.limit_10s}",
+        "trading": _trading(report.trading),
+        "order tokens": _tokens(governor),
         "order requests, most in 600 s": f"{_number(governor.max_600s)} of {governor.limit_600s}",
         "largest net delta": f"{_number(risk.max_abs_ratio)} of capital (band {risk.band:g})",
         "time outside the band": f"{_number(risk.time_outside_s)} s",
@@ -179,6 +200,23 @@ def _latency(latency: Percentiles, unit: str) -> str:
     if latency.p50 is None or latency.p99 is None:
         return "not measured"
     return f"p50 {latency.p50:g} {unit}, p99 {latency.p99:g} {unit} (n = {latency.n})"
+
+
+def _trading(trading: Trading) -> str:
+    times = ", ".join(f"{state} {seconds:g} s" for state, seconds in trading.seconds.items())
+    return "\n".join([times or "not measured", *trading.causes])
+
+
+def _tokens(governor: Governor) -> str:
+    if governor.tier is None:
+        return "not measured"
+    share = ""
+    if governor.served_value is not None and governor.outbid_value:
+        part = governor.served_value / (governor.served_value + governor.outbid_value)
+        share = f" with {part:.1%} of the value"
+    plans = f"{_number(governor.served)} plans served{share}, {_number(governor.outbid)} outbid"
+    debt = f"{_number(governor.most_cancel_debt)} at most, {_number(governor.cancel_reserve)} kept"
+    return f"tier {governor.tier}: {plans}; cancel debt {debt}"
 
 
 def _listed(items: list[str]) -> str:

@@ -1,11 +1,14 @@
 """The message bus: two kinds of channel over Eclipse Zenoh, peer to peer on Unix sockets, no broker.
 
-`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (books, beats, allocations).
+`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (beats, allocations). Books go
+           the same way over sockets of their sentinels (kernel/direct.py).
 `Ordered`  numbered, journalled by the publisher; a hole, or a late start, is replayed from that journal
            (fills, dead-man events). A hole that nobody can fill raises OrderedGap, whose fate is halt.
 
 Order flow never crosses the bus. Scouting is off: every process listens on a socket of its own in the swarm's
 private folder and connects to those before it in the list of names; Zenoh makes lost links anew.
+
+`Bus`, `Latest` and `Ordered` are what the agents know; a simulation wires other ones (lab/simulation/bus.py).
 """
 
 import asyncio
@@ -13,11 +16,12 @@ import json
 import struct
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import zenoh
 
+from clawswarm.kernel.direct import LatestFollower, LatestSource
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.model.errors import OrderedGap, WireFault
@@ -37,8 +41,116 @@ _SEQ = struct.Struct("<Q")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Bus:
-    """One process's membership of the bus."""
+class Bus(Protocol):
+    """One process's membership of a bus."""
+
+    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+        """A Latest channel on `topic` (may end in wildcards for reading)."""
+        ...
+
+    def source(self, topic: str) -> "Source":
+        """The publisher's end of a Latest channel that goes straight from process to process."""
+        ...
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> "Follower[M]":
+        """The reader's end of what `sources` publish on `topic`."""
+        ...
+
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+        """An Ordered channel; only its one publisher passes a journal."""
+        ...
+
+    def close(self) -> None:
+        """Leave the bus; what was published before is sent first."""
+        ...
+
+
+class Latest(Protocol[M]):
+    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+
+    def publish(self, message: M, key: str = "") -> None:
+        """Overwrite the slot `topic/key` (the topic itself without a key)."""
+        ...
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key that changed since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Source(Protocol):
+    """The publisher's end of a direct Latest channel (kernel/direct.py)."""
+
+    def open(self) -> None:
+        """Let followers in, from the running loop."""
+        ...
+
+    def publish(self, message: BusMessage, key: str) -> None:
+        """Overwrite the slot of `key`, and send it to every follower that wants it."""
+        ...
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forget the slots of all keys but these."""
+        ...
+
+    def close(self) -> None:
+        """Let every follower go."""
+        ...
+
+
+class Follower(Protocol[M]):
+    """The reader's end of direct Latest channels."""
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
+        ...
+
+    def follow(self, keys: Iterable[str] | None) -> None:
+        """Want these keys and no others; None wants all there are."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key of every source that changed since the last call."""
+        ...
+
+    def lost(self) -> list[str]:
+        """Sources that have ended since the last call, by name; each is looked for again."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Ordered(Protocol[M]):
+    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+
+    def publish(self, message: M) -> None:
+        """Journal the message, then send it."""
+        ...
+
+    def announce(self) -> None:
+        """Say the newest number, so that a lost tail is noticed; call about once a second."""
+        ...
+
+    def published(self) -> list[M]:
+        """Everything in the own journal: what a restarted publisher has said before."""
+        ...
+
+    def messages(self) -> AsyncIterator[M]:
+        """Yield every message of the topic in order; raises OrderedGap when one is lost for good."""
+        ...
+
+
+class ZenohBus:
+    """One process's membership of the swarm's bus."""
 
     def __init__(self, name: str, peers: Sequence[str], folder: Path) -> None:
         """Join as `name`; `peers` is the full list of names, the same in every process."""
@@ -61,14 +173,23 @@ class Bus:
         for key, value in settings.items():
             configuration.insert_json5(key, json.dumps(value))
         self._session = zenoh.open(configuration)
+        self._name, self._folder = name, folder
 
-    def latest(self, topic: str, kind: type[M]) -> "Latest[M]":
+    def latest(self, topic: str, kind: type[M]) -> Latest[M]:
         """A Latest channel on `topic` (may end in wildcards for reading)."""
-        return Latest(self._session, topic, kind)
+        return ZenohLatest(self._session, topic, kind)
 
-    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
+    def source(self, topic: str) -> Source:
+        """The publisher's end of a Latest channel on a socket of this process."""
+        return LatestSource(_socket(self._folder, self._name, topic))
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> Follower[M]:
+        """The reader's end of the sockets that `sources` publish `topic` on."""
+        return LatestFollower({name: _socket(self._folder, name, topic) for name in sources}, kind)
+
+    def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> Ordered[M]:
         """An Ordered channel; only its one publisher passes a journal."""
-        return Ordered(self._session, topic, kind, journal)
+        return ZenohOrdered(self._session, topic, kind, journal)
 
     def close(self) -> None:
         """Leave the bus; what was published before is sent first."""
@@ -79,15 +200,18 @@ def _endpoint(folder: Path, name: str) -> str:
     return f"unixsock-stream/{folder / name}.bus"
 
 
-class Latest(Generic[M]):
-    """One slot per key: publish overwrites, reading takes the newest of every changed key."""
+def _socket(folder: Path, name: str, topic: str) -> Path:
+    return folder / f"{name}.{topic}"
+
+
+class ZenohLatest(Generic[M]):
+    """A Latest channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M]) -> None:
         self._session = session
         self._topic = topic
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._publishers: dict[str, zenoh.Publisher] = {}
-        self._sent: dict[str, bytes] = {}
         self._slots: dict[str, bytes] = {}
         self._changed: asyncio.Event | None = None
         self._subscriber: zenoh.Subscriber[None] | None = None
@@ -101,20 +225,7 @@ class Latest(Generic[M]):
             # they fill the queue on a busy machine, and what is dropped is the newest.
             publisher = self._session.declare_publisher(name, congestion_control=zenoh.CongestionControl.DROP)
             self._publishers[name] = publisher
-        payload = self._sent[name] = _encode(message)
-        publisher.put(payload)
-
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Send the slots of `keys` once more and forget the others.
-
-        Behind a hung link even the newest message may have been dropped.
-        """
-        names = {f"{self._topic}/{key}" for key in keys}
-        for gone in self._sent.keys() - names:
-            del self._sent[gone]
-            self._publishers.pop(gone).undeclare()
-        for name, payload in self._sent.items():
-            self._publishers[name].put(payload)
+        publisher.put(_encode(message))
 
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
@@ -145,8 +256,8 @@ class Latest(Generic[M]):
             self._subscriber = None
 
 
-class Ordered(Generic[M]):
-    """Numbered messages of one or more publishers, delivered in each publisher's order, from its first on."""
+class ZenohOrdered(Generic[M]):
+    """An Ordered channel over Zenoh."""
 
     def __init__(self, session: zenoh.Session, topic: str, kind: type[M], journal: Journal | None) -> None:
         self._session = session

@@ -22,6 +22,7 @@ from clawswarm.model.messages import (
     Plan,
     PlanDone,
     ResumeSwarm,
+    TokenPrice,
 )
 
 TICK_NS = 100_000_000
@@ -32,6 +33,8 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
 
     chain_id: int
     api_key: str
+    signature_type: int = 0
+    funder: str | None = None
     venue_ms: int
     seed: int
     markets: tuple[Market, ...]
@@ -40,7 +43,12 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ns: int = 5_000_000_000
     reconcile_ns: int = 10_000_000_000
     withdraw_timeout_ns: int = 10_000_000_000
+    region_ns: int = 60_000_000_000
     switches_per_day: int = 1
+    touch_ns: int | None = None
+    """How long a quoter may be silent; None: it is not watched."""
+    sentinel_ns: int | None = None
+    """How long all sentinels together may be."""
 
 
 class OwnPart(msgspec.Struct, frozen=True):
@@ -169,6 +177,61 @@ class PlanSent(msgspec.Struct, frozen=True, tag=True):
     plan: Plan
 
 
+class Touched(msgspec.Struct, frozen=True, tag=True):
+    """A quoter's own loop goes on."""
+
+    connection: int
+    book_sequence: int
+
+
+class SentinelHeard(msgspec.Struct, frozen=True, tag=True):
+    """A sentinel has sent a book, or the pulse of a live feed."""
+
+
+class Transport(msgspec.Struct, frozen=True, tag=True):
+    """The connection broke, or fell silent."""
+
+    reason: str
+
+
+class Restarting(msgspec.Struct, frozen=True, tag=True):
+    """The matching engine restarts."""
+
+
+class PostOnly(msgspec.Struct, frozen=True, tag=True):
+    """Only post-only orders and cancels are taken."""
+
+    wait_ns: int | None = None
+
+
+class CancelOnly(msgspec.Struct, frozen=True, tag=True):
+    """Only cancels are taken."""
+
+
+class Disabled(msgspec.Struct, frozen=True, tag=True):
+    """Nothing is taken."""
+
+
+class Throttled(msgspec.Struct, frozen=True, tag=True):
+    """Too many requests."""
+
+    wait_ns: int | None = None
+
+
+class CdnPage(msgspec.Struct, frozen=True, tag=True):
+    """A page of the CDN instead of the venue's answer."""
+
+
+Cause = Transport | Restarting | PostOnly | CancelOnly | Disabled | Throttled | CdnPage
+
+
+class RouteFault(msgspec.Struct, frozen=True, tag=True):
+    """A request met this on a connection of this generation; comes before its answer."""
+
+    generation: int
+    cause: Cause
+
+
 class Allocated(msgspec.Struct, frozen=True, tag=True):
     """A mandate table."""
 
@@ -232,6 +295,9 @@ Event = (
     | QuoterConnected
     | QuoterClosed
     | PlanSent
+    | Touched
+    | SentinelHeard
+    | RouteFault
     | Allocated
     | BookSeen
     | HaltAsked
@@ -331,7 +397,7 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     """Say this to a quoter."""
 
     connection: int
-    reply: OrderUpdate | PlanDone | Inventory
+    reply: OrderUpdate | PlanDone | Inventory | TokenPrice
 
 
 class CloseQuoter(msgspec.Struct, frozen=True, tag=True):
@@ -356,6 +422,12 @@ class PublishDeadman(msgspec.Struct, frozen=True, tag=True):
     """Journal and publish a withdrawal."""
 
     deadman: DeadmanFired
+
+
+class SwitchRoute(msgspec.Struct, frozen=True, tag=True):
+    """Give up every connection of an earlier generation, what waits in it included."""
+
+    generation: int
 
 
 class BeReady(msgspec.Struct, frozen=True, tag=True):
@@ -388,6 +460,7 @@ Action = (
     | PublishFill
     | PublishInventory
     | PublishDeadman
+    | SwitchRoute
     | BeReady
     | Explain
     | Exit

@@ -8,9 +8,9 @@ Money and shares are in 1e-6, prices in 1e-4 of the YES frame, `_ms` is the venu
 
 import msgspec
 
-from clawswarm.model.fills import FillReport
+from clawswarm.model.fills import FillReport, token_asset
 from clawswarm.model.messages import Evidence, Outcome
-from clawswarm.model.positions import BatchOutcome, Unwinding, token_asset
+from clawswarm.model.positions import BatchOutcome, Unwinding
 
 CASH = "cash"
 """The asset that is collateral; every other asset is a token of a market."""

@@ -23,9 +23,8 @@ from clawswarm.ledger.entries import (
 )
 from clawswarm.ledger.projection import Changes, holds, is_before, joined
 from clawswarm.model.errors import InvariantBroken
-from clawswarm.model.fills import FillReport
+from clawswarm.model.fills import FillReport, token_asset
 from clawswarm.model.messages import Evidence, FillKey, Outcome
-from clawswarm.model.positions import token_asset
 
 IDS_AT_ONCE = 900
 _EVIDENCE = tuple(Evidence)

@@ -5,9 +5,9 @@ Start and recovery are the same: read on, ask the venue, settle differences, onl
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 import structlog
@@ -29,6 +29,7 @@ FOLLOW_S = 0.5
 FEED_LAG_S = 0.5
 OVERLAP_S = 60
 T = TypeVar("T")
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 log = structlog.get_logger()
 
 
@@ -49,8 +50,11 @@ class Account(Protocol):
 class LedgerKeeper:
     """One account's ledger. Everything that touches the disk runs in a thread, one thing at a time."""
 
-    def __init__(self, run_dir: Path, settings: LedgerSettings, clock: Clock) -> None:
+    def __init__(
+        self, run_dir: Path, settings: LedgerSettings, clock: Clock, in_thread: InThread = asyncio.to_thread
+    ) -> None:
         """Open the journal and the database, and catch up. Raises UserFault."""
+        self._in_thread = in_thread
         self._files, self._settings, self._clock = LedgerFiles(run_dir), settings, clock
         self._encode = msgspec.msgpack.Encoder().encode
         try:
@@ -65,9 +69,13 @@ class LedgerKeeper:
             journal: checked(self._store.cursor(journal), self._files.path(journal))
             for journal in (OWN, FILLS)
         }
-        self._follow(OWN)
+        self.merged_e6: dict[str, int] = {}
+        """Pairs by market that were merged, or may have been."""
+        self.open_batches: list[OpenBatch] = []
+        """Batches of the relayer whose end is not known, the oldest first."""
+        self._follow_own()
         self.is_open = self._store.opened() is not None
-        self.halt_cause: str | None = None
+        self._alarm: str | None = None
 
     def close(self) -> None:
         """Close the files."""
@@ -80,13 +88,10 @@ class LedgerKeeper:
         """Write records; they are on the disk, and in the ledger, when this returns. Raises UserFault."""
         await self._in_turn(lambda: self._write(entries))
 
-    async def open_batches(self) -> list[OpenBatch]:
-        """Batches of the relayer whose end is not known."""
-        return await self._in_turn(self._store.open_batches)
-
-    async def merged_e6(self) -> dict[str, int]:
-        """Pairs by market that were merged, or may have been."""
-        return await self._in_turn(self._store.merged_e6)
+    def take_alarm(self) -> str | None:
+        """Why the swarm must stop, once."""
+        alarm, self._alarm = self._alarm, None
+        return alarm
 
     def now_ms(self) -> int:
         """The venue's clock, as far as this machine's tells it."""
@@ -159,7 +164,7 @@ class LedgerKeeper:
             log.info("ledger.income", amount_e6=difference.amount_e6)
             return
         log.error("ledger.differs", asset=difference.asset, amount_e6=difference.amount_e6)
-        self.halt_cause = f"ledger: {cause}"
+        self._alarm = f"ledger: {cause}"
 
     # --- on the disk ----------------------------------------------------------------------------
 
@@ -170,7 +175,11 @@ class LedgerKeeper:
             self._journal.sync()
         except OSError as fault:
             raise _unwritable(self._files.own, fault) from fault
+        self._follow_own()
+
+    def _follow_own(self) -> None:
         self._follow(OWN)
+        self.merged_e6, self.open_batches = self._store.merged_e6(), self._store.open_batches()
 
     def _follow(self, journal: str) -> None:
         self._cursors[journal] = take_in(self._store, self._files, journal, self._cursors[journal])
@@ -196,7 +205,7 @@ class LedgerKeeper:
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
         async with self._busy:
-            return await asyncio.to_thread(work)
+            return cast(T, await self._in_thread(work))
 
 
 def _unwritable(path: Path, fault: OSError) -> UserFault:

@@ -53,14 +53,13 @@ async def carry_out(keeper: LedgerKeeper, relayer: Relayer, actions: Sequence[Un
 
 async def settle_batches(keeper: LedgerKeeper, relayer: Relayer) -> bool:
     """Find out what became of batches without end; False while one still has none. Raises Retry."""
-    open_batches = await keeper.open_batches()
-    for open_batch in open_batches:
+    for open_batch in keeper.open_batches:
         if open_batch.transaction_id is not None:
             outcome = await relayer.outcome(open_batch.transaction_id)
         else:
             outcome = verdict(open_batch, await relayer.next_nonce(), keeper.now_ms())
         await _end(keeper, open_batch.batch, outcome)
-    return not open_batches or not await keeper.open_batches()
+    return not keeper.open_batches
 
 
 def verdict(open_batch: OpenBatch, next_nonce: int, now_ms: int) -> BatchOutcome:

@@ -47,6 +47,11 @@ class FillReport(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         return -self.token_sign * (price_e4 * self.size_e6 // PRICE_ONE_E4) - self.fee_e6
 
 
+def token_asset(market: str, outcome: Outcome) -> str:
+    """Name of an outcome token as an asset."""
+    return f"{market}:{outcome.value}"
+
+
 def report_of(fill: Fill) -> FillReport:
     """The engine's word as a report."""
     return FillReport(

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from clawswarm.model.instruments import Market, Side
+from clawswarm.model.positions import Unwinding
 
 WIRE_VERSION = 1
 
@@ -63,12 +64,14 @@ class BookState(Message, frozen=True):
 
 
 class ReferencePrice(Message, frozen=True):
-    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it.
+    """Last price of an underlying from one feed (channel: Latest). `is_synthetic` when no recording carries it.
 
-    `return_5s` is its log return over five seconds of its own clock.
+    `feed` is binance, chainlink, twap30, twap60 (Chainlink's means over so many seconds) or pyth: up/down markets
+    settle on Chainlink's. `return_5s` is its log return over five seconds of its own clock.
     """
 
     underlying: str
+    feed: str
     source: str
     value_e6: int
     source_ms: int
@@ -104,8 +107,36 @@ class FeedHealth(Message, frozen=True):
 # --- orchestrator -------------------------------------------------------------------------------
 
 
+class SwarmState(StrEnum):
+    """What the swarm may do; a later one is stricter.
+
+    NORMAL trade · CAUTIOUS smaller and further out · REDUCE_ONLY only make positions smaller · HALTED nothing
+    open.
+    """
+
+    NORMAL = "normal"
+    CAUTIOUS = "cautious"
+    REDUCE_ONLY = "reduce_only"
+    HALTED = "halted"
+
+
+class RatePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How the orchestrator wants the venue's limits used; the engine enforces it.
+
+    `window_share`, in (0, 1], is this engine's share of the address's windows; a place that is worth less than
+    `least_value` for each token that it costs is refused (in the unit of `Plan.value` times the mandate's weight).
+    """
+
+    window_share: float = 1.0
+    least_value: float = 0.0
+
+
 class Mandate(Message, frozen=True):
-    """Permission of one quoter to trade one market, until `sent_ns + life_ns` of the allocation."""
+    """Permission of one quoter to trade one market, until `sent_ns + life_ns` of the allocation.
+
+    `is_reduce_only`: the engine lets nothing through that could make the position larger. `weight` multiplies the
+    value of plans where tokens are short, `spread_factor` the quoter's half-spread.
+    """
 
     market: Market
     quoter: str
@@ -113,13 +144,17 @@ class Mandate(Message, frozen=True):
     capital_e6: int
     max_position_e6: int
     order_size_e6: int
+    is_reduce_only: bool = False
+    weight: float = 1.0
+    spread_factor: float = 1.0
 
 
 class Allocation(Message, frozen=True):
     """The whole mandate table of one orchestrator term (channel: Latest); absent markets are withdrawn.
 
     `merged_e6` are pairs of both tokens, by market, that were ever taken out of the account to be merged: the
-    engine offers none of them.
+    engine offers none of them. `state` and its `causes` are what the swarm may do: HALTED by itself halts an
+    engine.
     """
 
     term: int
@@ -127,6 +162,9 @@ class Allocation(Message, frozen=True):
     life_ns: int
     mandates: tuple[Mandate, ...]
     merged_e6: dict[str, int] = {}
+    state: SwarmState = SwarmState.NORMAL
+    causes: tuple[str, ...] = ()
+    rate: RatePolicy = RatePolicy()
 
 
 # --- quoter and engine (Unix socket, never the bus) ---------------------------------------------
@@ -151,6 +189,8 @@ class Plan(Message, frozen=True):
     """What a quoter wants changed in one market: cancels first, then places.
 
     `book_received_ns` is when the book that caused this plan was read; None when something else caused it.
+    `tick_e4` is the tick of the book that the places are rounded to: the feed says of a new one seconds before
+    the mandate does. None when there is no book.
     """
 
     market: str
@@ -162,6 +202,7 @@ class Plan(Message, frozen=True):
     book_sequence: int
     book_received_ns: int | None
     decided_ns: int
+    tick_e4: int | None = None
 
 
 class Touch(Message, frozen=True):
@@ -212,6 +253,18 @@ class Inventory(Message, frozen=True):
     def net_e6(self) -> int:
         """Shares of YES net of NO: the directional position."""
         return self.yes_e6 - self.no_e6
+
+
+class TokenPrice(Message, frozen=True):
+    """What a place costs now, said when it changes.
+
+    `shadow_price` is the most that a place was worth per token (plan's value times weight) that got none within
+    the last second: one that is worth less would wait in vain. 0 when nobody went without. `scarcity` is 0 while
+    the scarcest bucket or window is full, 1 when half of it is left, more below.
+    """
+
+    shadow_price: float
+    scarcity: float
 
 
 class Outcome(StrEnum):
@@ -278,6 +331,43 @@ class Fill(Message, frozen=True):
         return self.trade_id, self.order_id, self.bucket_index
 
 
+# --- orchestrator and engine (Unix socket, never the bus) ----------------------------------------
+
+
+class OpenAccount(Message, frozen=True):
+    """The orchestrator asks whose account it is."""
+
+
+class AccountOpened(Message, frozen=True):
+    """The account: its owner, where its money is, and the API key, which cancels and reads but never places."""
+
+    address: str
+    wallet: str
+    signature_type: int
+    api_key: str
+    secret: str
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return f"AccountOpened(address={self.address!r}, wallet={self.wallet!r})"
+
+
+class SignBatch(Message, frozen=True):
+    """A batch of the wallet that the engine shall sign; `deadline_s` is the Unix second after which it is void."""
+
+    term: int
+    nonce: int
+    deadline_s: int
+    calls: tuple[Unwinding, ...]
+
+
+class BatchSigned(Message, frozen=True):
+    """The owner's signature, 0x and 65 bytes, or why there is none."""
+
+    signature: str | None
+    refused: str | None
+
+
 # --- risk ---------------------------------------------------------------------------------------
 
 
@@ -301,7 +391,10 @@ class Exposure(Message, frozen=True):
 
 
 class HaltSwarm(Message, frozen=True):
-    """Cancel everything and place nothing until `ResumeSwarm`; anyone may send it, until it is acknowledged."""
+    """Cancel everything and place nothing until a later `ResumeSwarm`.
+
+    Anyone may send it, until it is acknowledged: the orchestrator keeps it, the engine obeys it at once.
+    """
 
     cause: str
     origin: str
@@ -309,7 +402,7 @@ class HaltSwarm(Message, frozen=True):
 
 
 class ResumeSwarm(Message, frozen=True):
-    """The operator lifts a halt."""
+    """Lifts the halts of before: from the operator to the orchestrator, from that to the engines."""
 
     origin: str
     sent_ns: int
@@ -325,10 +418,34 @@ class DeadmanFired(Message, frozen=True):
     fired_ns: int
 
 
+class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the venue's limits an engine uses, and what its scarce tokens went to.
+
+    `places` are requests with places in the windows of 10 s and 600 s: now, the most ever, the limit. Tokens are
+    whole ones less the headroom, below zero in debt. `served` counts plans whose places were paid for and those
+    for which no token came in time, `value` is what both were worth.
+    """
+
+    tier: str
+    places: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    order_tokens: int
+    order_burst: int
+    cancel_tokens: int
+    cancel_burst: int
+    cancel_reserve: int
+    most_debt: int
+    shadow_price: float
+    scarcity: float
+    queued: int
+    served: tuple[int, int]
+    value: tuple[float, float]
+
+
 class Beat(Message, frozen=True):
     """Pulse and counters of one process (channel: Latest).
 
-    `route` is how the engine's way to the venue stands: open, switching, or the venue's mode.
+    `route` is how the engine's way to the venue stands: open, switching, or the venue's mode; `reason` why it is
+    in its state; `budget` its use of the venue's limits.
     `counters` are running totals, `histograms` map a latency name to {bucket: count} of kernel/histogram.py.
     """
 
@@ -338,6 +455,8 @@ class Beat(Message, frozen=True):
     state: str
     sent_ns: int
     route: str | None = None
+    reason: str | None = None
+    budget: BudgetState | None = None
     counters: dict[str, float] = {}
     histograms: dict[str, dict[int, int]] = {}
 
@@ -357,4 +476,4 @@ BusMessage = (
     | Beat
 )
 EngineRequest = Hello | Plan | Touch
-EngineReply = OrderUpdate | PlanDone | Inventory
+EngineReply = OrderUpdate | PlanDone | Inventory | TokenPrice

@@ -1,10 +1,8 @@
-"""What a wallet holds on the chain, and what turns it back into money."""
+"""What a wallet holds on the chain, what turns it back into money, and what the venue owes it besides."""
 
 from enum import StrEnum
 
 import msgspec
-
-from clawswarm.model.messages import Outcome
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,17 +24,32 @@ class UnwindingKind(StrEnum):
 
 
 class Unwinding(msgspec.Struct, frozen=True):
-    """One action on one market: the tokens it takes and the collateral it brings.
+    """One action on one market; `amount_e6` are pairs, and means nothing to a redemption, which takes all.
 
-    A merge takes as many of one token as of the other; a redemption takes all there is.
+    `yes_e6` and `no_e6` are the tokens it takes, `worth_e6` the collateral it brings.
     """
 
     kind: UnwindingKind
     market: str
     neg_risk: bool
+    amount_e6: int
+    worth_e6: int
     yes_e6: int
     no_e6: int
-    worth_e6: int
+
+
+class DayIncome(msgspec.Struct, frozen=True):
+    """Liquidity rewards and maker rebates of one UTC day, as far as it is over, in 1e-6 dollars."""
+
+    rewards_e6: int = 0
+    rebates_e6: int = 0
+
+
+class OrdersScoring(msgspec.Struct, frozen=True):
+    """Open orders, and how many of them earn liquidity rewards now."""
+
+    open: int
+    scoring: int
 
 
 class BatchOutcome(StrEnum):
@@ -52,8 +65,3 @@ class AccountBalances(msgspec.Struct, frozen=True):
 
     cash_e6: int
     tokens_e6: dict[str, int]
-
-
-def token_asset(market: str, outcome: Outcome) -> str:
-    """Name of an outcome token as an asset."""
-    return f"{market}:{outcome.value}"

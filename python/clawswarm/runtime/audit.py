@@ -32,23 +32,13 @@ def venue_balances(run_dir: Path) -> AccountBalances | None:
     return msgspec.json.decode(done.stdout, type=AccountBalances | None)
 
 
-async def _ask(wiring: Wiring) -> AccountBalances | None:
-    wallet = await wiring.open_wallet()
-    if wallet is None:
-        return None
-    try:
-        return await wallet.account.balances()
-    finally:
-        await wallet.close()
-
-
 def main() -> None:
     """Print the balances as JSON."""
     place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))
     wiring.trust_venue()
     try:
-        print(msgspec.json.encode(asyncio.run(_ask(wiring))).decode())
+        print(msgspec.json.encode(asyncio.run(wiring.venue_balances())).decode())
     except ClawFault as fault:
         sys.exit(str(fault))
 

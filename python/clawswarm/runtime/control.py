@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from clawswarm.model.errors import UserFault, WireFault
+from clawswarm.model.messages import BudgetState
 from clawswarm.runtime.state_dir import find_control
 
 COMMANDS = frozenset({"status", "halt", "resume"})
@@ -27,12 +28,19 @@ class AgentStatus(msgspec.Struct, frozen=True):
 
 
 class SwarmStatus(msgspec.Struct, frozen=True):
-    """What `claw status --json` prints; `route` is the engine's way to the venue, null before its first word."""
+    """What `claw status --json` prints.
+
+    `trading` is what the orchestrator lets the swarm do (normal, cautious, reduce_only, halted) and `causes` why;
+    `route` is the engine's way to the venue, `budget` its use of the venue's limits. Null before the first word.
+    """
 
     state: str
+    trading: str | None
+    causes: tuple[str, ...]
     route: str | None
     agents: tuple[AgentStatus, ...]
     services: tuple[AgentStatus, ...]
+    budget: BudgetState | None = None
 
 
 class ControlServer:

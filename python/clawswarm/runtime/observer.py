@@ -6,11 +6,13 @@ Counters of a process start at zero when it is restarted, so totals are kept per
 import asyncio
 
 from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.kernel.histogram import Histogram
 from clawswarm.model.messages import (
     Allocation,
     Beat,
     BookState,
+    BudgetState,
     DeadmanFired,
     Exposure,
     FeedHealth,
@@ -19,6 +21,7 @@ from clawswarm.model.messages import (
     Inventory,
     ReferencePrice,
 )
+from clawswarm.runtime.roster import SENTINELS
 
 
 class Observer:
@@ -26,11 +29,11 @@ class Observer:
 
     def __init__(self, bus: Bus) -> None:
         self._beat_channel = bus.latest("beat/*", Beat)
-        self._book_channel = bus.latest("book/*/*", BookState)
+        self._book_channel = bus.follower("book", SENTINELS, BookState)
         self._exposure_channel = bus.latest("exposure/*", Exposure)
         self._health_channel = bus.latest("feed/*", FeedHealth)
         self._inventory_channel = bus.latest("inventory/*", Inventory)
-        self._reference_channel = bus.latest("reference/*/*", ReferencePrice)
+        self._reference_channel = bus.latest("reference/chainlink/*/*", ReferencePrice)
         self._allocation_channel = bus.latest("allocation", Allocation)
         self._fill_channel = bus.ordered("fills", Fill)
         self._deadman_channel = bus.ordered("deadman", DeadmanFired)
@@ -43,6 +46,8 @@ class Observer:
         self.inventories: dict[str, Inventory] = {}
         self.references: dict[str, ReferencePrice] = {}
         self.allocation: Allocation | None = None
+        self.trading_s: dict[str, float] = {}
+        self.causes_seen: dict[str, None] = {}
         self.markets_seen: set[str] = set()
         self.fills: dict[FillKey, Fill] = {}
         self.deadman: list[DeadmanFired] = []
@@ -51,9 +56,10 @@ class Observer:
     def start(self) -> None:
         """Begin to listen."""
         unheard = asyncio.Event()
+        self._book_channel.listen(unheard)
+        self._book_channel.follow(None)
         for channel in (
             self._beat_channel,
-            self._book_channel,
             self._exposure_channel,
             self._health_channel,
             self._inventory_channel,
@@ -84,11 +90,25 @@ class Observer:
         for reference in self._reference_channel.take():
             self.references[reference.underlying] = reference
         for allocation in self._allocation_channel.take():
+            self._take_trading(allocation)
             self.allocation = allocation
             self.markets_seen |= {mandate.market.condition_id for mandate in allocation.mandates}
         for task in self.following:
             if task.done():
                 task.result()
+
+    def _take_trading(self, allocation: Allocation) -> None:
+        """How long the swarm was in which state, from one word of the orchestrator to the next."""
+        before = self.allocation
+        if before is not None:
+            elapsed_s = min(allocation.sent_ns - before.sent_ns, before.life_ns) / NS_PER_S
+            state = before.state.value
+            self.trading_s[state] = self.trading_s.get(state, 0.0) + max(0.0, elapsed_s)
+        self.causes_seen |= dict.fromkeys(allocation.causes)
+
+    def budgets(self) -> list[BudgetState]:
+        """The last word of every engine that there was about the venue's limits."""
+        return [beat.budget for beat in self.beats.values() if beat.budget is not None]
 
     def total(self, kind: str, counter: str) -> float | None:
         """Sum of a counter over every process of a kind, restarted ones included; None when never heard."""

@@ -36,13 +36,32 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Governor(msgspec.Struct, frozen=True):
-    """Place requests against the venue's windows."""
+    """Use of the venue's limits.
+
+    Place requests against the windows; the signer's tier at the end; the most cancel tokens that were owed; plans
+    whose places got tokens and plans for which none came in time, with what both were worth (plan's value ×
+    weight).
+    """
 
     limit_600s: int
     max_600s: int | None
     limit_10s: int
     max_10s: int | None
     utilisation: float | None
+    tier: str | None
+    cancel_reserve: int | None
+    most_cancel_debt: int | None
+    served: int | None
+    outbid: int | None
+    served_value: float | None
+    outbid_value: float | None
+
+
+class Trading(msgspec.Struct, frozen=True):
+    """Seconds in each of the swarm's states, and every cause that was named for one."""
+
+    seconds: dict[str, float]
+    causes: tuple[str, ...]
 
 
 class Risk(msgspec.Struct, frozen=True):
@@ -56,7 +75,8 @@ class Risk(msgspec.Struct, frozen=True):
 
 class Pnl(msgspec.Struct, frozen=True):
     """Profit and loss in USD: `total` marks positions to the last book, `spread` is the edge at each fill,
-    `inventory` the rest."""
+    `inventory` the rest; `rebates` and `rewards` are what the venue shows for the run's days; it pays
+    a day from a dollar on."""
 
     spread: float | None
     rebates: float | None
@@ -109,6 +129,7 @@ class Report(msgspec.Struct, frozen=True):
     deadman: tuple[Deadman, ...]
     inference: Inference
     warnings: tuple[str, ...]
+    trading: Trading
 
 
 def percentiles(histogram: Histogram, unit: float = 1.0) -> Percentiles:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from clawswarm.runtime.engine import guard_withdrawals
+from clawswarm.model.positions import DayIncome
+from clawswarm.model.units import MICRO
+from clawswarm.runtime.engine import EngineLimits, guard_withdrawals
 from clawswarm.runtime.observer import Observer
 from clawswarm.runtime.profit import profit
 from clawswarm.runtime.report import (
@@ -13,9 +15,10 @@ from clawswarm.runtime.report import (
     Orders,
     Report,
     Risk,
+    Trading,
     percentiles,
 )
-from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, GUARD, kind_of
+from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, ENGINE, GUARD, ORCHESTRATOR, kind_of
 from clawswarm.runtime.supervisor import Supervisor
 from clawswarm.sandbox.recording import read_folder
 
@@ -24,7 +27,6 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
     """The report of a finished run."""
     observer, configuration = supervisor.observer, supervisor.configuration
     limits = configuration.engine.limits
-    max_600s = _whole(observer.largest("engine", "max_600s"))
     mandated_s, two_sided_s = observer.total("engine", "mandated_s"), observer.total("engine", "two_sided_s")
     uptime = None if not mandated_s or two_sided_s is None else round(two_sided_s / mandated_s, 4)
     started = [
@@ -43,12 +45,10 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
             tick_to_wire_us=percentiles(observer.histogram("engine", "tick_to_wire_us")),
             cycle_ms=percentiles(observer.histogram("engine", "cycle_us"), 1000.0),
         ),
-        governor=Governor(
-            limit_600s=limits.place_requests_600s,
-            max_600s=max_600s,
-            limit_10s=limits.place_requests_10s,
-            max_10s=_whole(observer.largest("engine", "max_10s")),
-            utilisation=None if max_600s is None else round(max_600s / limits.place_requests_600s, 4),
+        governor=_governor(observer, limits),
+        trading=Trading(
+            {state: round(seconds, 1) for state, seconds in observer.trading_s.items()},
+            tuple(observer.causes_seen),
         ),
         risk=Risk(
             band=configuration.risk.band,
@@ -56,12 +56,42 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
             time_outside_s=_rounded(observer.total("risk_manager", "time_outside_s")),
             hedges=None,
         ),
-        pnl_usd=profit(list(observer.fills.values()), observer.marks_e4),
+        pnl_usd=profit(list(observer.fills.values()), observer.marks_e4, _income(observer)),
         quoting_uptime=uptime,
         failovers=tuple(supervisor.failovers),
         deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in withdrawals),
         inference=Inference(),
         warnings=tuple(_warnings(supervisor)),
+    )
+
+
+def _income(observer: Observer) -> DayIncome | None:
+    """What the orchestrator last read; it remembers over its restarts."""
+    beat = observer.newest_beat.get(ORCHESTRATOR)
+    if beat is None or "rewards_usd" not in beat.counters:
+        return None
+    rewards, rebates = beat.counters["rewards_usd"], beat.counters["rebates_usd"]
+    return DayIncome(rewards_e6=round(rewards * MICRO), rebates_e6=round(rebates * MICRO))
+
+
+def _governor(observer: Observer, limits: EngineLimits) -> Governor:
+    budgets = observer.budgets()
+    max_600s = _whole(observer.largest("engine", "max_600s"))
+    newest = observer.newest_beat.get(ENGINE)
+    last = None if newest is None else newest.budget
+    return Governor(
+        limit_600s=limits.place_requests_600s,
+        max_600s=max_600s,
+        limit_10s=limits.place_requests_10s,
+        max_10s=_whole(observer.largest("engine", "max_10s")),
+        utilisation=None if max_600s is None else round(max_600s / limits.place_requests_600s, 4),
+        tier=None if last is None else last.tier,
+        cancel_reserve=None if last is None else last.cancel_reserve,
+        most_cancel_debt=max((budget.most_debt for budget in budgets), default=None),
+        served=sum(budget.served[0] for budget in budgets) if budgets else None,
+        outbid=sum(budget.served[1] for budget in budgets) if budgets else None,
+        served_value=sum(budget.value[0] for budget in budgets) if budgets else None,
+        outbid_value=sum(budget.value[1] for budget in budgets) if budgets else None,
     )
 
 

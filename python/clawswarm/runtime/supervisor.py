@@ -17,6 +17,7 @@ import structlog
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
+from clawswarm.model.messages import SwarmState as Trading
 from clawswarm.runtime.children import Child, ChildPlace, ChildState
 from clawswarm.runtime.configuration import Configuration
 from clawswarm.runtime.control import AgentStatus, ControlServer, SwarmStatus
@@ -42,7 +43,8 @@ RESTART_PAUSE_S = 0.2
 ENGINE_STOP_S = 20.0
 GUARD_STOP_S = 10.0
 STOP_S = 5.0
-HALT_REPEAT_S = 0.5
+# How long `claw halt` and `claw resume` wait for the swarm's own word.
+CONTROL_S = 20.0
 log = structlog.get_logger()
 
 
@@ -79,7 +81,7 @@ class Supervisor:
         self._lifeline, self._lifeline_end = os.pipe()
         self._bus = wiring.bus(SUPERVISOR)
         self._halts = self._bus.latest("halt", HaltSwarm)
-        self._resumes = self._bus.latest("resume", ResumeSwarm)
+        self._wishes = self._bus.latest("operator", ResumeSwarm)
         self.observer = Observer(self._bus)
         self.children: dict[str, Child] = {}
         self.state = SwarmState.STARTING
@@ -88,7 +90,6 @@ class Supervisor:
         self.started_ns = clock.now_ns()
         self.first_order_s: float | None = None
         self.is_confirmed_empty = False
-        self._wanted_halt: str | None = None
         self._stop = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
         self._resuming: list[asyncio.Task[None]] = []
@@ -183,7 +184,6 @@ class Supervisor:
 
     async def _watch(self, for_s: float | None, on_tick: Callable[[], None]) -> None:
         deadline_ns: int | None = None
-        next_halt_ns = 0
         while not self._stop.is_set():
             await self._pause(TICK_S)
             now = self._clock.now_ns()
@@ -195,9 +195,8 @@ class Supervisor:
                 deadline_ns = None if for_s is None else now + ns(for_s)
             if self.first_order_s is None and (self.observer.total("engine", "placed") or 0) > 0:
                 self.first_order_s = (now - self.started_ns) / NS_PER_S
-            if now >= next_halt_ns:
-                next_halt_ns = now + ns(HALT_REPEAT_S)
-                self._repeat_halt(now)
+            if self.state in (SwarmState.RUNNING, SwarmState.HALTED):
+                self.state = SwarmState.HALTED if self._is_halted() else SwarmState.RUNNING
             if deadline_ns is not None and now >= deadline_ns:
                 self._stop.set()
             if self._markets_are_over():
@@ -222,14 +221,9 @@ class Supervisor:
                 log.warning("child.hung", name=child.name, silent_s=limit_s)
                 child.kill()
 
-    def _repeat_halt(self, now: int) -> None:
-        """The engine's own word decides: repeat what is wanted until it says the same."""
+    def _is_halted(self) -> bool:
         engine = self.observer.newest_beat.get(ENGINE)
-        is_halted = engine is not None and engine.state == "halted"
-        if self._wanted_halt is not None and not is_halted:
-            self._halts.publish(HaltSwarm(cause=self._wanted_halt, origin=SUPERVISOR, sent_ns=now))
-        if self.state in (SwarmState.RUNNING, SwarmState.HALTED):
-            self.state = SwarmState.HALTED if is_halted else SwarmState.RUNNING
+        return engine is not None and engine.state == "halted"
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -241,31 +235,46 @@ class Supervisor:
     # --- control --------------------------------------------------------------------------------
 
     async def _control(self, command: str) -> SwarmStatus:
-        """Carry out one command of `claw status|halt|resume`; returns when the engine has done it."""
+        """Carry out one command of `claw status|halt|resume`; returns when the swarm has done it.
+
+        A halt goes to the engine, which cancels at once, and to the orchestrator, which keeps it; only that one
+        lifts it. What happens after CONTROL_S is in the status.
+        """
+        sent_ns = self._clock.now_ns()
         if command == "halt":
-            self._wanted_halt = "operator"
-            await self._until_halted(True)
+            halt = HaltSwarm(cause="operator", origin=SUPERVISOR, sent_ns=sent_ns)
+            await self._until(lambda: self._has_halted(sent_ns), lambda: self._halts.publish(halt))
         elif command == "resume":
-            self._wanted_halt = None
-            await self._until_halted(False)
+            wish = ResumeSwarm(origin="operator", sent_ns=sent_ns)
+            await self._until(lambda: self._has_resumed(sent_ns), lambda: self._wishes.publish(wish))
         return self.status()
 
-    async def _until_halted(self, wanted: bool) -> None:
-        while not self._stop.is_set():
-            engine = self.observer.newest_beat.get(ENGINE)
-            is_empty = engine is not None and engine.counters.get("open") == 0.0
-            if engine is not None and (engine.state == "halted") == wanted and (is_empty or not wanted):
-                return
-            if not wanted:
-                self._resumes.publish(ResumeSwarm(origin="operator", sent_ns=self._clock.now_ns()))
+    async def _until(self, is_done: Callable[[], bool], say: Callable[[], None]) -> None:
+        end_ns = self._clock.now_ns() + ns(CONTROL_S)
+        while not self._stop.is_set() and not is_done() and self._clock.now_ns() < end_ns:
+            say()
             await self._pause(TICK_S * 2)
+
+    def _has_halted(self, since_ns: int) -> bool:
+        engine, trading = self.observer.newest_beat.get(ENGINE), self.observer.allocation
+        is_kept = trading is not None and trading.state is Trading.HALTED and trading.sent_ns > since_ns
+        is_empty = engine is not None and engine.counters.get("open") == 0.0 and engine.sent_ns > since_ns
+        return is_kept and is_empty and self._is_halted()
+
+    def _has_resumed(self, since_ns: int) -> bool:
+        engine, trading = self.observer.newest_beat.get(ENGINE), self.observer.allocation
+        is_lifted = trading is not None and trading.state is not Trading.HALTED and trading.sent_ns > since_ns
+        return is_lifted and engine is not None and engine.sent_ns > since_ns and not self._is_halted()
 
     def status(self) -> SwarmStatus:
         """State of the swarm, of its route, of each agent and of the services beside them."""
         children = self.children
-        engine = self.observer.newest_beat.get(ENGINE)
+        engine, allocation = self.observer.newest_beat.get(ENGINE), self.observer.allocation
         return SwarmStatus(
             state=self.state.value,
+            trading=None if allocation is None else allocation.state.value,
+            causes=() if allocation is None else allocation.causes,
+            budget=None if engine is None else engine.budget,
             route=None if engine is None else engine.route,
             agents=tuple(self._status_of(children[name]) for name in AGENTS if name in children),
             services=tuple(self._status_of(children[name]) for name in SERVICES if name in children),

@@ -10,14 +10,16 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clawswarm.kernel.bus import Bus
+from clawswarm.egress.proxies import forget_proxies
+from clawswarm.kernel.account_port import AccountPort
+from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken, Retry
+from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import (
     EngineAccount,
@@ -43,11 +45,12 @@ from clawswarm.sandbox.settings import CA_FILE
 
 if TYPE_CHECKING:
     from clawswarm.agents.orchestrator.agent import Wallet
+    from clawswarm.model.positions import AccountBalances
+    from clawswarm.venues.polymarket.keyless import ChainAddresses
 
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
 FRESH_COUNTERS = b"fresh\n"
-THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -96,7 +99,7 @@ class Wiring:
 
     def bus(self, name: str) -> Bus:
         """This process's membership of the bus."""
-        return Bus(name, BUS_PEERS, self._socket_dir)
+        return ZenohBus(name, BUS_PEERS, self._socket_dir)
 
     def _engine_file(self) -> EngineFile:
         settings = self._configuration.engine
@@ -117,6 +120,8 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
+            pause_s=settings.pause_s,
+            region_s=settings.region_s,
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -124,6 +129,7 @@ class Wiring:
             account=EngineAccount(
                 signature_type=settings.signature_type,
                 funder=settings.funder,
+                is_session=settings.session_signer,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
             watch=EngineWatch(
@@ -186,54 +192,72 @@ class Wiring:
             await asyncio.sleep(0.1)
 
     async def _orchestrator(self, process: Process) -> None:
-        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator
+        from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace
         from clawswarm.ledger.keeper import LedgerKeeper
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
+        place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         chain = Chain(self._configuration.unwinding, self._open_wallet) if self._has_wallet else None
         ledger = LedgerKeeper(self._run_dir, self._configuration.ledger, process.clock)
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, record, ledger, chain).run()
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, ledger, chain).run()
         bus.close()
 
     @property
     def _has_wallet(self) -> bool:
-        """Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine."""
+        """Only a deposit wallet has a relayer, and only its owner signs batches."""
         engine = self._configuration.engine
-        return engine.signature_type == 3 and engine.keystore is None
+        return engine.signature_type == 3 and not engine.session_signer
 
-    async def open_wallet(self) -> "Wallet | None":
-        """The run's wallet, None where its key is not at hand. Raises Retry."""
-        return await self._open_wallet() if self._has_wallet else None
+    async def venue_balances(self) -> "AccountBalances | None":
+        """What the venue says the run's wallet holds, None where there is none. Raises Retry."""
+        if not self._has_wallet:
+            return None
+        module = importlib.import_module("clawswarm.venues.polymarket.relayer")
+        account = await AccountPort(self._port, 0).open_account()
+        balances: AccountBalances = await module.balances_of(account, self._addresses(module))
+        return balances
 
-    async def _open_wallet(self) -> "Wallet":
-        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
-        key = self._run_dir / ENGINE / THROWAWAY_KEY
-        if not key.exists():
-            raise Retry("the engine has made no key yet")
+    async def _open_wallet(self, term: int) -> "Wallet":
+        """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
-        addresses = module.ChainAddresses(
+        wallet: Wallet = await module.WalletRelayer.open(
+            AccountPort(self._port, term), self._addresses(module)
+        )
+        return wallet
+
+    def _addresses(self, module: Any) -> "ChainAddresses":
+        addresses: ChainAddresses = module.ChainAddresses(
             clob=self._http,
             gamma=f"{self._http}/gamma",
             data=f"{self._http}/data-api",
             relayer=self._http,
             rpc=f"{self._http}/rpc",
         )
-        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
-        return wallet
+        return addresses
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel
+        from clawswarm.venues.polymarket.prices import read_polybolt_key
 
+        settings = self._configuration.sentinel
         sources = MarketDataSources(
-            f"{self._ws}/ws/market", f"{self._ws}/rtds", self._http, reference_is_synthetic=True
+            market_ws_url=f"{self._ws}/ws/market",
+            rtds_url=f"{self._ws}/rtds",
+            polybolt_url=f"{self._ws}/polybolt/ws",
+            rest_url=self._http,
+            reference_is_synthetic=True,
+            prices_dead_after_s=settings.prices_dead_after_s,
+            polybolt_key=None
+            if settings.polybolt_key is None
+            else read_polybolt_key(Path(settings.polybolt_key)),
         )
         retention = FrameRetention(
             folder=self._run_dir / process.name,
-            cap_bytes=self._configuration.sentinel.journal_megabytes << 20,
+            cap_bytes=settings.journal_megabytes << 20,
             keeps_raw=process.name == SENTINELS[0],
         )
         bus = self.bus(process.name)
@@ -244,7 +268,7 @@ class Wiring:
         from clawswarm.agents.quoter.agent import Quoter
 
         bus = self.bus(process.name)
-        await Quoter(process, bus, self._configuration.quoter, self._port).run()
+        await Quoter(process, bus, self._configuration.quoter, self._port, SENTINELS).run()
         bus.close()
 
     async def _risk_manager(self, process: Process) -> None:
@@ -258,6 +282,7 @@ class Wiring:
 
 def main() -> None:
     """Entry point of every child process."""
+    forget_proxies(os.environ)
     name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))

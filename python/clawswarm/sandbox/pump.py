@@ -52,15 +52,18 @@ class Clockwork(Protocol):
 
 
 class Stage:
-    """All playbacks with their participants, and the series and standing markets that need no recording."""
+    """All playbacks with their participants, and the series and standing markets that need no recording.
 
-    def __init__(self, venue: Venue, playbacks: list[Playback]) -> None:
+    Without streams no price is published, as when nobody listens: what settles is read from its source anyway.
+    """
+
+    def __init__(self, venue: Venue, playbacks: list[Playback], *, has_streams: bool = True) -> None:
         settings = venue.settings
         self.feeds: dict[str, CoinFeeds] = {}
         self.conductor = Conductor(venue, self.feeds, crowd_interval_ms=settings.crowd_interval_ms)
         self._standing = StandingMarkets(venue)
-        ticker = PriceTicker(venue.prices, self.feeds)
-        self._clockworks: tuple[Clockwork, ...] = (self.conductor, self._standing, ticker)
+        streams = (PriceTicker(venue.prices, self.feeds),) if has_streams else ()
+        self._clockworks: tuple[Clockwork, ...] = (self.conductor, self._standing, *streams)
         exchange = venue.exchange
         replay, taker = (participant_account(exchange, name) for name in ("replay", "taker"))
         self._venue = venue

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.control.port import ControlRest
@@ -29,7 +29,7 @@ from clawswarm.sandbox.streams.serving import Serving
 from clawswarm.sandbox.streams.sockets import VenueSockets
 from clawswarm.sandbox.venue import Venue
 
-__all__ = ["SandboxServer", "SandboxSettings"]
+__all__ = ["SandboxServer", "SandboxSettings", "venue_application"]
 
 _NS_PER_MS = 1_000_000
 _LARGEST_BODY_BYTES = 1 << 20
@@ -80,20 +80,11 @@ class SandboxServer:
         """
         self._stage = Stage(self.venue, load_playbacks(self._settings))
         self._stage.open(self.now_ns())
-        routes = [
-            *PublicRest(self.venue, self.now_ns).routes(),
-            *PrivateRest(self.venue, self.now_ns).routes(),
-            *TierRest(self.venue, self.now_ns).routes(),
-            *RpcRest(self.venue, self.now_ns).routes(),
-            *GammaRest(self.venue).routes(),
-            *DataRest(self.venue).routes(),
-            *VenueSockets(self.venue, self._serving).routes(),
-            *PriceSockets(self.venue, self._serving, self.now_ns).routes(),
-        ]
-        gate = Gate(self.venue, self.now_ns).middleware()
-        self.port = await self._bind(routes, gate, self._settings.port, self._tls)
-        control = ControlRest(self.venue, self.now_ns).routes()
-        self.control_port = await self._bind(control, _plain, self._settings.control_port, None)
+        app = venue_application(self.venue, self._serving, self.now_ns)
+        self.port = await self._bind(app, self._settings.port, self._tls)
+        control = web.Application(middlewares=[_plain], client_max_size=_LARGEST_BODY_BYTES)
+        control.add_routes(ControlRest(self.venue, self.now_ns).routes())
+        self.control_port = await self._bind(control, self._settings.control_port, None)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Play the recordings until `stop` is set."""
@@ -108,11 +99,7 @@ class SandboxServer:
             await runner.cleanup()
         self._runners.clear()
 
-    async def _bind(
-        self, routes: list[web.RouteDef], middleware: Middleware, port: int, tls: ssl.SSLContext | None
-    ) -> int:
-        app = web.Application(middlewares=[middleware], client_max_size=_LARGEST_BODY_BYTES)
-        app.add_routes(routes)
+    async def _bind(self, app: web.Application, port: int, tls: ssl.SSLContext | None) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._runners.append(runner)
@@ -124,6 +111,25 @@ class SandboxServer:
                 f"port {port} of the sandbox is taken: stop what uses it or choose another port"
             ) from fault
         return int(runner.addresses[0][1])
+
+
+def venue_application(venue: Venue, serving: Serving, now_ns: Callable[[], int]) -> web.Application:
+    """Everything on the venue's own port, wherever it is served."""
+    gate = Gate(venue, now_ns).middleware()
+    app = web.Application(middlewares=[gate], client_max_size=_LARGEST_BODY_BYTES)
+    app.add_routes(
+        [
+            *PublicRest(venue, now_ns).routes(),
+            *PrivateRest(venue, now_ns).routes(),
+            *TierRest(venue, now_ns).routes(),
+            *RpcRest(venue, now_ns).routes(),
+            *GammaRest(venue).routes(),
+            *DataRest(venue).routes(),
+            *VenueSockets(venue, serving).routes(),
+            *PriceSockets(venue, serving, now_ns).routes(),
+        ]
+    )
+    return app
 
 
 @web.middleware

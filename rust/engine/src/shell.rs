@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
 
+use crate::account::Account;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::counters::Counters;
 use crate::fault::Fault;
@@ -94,6 +95,7 @@ pub async fn run(
     };
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     shell.guard = guard;
+    shell.account = Some(Account::new(signer, &key));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
@@ -165,6 +167,14 @@ fn seed() -> Result<u64, Fault> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
+/// Halt from here on, whoever resumed before.
+fn halt_now(cause: String) -> HaltSwarm {
+    HaltSwarm {
+        cause,
+        sent_ns: clock::now_ns(),
+    }
+}
+
 /// Everything around the state machine.
 struct Shell<'a> {
     settings: &'a Settings,
@@ -188,6 +198,7 @@ struct Shell<'a> {
     guard: Option<GuardLink>,
     counters: Option<Counters>,
     port: Option<Port>,
+    account: Option<Account>,
     feed: Option<UserFeed>,
 }
 
@@ -224,6 +235,7 @@ impl<'a> Shell<'a> {
             counters: None,
             news,
             port: None,
+            account: None,
             feed: Some(feed),
         })
     }
@@ -386,7 +398,7 @@ impl<'a> Shell<'a> {
     fn record_switches(&self, switches_ms: &[u64]) {
         if let Err(fault) = switches::write(&self.settings.switches_file, switches_ms) {
             let cause = format!("the moves of the route cannot be written down: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 
@@ -415,7 +427,7 @@ impl<'a> Shell<'a> {
         self.has_counted = !matches!(kept, Some(Err(_)));
         if let Some(Err(fault)) = kept {
             let cause = format!("the limits' counters cannot be written: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 
@@ -427,7 +439,7 @@ impl<'a> Shell<'a> {
         if let Err(fault) = written {
             self.has_journal = false;
             let cause = format!("the journal of intents cannot be written: {fault}");
-            let _ = self.inbox.send(Event::HaltAsked(HaltSwarm { cause }));
+            let _ = self.inbox.send(Event::HaltAsked(halt_now(cause)));
         }
     }
 
@@ -454,7 +466,9 @@ impl<'a> Shell<'a> {
     }
 
     fn be_ready(&mut self) -> Result<(), Fault> {
-        self.port = Some(Port::open(&self.settings.port, self.inbox.clone())?);
+        if let Some(account) = self.account.take() {
+            self.port = Some(Port::open(&self.settings.port, account, self.inbox.clone())?);
+        }
         if let Some(feed) = self.feed.take() {
             spawn_local(feed.follow(self.inbox.clone()));
         }

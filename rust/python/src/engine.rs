@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use claw_core::engine::{
-    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, DeadmanFired, EngineReply,
-    EngineSettings, Event, Evidence, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder,
-    PlaceResult, Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
-    WatchSettings,
+    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired,
+    EngineReply, EngineSettings, Event, Evidence, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market,
+    OwnOrder, PlaceResult, Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder,
+    Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
+use claw_core::order::address::Address;
 use claw_core::order::signing::{Account, OrderSigner, SigningKey};
 use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
@@ -37,16 +38,24 @@ impl Engine {
     ) -> PyResult<(Self, Bound<'py, PyBytes>)> {
         let start: StartMessage = read(start)?;
         let key = SigningKey::new(private_key).map_err(value_error)?;
-        let signer = OrderSigner::new(key, start.chain_id, Account::Eoa).map_err(value_error)?;
+        let funder = start.funder.as_deref().map(Address::parse).transpose();
+        let account = Account::new(start.signature_type, funder.map_err(value_error)?, false);
+        let signer =
+            OrderSigner::new(key, start.chain_id, account.map_err(value_error)?).map_err(value_error)?;
         let tier = Tier::parse(&start.tier)
             .ok_or_else(|| PyValueError::new_err(format!("tier {:?} is unknown", start.tier)))?;
         let settings = EngineSettings {
             heartbeat_ns: start.heartbeat_ns,
             reconcile_ns: start.reconcile_ns,
             withdraw_timeout_ns: start.withdraw_timeout_ns,
+            region_ns: start.region_ns,
             switches_per_day: start.switches_per_day,
-            // On virtual time nobody hangs: guard, sentinels and quoters are not watched.
-            watch: WatchSettings::default(),
+            watch: WatchSettings {
+                // The guard is a process of its own, which a simulation does not play.
+                guard_ns: None,
+                touch_ns: start.touch_ns,
+                sentinel_ns: start.sentinel_ns,
+            },
             limits: LimitSettings {
                 tier,
                 ..LimitSettings::default()
@@ -114,18 +123,31 @@ impl SignOrder for Signer {
         };
         account.sign(order)
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        let account = AccountSigner {
+            signer: &self.signer,
+            owner: self.owner.clone(),
+        };
+        account.sign_batch(batch)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StartMessage {
     chain_id: u64,
+    signature_type: u8,
+    funder: Option<String>,
     api_key: String,
     tier: String,
     heartbeat_ns: u64,
     reconcile_ns: u64,
     withdraw_timeout_ns: u64,
+    region_ns: u64,
     switches_per_day: u32,
+    touch_ns: Option<u64>,
+    sentinel_ns: Option<u64>,
     venue_ms: u64,
     seed: u64,
     markets: Vec<Market>,
@@ -139,6 +161,9 @@ enum EventMessage {
     QuoterConnected { connection: u64, name: String },
     QuoterClosed { connection: u64 },
     PlanSent { connection: u64, plan: Plan },
+    Touched { connection: u64, book_sequence: u64 },
+    SentinelHeard,
+    RouteFault { generation: u64, cause: CauseMessage },
     Allocated { allocation: Allocation },
     BookSeen { book: BookState },
     HaltAsked { halt: HaltSwarm },
@@ -158,6 +183,12 @@ impl From<EventMessage> for Event {
             EventMessage::QuoterConnected { connection, name } => Self::QuoterConnected(connection, name),
             EventMessage::QuoterClosed { connection } => Self::QuoterClosed(connection),
             EventMessage::PlanSent { connection, plan } => Self::PlanSent(connection, plan),
+            EventMessage::Touched {
+                connection,
+                book_sequence,
+            } => Self::Touched(connection, book_sequence),
+            EventMessage::SentinelHeard => Self::SentinelHeard,
+            EventMessage::RouteFault { generation, cause } => Self::RouteFault(generation, cause.into()),
             EventMessage::Allocated { allocation } => Self::Allocated(allocation),
             EventMessage::BookSeen { book } => Self::BookSeen(book),
             EventMessage::HaltAsked { halt } => Self::HaltAsked(halt),
@@ -168,6 +199,32 @@ impl From<EventMessage> for Event {
             EventMessage::OrderCancelled { order_id, status } => Self::OrderCancelled(order_id, status),
             EventMessage::TradeSeen { trade } => Self::TradeSeen(trade.into()),
             EventMessage::StopAsked => Self::StopAsked,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum CauseMessage {
+    Transport { reason: String },
+    Restarting,
+    PostOnly { wait_ns: Option<u64> },
+    CancelOnly,
+    Disabled,
+    Throttled { wait_ns: Option<u64> },
+    CdnPage,
+}
+
+impl From<CauseMessage> for Cause {
+    fn from(message: CauseMessage) -> Self {
+        match message {
+            CauseMessage::Transport { reason } => Self::Transport(reason),
+            CauseMessage::Restarting => Self::Restarting,
+            CauseMessage::PostOnly { wait_ns } => Self::PostOnly(wait_ns),
+            CauseMessage::CancelOnly => Self::CancelOnly,
+            CauseMessage::Disabled => Self::Disabled,
+            CauseMessage::Throttled { wait_ns } => Self::Throttled(wait_ns),
+            CauseMessage::CdnPage => Self::CdnPage,
         }
     }
 }
@@ -313,6 +370,9 @@ enum ActionMessage {
     PublishDeadman {
         deadman: DeadmanFired,
     },
+    SwitchRoute {
+        generation: u64,
+    },
     BeReady,
     Explain {
         sentence: String,
@@ -339,6 +399,7 @@ impl From<Action> for ActionMessage {
             Action::PublishFill(fill) => Self::PublishFill { fill },
             Action::PublishInventory(inventory) => Self::PublishInventory { inventory },
             Action::PublishDeadman(deadman) => Self::PublishDeadman { deadman },
+            Action::SwitchRoute(generation) => Self::SwitchRoute { generation },
             Action::BeReady => Self::BeReady,
             Action::Explain(sentence) => Self::Explain { sentence },
             Action::Exit(code) => Self::Exit { code },

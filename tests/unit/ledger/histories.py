@@ -73,7 +73,7 @@ def lives(draw: st.DrawFn) -> list[list[AnyEntry]]:
         found.append([msgspec.structs.replace(fill, evidence=evidence) for evidence in way])
     for number in range(draw(st.integers(0, 3))):
         batch, pairs = f"b{number}", draw(st.integers(1, 9 * SHARE))
-        merge = Unwinding(UnwindingKind.MERGE, "0xa", False, pairs, pairs, pairs)
+        merge = Unwinding(UnwindingKind.MERGE, "0xa", False, pairs, pairs, pairs, pairs)
         life: list[AnyEntry] = [BatchIntended(batch=batch, nonce=number, at_ms=OPENED_MS, actions=(merge,))]
         if draw(st.booleans()):
             life.append(BatchSent(batch=batch, transaction_id=f"x{number}"))

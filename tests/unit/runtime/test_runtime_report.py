@@ -16,6 +16,7 @@ from clawswarm.runtime.report import (
     Percentiles,
     Report,
     Risk,
+    Trading,
     percentiles,
     write_report,
 )
@@ -29,7 +30,11 @@ CONTRACT: dict[str, Any] = {
     "markets": None,
     "orders": {"placed", "cancelled", "filled", "rejected", "open_at_end"},
     "latency": {"feed_to_quoter_us", "tick_to_wire_us", "cycle_ms"},
-    "governor": {"limit_600s", "max_600s", "limit_10s", "max_10s", "utilisation"},
+    "governor": {
+        *("limit_600s", "max_600s", "limit_10s", "max_10s", "utilisation"),
+        # Beyond the contract: buckets, debt, and what the scarce tokens went to.
+        *("tier", "cancel_reserve", "most_cancel_debt", "served", "outbid", "served_value", "outbid_value"),
+    },
     "risk": {"band", "max_abs_ratio", "time_outside_s", "hedges"},
     "pnl_usd": {"spread", "rebates", "rewards", "funding", "hedge", "fees", "inventory", "total"},
     "quoting_uptime": None,
@@ -37,6 +42,7 @@ CONTRACT: dict[str, Any] = {
     "deadman": None,
     "inference": {"decisions", "misses", "p50_ms", "p99_ms"},
     "warnings": None,
+    "trading": {"seconds", "causes"},
 }
 
 
@@ -50,7 +56,7 @@ def report() -> Report:
         markets=4,
         orders=Orders(None, None, None, None, None),
         latency=Latency(nothing, nothing, nothing),
-        governor=Governor(36_000, None, 3_500, None, None),
+        governor=Governor(36_000, None, 3_500, *(None,) * 9),
         risk=Risk(0.05, None, None, None),
         pnl_usd=profit([], {}),
         quoting_uptime=None,
@@ -58,6 +64,7 @@ def report() -> Report:
         deadman=(Deadman("connection closed", 2, 12.5),),
         inference=Inference(),
         warnings=("takers are synthetic",),
+        trading=Trading({}, ()),
     )
 
 

@@ -47,7 +47,7 @@ class Rtds:
         self.board = PriceBoard()
         self.hub = RtdsHub(self.board)
         self.listener = RtdsListener("c-1")
-        self.hub.listeners.add(self.listener)
+        self.hub.listeners[self.listener] = None
 
     def ask(self, action: str, *subscriptions: Json) -> list[Json]:
         text = json.dumps({"action": action, "subscriptions": subscriptions})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from clawswarm.model.instruments import Market
+from clawswarm.model.messages import Mandate
 
 if TYPE_CHECKING:
     from clawswarm.venues.polymarket.discovery import Listing
@@ -41,6 +42,16 @@ def is_due(listing: "Listing", now_ms: int, settings: RolloverSettings) -> bool:
     if listing.starts_ms is not None and now_ms < listing.starts_ms - round(settings.lead_s * 1000):
         return False
     return market.closes_ms is None or now_ms < market.closes_ms - round(settings.leave_s * 1000)
+
+
+def still_due(table: Sequence[Mandate], now_ms: int, settings: RolloverSettings) -> list[Mandate]:
+    """Mandates of a table whose market's window is not over."""
+    leave_ms = round(settings.leave_s * 1000)
+    return [
+        mandate
+        for mandate in table
+        if mandate.market.closes_ms is None or now_ms < mandate.market.closes_ms - leave_ms
+    ]
 
 
 def next_change_ms(listings: Sequence["Listing"], now_ms: int, settings: RolloverSettings) -> int | None:

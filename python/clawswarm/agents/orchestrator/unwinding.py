@@ -118,7 +118,7 @@ def _action_of(holding: Holding) -> Unwinding | None:
     market, neg_risk = holding.market, holding.neg_risk
     if holding.yes_payout_e6 is None or holding.no_payout_e6 is None:
         pairs = min(holding.yes_e6, holding.no_e6)
-        return Unwinding(UnwindingKind.MERGE, market, neg_risk, pairs, pairs, pairs) if pairs > 0 else None
+        return Unwinding(UnwindingKind.MERGE, market, neg_risk, *(pairs,) * 4) if pairs > 0 else None
     worth = holding.yes_e6 * holding.yes_payout_e6 // MICRO + holding.no_e6 * holding.no_payout_e6 // MICRO
     taken = (holding.yes_e6, holding.no_e6)
-    return Unwinding(UnwindingKind.REDEEM, market, neg_risk, *taken, worth) if worth > 0 else None
+    return Unwinding(UnwindingKind.REDEEM, market, neg_risk, 0, worth, *taken) if worth > 0 else None

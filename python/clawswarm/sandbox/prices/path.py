@@ -58,11 +58,17 @@ class SeededPath:
         self._root = f"{seed}:{coin.symbol}"
         self._ends: list[float] = [0.0]
         self._known: dict[int, float] = {}
+        self._values: dict[int, int] = {}
 
     def value_e18(self, at_s: int) -> int:
         """Price at a second from the epoch on, in 1e-18 USD; before it the base price."""
-        # A report has 13 significant digits or so; a double has them.
-        return round(self._usd(at_s) * 1e8) * 10**10
+        value = self._values.get(at_s)
+        if value is None:
+            if len(self._values) >= _REMEMBERED:
+                self._values.clear()
+            # A report has 13 significant digits or so; a double has them.
+            value = self._values[at_s] = round(self._usd(at_s) * 1e8) * 10**10
+        return value
 
     def _usd(self, at_s: int) -> float:
         if at_s <= EPOCH_S:

@@ -69,7 +69,8 @@ class RtdsHub:
     """Who hears which topic."""
 
     def __init__(self, board: PriceBoard) -> None:
-        self.listeners: set[RtdsListener] = set()
+        # In order of appearance: the order of a set would decide who hears first.
+        self.listeners: dict[RtdsListener, None] = {}
         self._board = board
         board.streams.append(self)
 

@@ -37,7 +37,7 @@ class PriceSockets:
         self._connections += 1
         listener = RtdsListener(f"sandbox-{self._connections}")
         hub = self._venue.rtds
-        hub.listeners.add(listener)
+        hub.listeners[listener] = None
 
         async def receive(socket: web.WebSocketResponse) -> None:
             async for message in socket:
@@ -51,7 +51,7 @@ class PriceSockets:
         try:
             return await self._serving.serve("rtds", request, listener.outbox, receive)
         finally:
-            hub.listeners.discard(listener)
+            hub.listeners.pop(listener, None)
 
     async def polybolt(self, request: web.Request) -> web.WebSocketResponse:
         """Reference prices behind an API key."""

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from clawswarm.model.units import format_scaled
-from clawswarm.sandbox.exchange.markets import ListedMarket, RewardTerms
+from clawswarm.sandbox.exchange.markets import ListedMarket, RebateTerms, RewardTerms
 from clawswarm.sandbox.gamma.catalog import EventListing
 from clawswarm.sandbox.participants import participant_account
 from clawswarm.sandbox.prices.feeds import ONE_USD_E18, CoinFeeds
@@ -207,7 +207,10 @@ class Conductor:
             end_ms=window.end_s * 1000,
             outcomes=("Up", "Down"),
             taker_delay_ms=settings.taker_delay_ms,
-            rewards=RewardTerms(min_age_s=settings.reward_min_age_s),
+            rewards=RewardTerms(
+                min_age_s=settings.reward_min_age_s, daily_rate_e6=settings.reward_daily_rate_e6
+            ),
+            rebates=RebateTerms(maker_share_e4=settings.maker_rebate_e4),
         )
 
     def _of(self, window: Window) -> Live:

@@ -4,7 +4,7 @@ The event has the shape of a recorded one ("Fed decision in June"): tick 0.001, 
 and whose prices sum to about one. Only an operator resolves these.
 """
 
-from clawswarm.sandbox.exchange.markets import ListedMarket, RewardTerms
+from clawswarm.sandbox.exchange.markets import ListedMarket, RebateTerms, RewardTerms
 from clawswarm.sandbox.gamma.catalog import EventListing
 from clawswarm.sandbox.participants import participant_account
 from clawswarm.sandbox.prices.path import hash_unit
@@ -101,7 +101,8 @@ class StandingMarkets:
         label: str = "",
         is_neg_risk: bool = False,
     ) -> None:
-        venue, seed = self._venue, self._venue.settings.seed
+        venue, settings = self._venue, self._venue.settings
+        seed = settings.seed
         market = ListedMarket(
             condition_id=condition_of(seed, slug),
             question_id=question_id_of(seed, slug),
@@ -115,7 +116,10 @@ class StandingMarkets:
             fee_rate_e4=0,
             end_ms=event.end_ms,
             neg_risk=is_neg_risk,
-            rewards=RewardTerms(min_age_s=venue.settings.reward_min_age_s),
+            rewards=RewardTerms(
+                min_age_s=settings.reward_min_age_s, daily_rate_e6=settings.reward_daily_rate_e6
+            ),
+            rebates=RebateTerms(maker_share_e4=settings.maker_rebate_e4),
         )
         makers, takers = (participant_account(venue.exchange, name) for name in ("rival", "crowd"))
         self._crowds.append((market, Crowd(venue.exchange, market, makers, takers, seed), chance))

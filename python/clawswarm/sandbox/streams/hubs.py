@@ -34,10 +34,11 @@ class MarketHub:
 
     def __init__(self, disorder_share: float = 0, seed: int = 0) -> None:
         self.frames = MarketFrames()
-        self.listeners: set[MarketListener] = set()
+        # In order of appearance, as everywhere below: the order of a set would decide who hears first.
+        self.listeners: dict[MarketListener, None] = {}
         random = Random(seed)
         self.disturbance = Disturbance[MarketFrame](Disorder(disorder_share, random), random, garble)
-        self._by_token: dict[str, set[MarketListener]] = {}
+        self._by_token: dict[str, dict[MarketListener, None]] = {}
 
     def subscribe(
         self, listener: MarketListener, tokens: Iterable[str], known: dict[str, tuple[ListedMarket, bool]]
@@ -49,7 +50,7 @@ class MarketHub:
         asked = list(dict.fromkeys(tokens))
         for token in asked:
             listener.tokens.add(token)
-            self._by_token.setdefault(token, set()).add(listener)
+            self._by_token.setdefault(token, {})[listener] = None
         if len(listener.tokens) > ASSET_LIMIT:
             return
         found = [known[token] for token in asked if token in known]
@@ -61,14 +62,14 @@ class MarketHub:
         for token in tokens:
             listener.tokens.discard(token)
             if (listeners := self._by_token.get(token)) is not None:
-                listeners.discard(listener)
+                listeners.pop(listener, None)
                 if not listeners:
                     del self._by_token[token]
 
     def drop(self, listener: MarketListener) -> None:
         """Forget a connection."""
         self.unsubscribe(listener, list(listener.tokens))
-        self.listeners.discard(listener)
+        self.listeners.pop(listener, None)
 
     def publish(self, event: Event) -> None:
         """Send an event's frames to whoever watches its tokens."""
@@ -90,11 +91,13 @@ class MarketHub:
                 if listener.has_custom_features or not frame.is_custom:
                     listener.outbox.put(frame.text)
 
-    def _audience(self, tokens: tuple[str, ...]) -> set[MarketListener]:
+    def _audience(self, tokens: tuple[str, ...]) -> dict[MarketListener, None]:
         if not tokens:
             return self.listeners
-        sets = [listeners for token in tokens if (listeners := self._by_token.get(token))]
-        return sets[0] if len(sets) == 1 else set().union(*sets)
+        audiences = [listeners for token in tokens if (listeners := self._by_token.get(token))]
+        if len(audiences) == 1:
+            return audiences[0]
+        return {listener: None for listeners in audiences for listener in listeners}
 
 
 class UserListener:
@@ -122,7 +125,7 @@ class UserHub:
     def __init__(self, seed: int = 0) -> None:
         random = Random(seed)
         self.disturbance = Disturbance[UserFrame](Disorder(0, random), random)
-        self._by_key: dict[str, set[UserListener]] = {}
+        self._by_key: dict[str, dict[UserListener, None]] = {}
 
     @property
     def connection_count(self) -> int:
@@ -131,12 +134,12 @@ class UserHub:
 
     def add(self, listener: UserListener) -> None:
         """Start sending a key's events."""
-        self._by_key.setdefault(listener.key, set()).add(listener)
+        self._by_key.setdefault(listener.key, {})[listener] = None
 
     def drop(self, listener: UserListener) -> None:
         """Forget a connection."""
         if (listeners := self._by_key.get(listener.key)) is not None:
-            listeners.discard(listener)
+            listeners.pop(listener, None)
             if not listeners:
                 del self._by_key[listener.key]
 

@@ -50,7 +50,7 @@ class VenueSockets:
         await self._serving.black_hole_over("market", request)
         listener = MarketListener()
         hub = self._venue.market_hub
-        hub.listeners.add(listener)
+        hub.listeners[listener] = None
         expiry = self._serving.expect_subscription(listener.outbox)
 
         def hear(text: str) -> None:

@@ -14,10 +14,10 @@ from polymarket.models.clob.account import ClobTrade
 from polymarket.models.data.portfolio import Position
 
 from clawswarm.model.errors import Retry
-from clawswarm.model.fills import FillReport
+from clawswarm.model.fills import FillReport, token_asset
 from clawswarm.model.instruments import Side, mirror_price_e4
 from clawswarm.model.messages import Evidence, Outcome
-from clawswarm.model.positions import AccountBalances, token_asset
+from clawswarm.model.positions import AccountBalances
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
 
 _OUTCOMES = {"Yes": Outcome.YES, "Up": Outcome.YES, "No": Outcome.NO, "Down": Outcome.NO}

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use super::messages::{Allocation, Inventory, Mandate, Place, Plan};
 use super::orders::OwnOrder;
 use crate::order::body::MAX_BATCH;
-use crate::units::{PRICE_ONE_E4, Side};
+use crate::units::{PRICE_ONE_E4, Side, is_tick_e4};
 
 /// The venue takes sizes in hundredths of a share.
 const SIZE_STEP_E6: u64 = 10_000;
 
-/// A mandate that ended: the quoter's orders in this market must go.
+const MOVED: &str = "the mandate moved or was withdrawn";
+const REDUCE_ONLY: &str = "positions may only be made smaller";
+
+/// A mandate that ended or was narrowed: the quoter's orders in this market must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     /// The market.
@@ -58,14 +61,16 @@ impl Gate {
         let table: BTreeMap<_, _> = mandates
             .map(|mandate| (mandate.market.condition_id.clone(), mandate))
             .collect();
-        let is_kept = |market: &String, old: &Mandate| {
-            let new = table.get(market);
-            new.is_some_and(|new| (&new.quoter, new.epoch) == (&old.quoter, old.epoch))
-        };
-        let revoked = self.table.iter().filter(|(market, old)| !is_kept(market, old));
-        let revoked = revoked
-            .map(|(_, old)| ended(old, "the mandate moved or was withdrawn"))
-            .collect();
+        let revoked = self
+            .table
+            .iter()
+            .filter_map(|(market, old)| match table.get(market) {
+                Some(new) if (&new.quoter, new.epoch) != (&old.quoter, old.epoch) => Some(ended(old, MOVED)),
+                Some(new) if new.is_reduce_only && !old.is_reduce_only => Some(ended(old, REDUCE_ONLY)),
+                Some(_) => None,
+                None => Some(ended(old, MOVED)),
+            });
+        let revoked = revoked.collect();
         self.table = table;
         Some(revoked)
     }
@@ -80,6 +85,12 @@ impl Gate {
             .values()
             .map(|old| ended(old, "the mandate ran out"))
             .collect()
+    }
+
+    /// Of the table in force; 0 before the first.
+    #[must_use]
+    pub const fn term(&self) -> u64 {
+        self.term
     }
 
     /// The mandate in force in a market.
@@ -110,11 +121,10 @@ impl Gate {
         if now_ns >= self.expires_ns {
             return Some("mandate: it ran out".to_owned());
         }
-        if (plan.term, plan.epoch) != (self.term, mandate.epoch) {
-            return Some(format!(
-                "epoch: the mandate is of term {}, epoch {}",
-                self.term, mandate.epoch
-            ));
+        // The term orders tables, owner and epoch name a mandate: whoever relies on this very mandate as an earlier
+        // or a later orchestrator renewed it may go on, so that no restart of the orchestrator interrupts a quote.
+        if plan.epoch != mandate.epoch {
+            return Some(format!("epoch: the mandate is of epoch {}", mandate.epoch));
         }
         if plan.places.is_empty() {
             return None;
@@ -128,8 +138,13 @@ impl Gate {
                 plan.places.len()
             ));
         }
-        let misplaced = plan.places.iter().find_map(|place| misplacement(place, mandate));
+        let tick_e4 = plan.tick_e4.unwrap_or(mandate.market.tick_e4);
+        let misplaced = plan
+            .places
+            .iter()
+            .find_map(|place| misplacement(place, tick_e4, mandate));
         misplaced
+            .or_else(|| reduce_refusal(&plan.places, mandate, exposure))
             .or_else(|| capital_refusal(&plan.places, mandate, exposure))
             .or_else(|| position_refusal(&plan.places, mandate, exposure))
     }
@@ -143,10 +158,10 @@ fn ended(mandate: &Mandate, cause: &'static str) -> Revoked {
     }
 }
 
-fn misplacement(place: &Place, mandate: &Mandate) -> Option<String> {
-    let (tick, price) = (mandate.market.tick_e4, place.price_e4);
+fn misplacement(place: &Place, tick: u16, mandate: &Mandate) -> Option<String> {
+    let price = place.price_e4;
     let is_on_grid =
-        tick > 0 && price >= tick && price <= PRICE_ONE_E4.saturating_sub(tick) && price % tick == 0;
+        is_tick_e4(tick) && price >= tick && price <= PRICE_ONE_E4.saturating_sub(tick) && price % tick == 0;
     if !is_on_grid {
         return Some(format!("price: {price} is outside the tick grid"));
     }
@@ -157,6 +172,26 @@ fn misplacement(place: &Place, mandate: &Mandate) -> Option<String> {
         return Some(format!("size: {} is not in hundredths of a share", place.size_e6));
     }
     None
+}
+
+/// Where only less is allowed: nothing on the side that adds, and never more than is held on the other.
+fn reduce_refusal(places: &[Place], mandate: &Mandate, exposure: &Exposure<'_>) -> Option<String> {
+    if !mandate.is_reduce_only {
+        return None;
+    }
+    let net = exposure.held.net_e6();
+    let leaving = if net > 0 { Side::Sell } else { Side::Buy };
+    let resting = exposure.open.iter().chain(&exposure.departed);
+    let resting = resting.map(|order| (order.side, order.remaining_e6));
+    let adding = places.iter().map(|place| (place.side, place.size_e6));
+    let leaves: u128 = resting
+        .chain(adding)
+        .filter(|(side, _)| *side == leaving)
+        .map(|(_, size_e6)| u128::from(size_e6))
+        .sum();
+    let is_adding = places.iter().any(|place| place.side != leaving);
+    (is_adding || leaves > u128::from(net.unsigned_abs()))
+        .then(|| format!("{REDUCE_ONLY}: {net} is held, {leaves} would be on its way out"))
 }
 
 /// Money at work: what was paid for what is held, and what the orders put at stake.

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::eligibility::Eligibility;
 use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Request, RequestId};
 use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
 use super::heartbeat::Heartbeat;
-use super::messages::{Allocation, Fill, FillKey, Market};
+use super::messages::{Allocation, Fill, FillKey, Market, SwarmState};
 use super::orders::{Inventories, OwnOrders};
 use super::plans::PlanUnderWay;
 use super::pulse::Counters;
+use super::queue::Queue;
 use super::reconcile::{Reconciliation, Step};
 use super::resolve::Resolution;
 use super::routes::Breaker;
@@ -28,6 +30,8 @@ pub struct EngineSettings {
     pub reconcile_ns: u64,
     /// How long a withdrawal of everything may take.
     pub withdraw_timeout_ns: u64,
+    /// Time between two questions whether this region may trade.
+    pub region_ns: u64,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// How long guard, sentinels and quoters may be silent.
@@ -92,6 +96,13 @@ pub(super) enum Purpose {
     AskRegion,
 }
 
+/// Why nothing may be open, and since when: only a later resume lifts it.
+#[derive(Debug)]
+pub(super) struct Halted {
+    pub(super) cause: String,
+    pub(super) since_ns: u64,
+}
+
 /// One account's order path.
 #[derive(Debug)]
 pub struct Engine<S> {
@@ -115,13 +126,17 @@ pub struct Engine<S> {
     pub(super) feed: Feed,
     pub(super) feed_lost_ns: Option<u64>,
     pub(super) breaker: Breaker,
+    pub(super) eligibility: Eligibility,
     pub(super) failover: Option<Failover>,
     /// Of the connections in use.
     pub(super) generation: u64,
     /// When connections were last given up.
     pub(super) broken_ns: Option<u64>,
-    pub(super) halted: Option<String>,
+    pub(super) halted: Option<Halted>,
+    /// Of the newest resume: halts that were sent before it are over.
+    resumed_ns: u64,
     pub(super) plans: BTreeMap<u64, PlanUnderWay>,
+    pub(super) queue: Queue,
     pub(super) withdrawals: BTreeMap<u64, Withdrawal>,
     pub(super) clearance: Option<Clearance>,
     pub(super) resolutions: BTreeMap<String, Resolution>,
@@ -166,11 +181,14 @@ impl<S: SignOrder> Engine<S> {
             feed: Feed::Down,
             feed_lost_ns: None,
             breaker: Breaker::new(start.switches_ms),
+            eligibility: Eligibility::unknown(now_ns),
             failover: None,
             generation: 0,
             broken_ns: None,
             halted: None,
+            resumed_ns: 0,
             plans: BTreeMap::new(),
+            queue: Queue::default(),
             withdrawals: BTreeMap::new(),
             clearance: None,
             resolutions: BTreeMap::new(),
@@ -185,6 +203,7 @@ impl<S: SignOrder> Engine<S> {
             last_id: 0,
         };
         engine.clear(None, now_ns);
+        engine.doubt_region("it has not been asked yet", now_ns);
         let actions = engine.take_actions(now_ns);
         (engine, actions)
     }
@@ -200,6 +219,7 @@ impl<S: SignOrder> Engine<S> {
             Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
             Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
             Event::Touched(connection, sequence) => self.take_touch(connection, sequence, now_ns),
+            Event::BatchAsked(connection, batch) => self.sign_batch(connection, &batch, now_ns),
             Event::GuardSeen => self.hear_guard(now_ns),
             Event::SentinelHeard => self.hear_sentinel(now_ns),
             Event::Allocated(allocation) => self.allocate(allocation, now_ns),
@@ -209,10 +229,16 @@ impl<S: SignOrder> Engine<S> {
                     None => self.fair_e4.remove(&book.market),
                 };
             }
-            Event::HaltAsked(halt) => self.halt(&halt.cause, now_ns),
+            Event::HaltAsked(halt) if halt.sent_ns >= self.resumed_ns => {
+                self.halt(&halt.cause, halt.sent_ns, now_ns);
+            }
+            Event::HaltAsked(_) => {}
             Event::ResumeAsked(resume) => {
-                if self.halted.take().is_some() {
+                self.resumed_ns = self.resumed_ns.max(resume.sent_ns);
+                let is_over = |halted: &mut Halted| halted.since_ns <= resume.sent_ns;
+                if self.halted.take_if(is_over).is_some() {
                     self.log(Level::Info, "engine.resumed", vec![("origin", resume.origin)]);
+                    self.ask_region(now_ns);
                 }
             }
             Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
@@ -231,6 +257,7 @@ impl<S: SignOrder> Engine<S> {
             Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
             Event::StopAsked => self.leave(now_ns),
         }
+        self.serve_queue(now_ns);
         self.take_actions(now_ns)
     }
 
@@ -263,7 +290,8 @@ impl<S: SignOrder> Engine<S> {
         let others = clearance
             .into_iter()
             .chain(failover)
-            .chain(self.reconciliation.paused_until_ns);
+            .chain(self.reconciliation.paused_until_ns)
+            .chain(self.queue.wake_ns());
         withdrawals.chain(resolutions).chain(others).min()
     }
 
@@ -281,6 +309,7 @@ impl<S: SignOrder> Engine<S> {
 
     fn tick(&mut self, now_ns: u64) {
         self.watch_all(now_ns);
+        self.ask_region_when_due(now_ns);
         if self.phase == Phase::Running {
             let revoked = self.gate.expire(now_ns);
             self.revoke(revoked, now_ns);
@@ -297,6 +326,7 @@ impl<S: SignOrder> Engine<S> {
         self.go_on_resolving(now_ns);
         self.go_on_withdrawing(now_ns);
         self.go_on_failing_over(now_ns);
+        self.say_token_price(now_ns);
     }
 
     fn allocate(&mut self, allocation: Allocation, now_ns: u64) {
@@ -305,10 +335,17 @@ impl<S: SignOrder> Engine<S> {
             self.markets.insert(market.condition_id.clone(), market.clone());
         }
         let merged = allocation.merged_e6.clone();
+        let (state, causes, sent_ns) = (allocation.state, allocation.causes.join("; "), allocation.sent_ns);
+        let rate = allocation.rate;
         let Some(revoked) = self.gate.install(allocation) else {
             return;
         };
         self.inventories.set_merged(merged);
+        self.queue.policy = rate;
+        self.limits.set_window_share(rate.window_share);
+        if state == SwarmState::Halted {
+            self.halt(&causes, sent_ns, now_ns);
+        }
         let mandates = self.gate.mandates();
         let holders = mandates.map(|mandate| (mandate.quoter.clone(), mandate.market.condition_id.clone()));
         let holders: Vec<(String, String)> = holders.collect();
@@ -332,6 +369,7 @@ impl<S: SignOrder> Engine<S> {
         if let Answer::Ineligible(reason) = &answer {
             let cause = format!("eligibility: {reason}");
             self.escalate(&cause, now_ns);
+            self.doubt_region(&format!("refused: {reason}"), now_ns);
         }
         let paid_for = self.sweeps.remove(&request);
         if let Answer::Cancelled(report) = &answer {
@@ -372,15 +410,20 @@ impl<S: SignOrder> Engine<S> {
     pub(super) fn escalate(&mut self, cause: &str, now_ns: u64) {
         self.log(Level::Error, "engine.halt", vec![("cause", cause.to_owned())]);
         self.actions.push(Action::Explain(cause.to_owned()));
-        self.halt(cause, now_ns);
+        self.halt(cause, now_ns, now_ns);
     }
 
-    fn halt(&mut self, cause: &str, now_ns: u64) {
-        if self.halted.is_some() {
+    fn halt(&mut self, cause: &str, since_ns: u64, now_ns: u64) {
+        if let Some(halted) = &mut self.halted {
+            halted.since_ns = halted.since_ns.max(since_ns);
             return;
         }
-        self.halted = Some(cause.to_owned());
-        self.log(Level::Warning, "engine.halted", vec![("cause", cause.to_owned())]);
+        let cause = cause.to_owned();
+        self.halted = Some(Halted {
+            cause: cause.clone(),
+            since_ns,
+        });
+        self.log(Level::Warning, "engine.halted", vec![("cause", cause.clone())]);
         if self.phase == Phase::Running {
             self.clear(Some(&format!("halt: {cause}")), now_ns);
         }

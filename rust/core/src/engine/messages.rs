@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::batches::{BatchSigned, SignBatch};
 use crate::units::Side;
 
 /// The version of the wire: written as 1, and nothing else is understood.
@@ -57,7 +58,7 @@ pub struct Market {
 }
 
 /// Permission of one quoter to trade one market.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mandate {
     /// The market.
     pub market: Market,
@@ -71,10 +72,53 @@ pub struct Mandate {
     pub max_position_e6: u64,
     /// Size of one order, for the quoter.
     pub order_size_e6: u64,
+    /// Whether only what makes the position smaller may be placed.
+    #[serde(default)]
+    pub is_reduce_only: bool,
+    /// What a plan in this market is worth, as a multiple of the value it names.
+    #[serde(default = "one")]
+    pub weight: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// What the swarm may do, as the orchestrator judges it; the engine enforces it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwarmState {
+    /// Trade.
+    #[default]
+    Normal,
+    /// Trade less, further out: the mandates say so.
+    Cautious,
+    /// Only make positions smaller: the mandates say so.
+    ReduceOnly,
+    /// Nothing is open and nothing is placed.
+    Halted,
+}
+
+/// How the orchestrator wants the venue's limits used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RatePolicy {
+    /// Share of the address's place windows that is this engine's, above 0 and at most 1.
+    pub window_share: f64,
+    /// What a place must be worth for each token that it costs, in the value of plans times weight.
+    pub least_value: f64,
+}
+
+impl Default for RatePolicy {
+    fn default() -> Self {
+        Self {
+            window_share: 1.0,
+            least_value: 0.0,
+        }
+    }
 }
 
 /// The whole mandate table of one orchestrator term.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Allocation {
     /// Grows at each start of the orchestrator.
     pub term: u64,
@@ -87,6 +131,15 @@ pub struct Allocation {
     /// Pairs of both tokens, by market, that were ever taken out of the account to be merged: not for sale.
     #[serde(default)]
     pub merged_e6: BTreeMap<String, u64>,
+    /// What the swarm may do.
+    #[serde(default)]
+    pub state: SwarmState,
+    /// Why, when it is not everything.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// How the venue's limits are used.
+    #[serde(default)]
+    pub rate: RatePolicy,
 }
 
 /// Top of one market's book, of which the engine reads the fair price alone.
@@ -107,18 +160,22 @@ pub struct FeedHealth {
     pub is_live: bool,
 }
 
-/// Cancel everything and place nothing until `ResumeSwarm`.
+/// Cancel everything and place nothing until a later `ResumeSwarm`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HaltSwarm {
     /// Why.
     pub cause: String,
+    /// When it was sent; one from before the last resume is over.
+    pub sent_ns: u64,
 }
 
-/// The operator lifts a halt.
+/// The halts of before `sent_ns` are lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ResumeSwarm {
     /// Who.
     pub origin: String,
+    /// When it was sent.
+    pub sent_ns: u64,
 }
 
 /// First message of a quoter on its connection.
@@ -163,6 +220,11 @@ pub struct Plan {
     pub book_received_ns: Option<u64>,
     /// When it was decided.
     pub decided_ns: u64,
+    /// Tick of the book that the places are rounded to; None for the mandate's.
+    ///
+    /// The feed says of a new tick seconds before the orchestrator's listing does.
+    #[serde(default)]
+    pub tick_e4: Option<u16>,
 }
 
 /// A quoter's own loop has handled a book or a pulse of the sentinels.
@@ -182,6 +244,10 @@ pub enum EngineRequest {
     Plan(Plan),
     /// It goes on.
     Touch(Touch),
+    /// The orchestrator asks whose account it is.
+    OpenAccount,
+    /// The orchestrator wants a batch of the wallet signed.
+    SignBatch(SignBatch),
 }
 
 /// Where an order stands.
@@ -281,8 +347,20 @@ impl Inventory {
     }
 }
 
+/// What a place costs now; said when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub struct TokenPrice {
+    /// Value per token, times weight, that the best refused place of the last second had; 0 when none was.
+    pub shadow_price: f64,
+    /// 0 while the scarcest bucket or window is full, 1 when half of it is left, more below.
+    pub scarcity: f64,
+    /// Version of the wire.
+    pub v: Version,
+}
+
 /// What the engine says to a quoter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum EngineReply {
     /// An order changed.
@@ -291,6 +369,10 @@ pub enum EngineReply {
     PlanDone(PlanDone),
     /// The account's holding changed or was asked for.
     Inventory(Inventory),
+    /// A batch is signed, or refused.
+    BatchSigned(BatchSigned),
+    /// What a place costs.
+    TokenPrice(TokenPrice),
 }
 
 /// An outcome token.
@@ -381,6 +463,37 @@ pub struct DeadmanFired {
     pub v: Version,
 }
 
+/// How much of the venue's limits is used, and what the scarce tokens went to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BudgetState {
+    /// The signer's tier.
+    pub tier: &'static str,
+    /// Requests with places in the 10 s and 600 s windows of the busiest route: now, at most ever, and the limit.
+    pub places: [[u32; 2]; 3],
+    /// Whole tokens, less the headroom; below zero in debt.
+    pub order_tokens: i64,
+    /// Of a full bucket.
+    pub order_burst: i64,
+    /// Whole tokens, less the headroom; below zero in debt.
+    pub cancel_tokens: i64,
+    /// Of a full bucket.
+    pub cancel_burst: i64,
+    /// Cancel tokens that only withdrawals may use.
+    pub cancel_reserve: i64,
+    /// The most cancel tokens that were ever owed.
+    pub most_debt: i64,
+    /// See [`TokenPrice`].
+    pub shadow_price: f64,
+    /// See [`TokenPrice`].
+    pub scarcity: f64,
+    /// Plans whose places wait for tokens.
+    pub queued: u32,
+    /// Plans whose places were paid for, and those for which no token came in time.
+    pub served: [u64; 2],
+    /// What both were worth.
+    pub value: [f64; 2],
+}
+
 /// Pulse and counters of one process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type")]
@@ -395,6 +508,10 @@ pub struct Beat {
     pub state: &'static str,
     /// How its way to the venue stands.
     pub route: &'static str,
+    /// Why it is in this state.
+    pub reason: Option<String>,
+    /// Its use of the venue's limits.
+    pub budget: BudgetState,
     /// When it was sent.
     pub sent_ns: u64,
     /// Running totals.

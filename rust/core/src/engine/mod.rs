@@ -8,6 +8,8 @@
 //! An order is *unknown* from before it is sent until the venue has answered. Unknown orders count as exposure,
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
+mod batches;
+mod eligibility;
 mod events;
 mod failover;
 mod gate;
@@ -18,6 +20,7 @@ mod messages;
 mod orders;
 mod plans;
 mod pulse;
+mod queue;
 mod reconcile;
 mod replies;
 mod resolve;
@@ -28,6 +31,7 @@ mod uptime;
 mod watch;
 mod withdraw;
 
+pub use batches::{BatchSigned, SignBatch};
 pub use events::{
     Action, Answer, BucketReport, CancelReport, ConnectionId, Event, Level, PlaceResult, Request, RequestId,
 };
@@ -35,9 +39,9 @@ pub use gate::{Exposure, Gate, Revoked};
 pub use histogram::{Histogram, bucket_of};
 pub use machine::{Engine, EngineSettings, Start};
 pub use messages::{
-    Allocation, Beat, BookState, DeadmanFired, EngineReply, EngineRequest, Evidence, FeedHealth, Fill,
-    FillKey, HaltSwarm, Hello, Intent, Inventory, Mandate, Market, OrderState, OrderUpdate, Outcome, Place,
-    Plan, PlanDone, ResumeSwarm, Touch, Version,
+    Allocation, Beat, BookState, BudgetState, DeadmanFired, EngineReply, EngineRequest, Evidence, FeedHealth,
+    Fill, FillKey, HaltSwarm, Hello, Intent, Inventory, Mandate, Market, OrderState, OrderUpdate, Outcome,
+    Place, Plan, PlanDone, RatePolicy, ResumeSwarm, SwarmState, TokenPrice, Touch, Version,
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
 pub use routes::{Breaker, Cause, Mode, Patience};

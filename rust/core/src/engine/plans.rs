@@ -18,10 +18,10 @@ use crate::units::Side;
 /// A plan whose outcome is not there yet.
 #[derive(Debug)]
 pub(super) struct PlanUnderWay {
-    quoter: String,
-    connection: ConnectionId,
-    plan: Plan,
-    refused: Option<String>,
+    pub(super) quoter: String,
+    pub(super) connection: ConnectionId,
+    pub(super) plan: Plan,
+    pub(super) refused: Option<String>,
     /// What was sent, in the order of the answers.
     placed: Vec<String>,
     is_cancelling: bool,
@@ -30,11 +30,14 @@ pub(super) struct PlanUnderWay {
     is_waiting: bool,
     /// Whether it waits, undone, for a route that is about to be back.
     pub(super) is_held: bool,
+    /// Since when its places wait for tokens.
+    pub(super) queued_ns: Option<u64>,
 }
 
 impl<S: SignOrder> Engine<S> {
     pub(super) fn connect_quoter(&mut self, connection: ConnectionId, name: String, now_ns: u64) {
         self.watch.meet(&name, now_ns);
+        self.queue.forget_said();
         if let Some(old) = self.quoters.insert(name.clone(), connection) {
             if old != connection {
                 self.actions.push(Action::CloseQuoter(old));
@@ -62,7 +65,7 @@ impl<S: SignOrder> Engine<S> {
         let Some(quoter) = self.name_of(connection) else {
             return;
         };
-        let refused = self.refusal((&quoter, connection), &plan, now_ns);
+        self.supersede(connection, &plan.market, now_ns);
         let is_own = |order_id: &&String| {
             let own = self.orders.get(order_id);
             own.is_some_and(|own| own.owner == quoter && own.market == plan.market)
@@ -74,8 +77,11 @@ impl<S: SignOrder> Engine<S> {
             self.reply_gone(&quoter, &plan.market, order_id);
         }
         let id = self.fresh_id();
+        let is_waiting = !cancels.is_empty() && !self.can_overlap(&plan, &cancels);
+        let gone: &[String] = if is_waiting { &cancels } else { &[] };
+        let refused = self.refusal_without((&quoter, connection), &plan, gone, now_ns);
         let mut under_way = PlanUnderWay {
-            is_waiting: !cancels.is_empty() && !self.can_overlap(&plan, &cancels),
+            is_waiting,
             quoter,
             connection,
             plan,
@@ -84,6 +90,7 @@ impl<S: SignOrder> Engine<S> {
             is_cancelling: false,
             is_placing: false,
             is_held: false,
+            queued_ns: None,
         };
         self.hold_or_refuse(&mut under_way, now_ns);
         if !cancels.is_empty() {
@@ -105,7 +112,13 @@ impl<S: SignOrder> Engine<S> {
     }
 
     /// Whether the places of a plan are as good before its cancels are acknowledged as after.
+    ///
+    /// Where a position may only be made smaller, no two orders may do the same work.
     fn can_overlap(&self, plan: &Plan, cancels: &[String]) -> bool {
+        let mandate = self.gate.mandate(&plan.market);
+        if mandate.is_some_and(|mandate| mandate.is_reduce_only) && !plan.places.is_empty() {
+            return false;
+        }
         let is_in_the_way = |own: &OwnOrder, place: &Place| match (own.side, place.side) {
             (Side::Sell, Side::Buy) => place.price_e4 >= own.price_e4,
             (Side::Buy, Side::Sell) => place.price_e4 <= own.price_e4,
@@ -116,8 +129,9 @@ impl<S: SignOrder> Engine<S> {
     }
 
     /// Remember a plan until all of it is answered.
-    fn keep_plan(&mut self, id: u64, under_way: PlanUnderWay, now_ns: u64) {
-        if under_way.is_cancelling || under_way.is_placing || under_way.is_held {
+    pub(super) fn keep_plan(&mut self, id: u64, under_way: PlanUnderWay, now_ns: u64) {
+        let is_queued = under_way.queued_ns.is_some();
+        if under_way.is_cancelling || under_way.is_placing || under_way.is_held || is_queued {
             self.plans.insert(id, under_way);
         } else {
             self.finish_plan(&under_way, now_ns);
@@ -192,11 +206,33 @@ impl<S: SignOrder> Engine<S> {
         self.plans.values().filter(|plan| plan.is_placing).count()
     }
 
-    /// Send the places of a plan that the gate let pass, if it has any and the limits allow.
+    /// Send the places of a plan that the gate let pass, if it has any; they wait where tokens are short.
     fn place(&mut self, id: u64, under_way: &mut PlanUnderWay, now_ns: u64) {
+        if under_way.refused.is_some() || under_way.plan.places.is_empty() {
+            return;
+        }
+        let (worth, least) = (self.worth(&under_way.plan), self.queue.policy.least_value);
+        if worth < least {
+            self.counters.refused += 1;
+            under_way.refused = Some(format!("rate: a token fetches {worth:.6}, {least:.6} is asked"));
+        } else if !self.queue.is_empty() {
+            // Those that wait may be worth more: serve_queue decides.
+            self.queue_places(under_way, now_ns);
+        } else if self.pay_and_send(id, under_way, now_ns).is_some() {
+            self.queue_places(under_way, now_ns);
+        }
+    }
+
+    /// Pay for the places of a plan and send them; what the limits said instead, None also when it has none to send.
+    pub(super) fn pay_and_send(
+        &mut self,
+        id: u64,
+        under_way: &mut PlanUnderWay,
+        now_ns: u64,
+    ) -> Option<limits::Refusal> {
         self.hold_or_refuse(under_way, now_ns);
         if under_way.refused.is_some() || under_way.is_held || under_way.plan.places.is_empty() {
-            return;
+            return None;
         }
         let orders = u32::try_from(under_way.plan.places.len()).unwrap_or(u32::MAX);
         let request = limits::Request::Place {
@@ -204,10 +240,9 @@ impl<S: SignOrder> Engine<S> {
             open: self.open_count(),
         };
         if let Err(refusal) = self.limits.admit(ROUTE, request, now_ns) {
-            self.counters.refused += 1;
-            under_way.refused = Some(refusal.to_string());
-            return;
+            return Some(refusal);
         }
+        self.count_served(&under_way.plan);
         let mut signed: Vec<SignedOrder> = Vec::with_capacity(under_way.plan.places.len());
         for place in under_way.plan.places.clone() {
             match self.prepare(under_way, place, now_ns) {
@@ -217,7 +252,7 @@ impl<S: SignOrder> Engine<S> {
                         self.orders.remove(&order.order_id);
                     }
                     under_way.refused = Some(format!("order: {reason}"));
-                    return;
+                    return None;
                 }
             }
         }
@@ -225,6 +260,7 @@ impl<S: SignOrder> Engine<S> {
         under_way.is_placing = true;
         self.breaker.place_sent(now_ns);
         self.send(Purpose::PlanPlace(id), Request::Place(signed));
+        None
     }
 
     fn prepare(
@@ -249,7 +285,7 @@ impl<S: SignOrder> Engine<S> {
             side: choice.side,
             price_e4: choice.price_e4,
             size_e6: place.size_e6,
-            tick_e4: market.tick_e4,
+            tick_e4: under_way.plan.tick_e4.unwrap_or(market.tick_e4),
             neg_risk: market.neg_risk,
             salt: self.salts.next(),
             timestamp_ms: self.venue_clock.venue_ms(now_ns),
@@ -364,14 +400,29 @@ impl<S: SignOrder> Engine<S> {
         self.leave_when_idle(now_ns);
     }
 
-    fn refusal(&self, caller: (&str, ConnectionId), plan: &Plan, now_ns: u64) -> Option<String> {
+    pub(super) fn refusal(&self, caller: (&str, ConnectionId), plan: &Plan, now_ns: u64) -> Option<String> {
+        self.refusal_without(caller, plan, &[], now_ns)
+    }
+
+    /// Why a plan may not pass once the orders `gone` are gone; it is asked again when they are.
+    fn refusal_without(
+        &self,
+        caller: (&str, ConnectionId),
+        plan: &Plan,
+        gone: &[String],
+        now_ns: u64,
+    ) -> Option<String> {
         let (quoter, _) = caller;
         if let Some(reason) = self.closed_reason(caller) {
             return Some(reason);
         }
         let departed = self.orders.departed().filter(|order| order.market == plan.market);
         let exposure = Exposure {
-            open: self.orders.of_market(&plan.market).collect(),
+            open: self
+                .orders
+                .of_market(&plan.market)
+                .filter(|order| !gone.contains(&order.order_id))
+                .collect(),
             departed: departed.collect(),
             held: self.inventories.of(&plan.market),
             paid_e6: self.inventories.paid_e6(&plan.market),
@@ -384,8 +435,8 @@ impl<S: SignOrder> Engine<S> {
         if self.phase != Phase::Running {
             return Some("stopping".to_owned());
         }
-        if let Some(cause) = &self.halted {
-            return Some(format!("halted: {cause}"));
+        if let Some(halted) = &self.halted {
+            return Some(format!("halted: {}", halted.cause));
         }
         if self.clearance.is_some() {
             return Some("every order is being withdrawn".to_owned());

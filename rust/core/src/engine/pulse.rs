@@ -40,6 +40,11 @@ impl<S: SignOrder> Engine<S> {
             ("refused", self.counters.refused as f64),
             ("open", self.orders.len() as f64),
             ("switches", self.counters.switches as f64),
+            // Exact for the first 104 days since the host was started.
+            (
+                "halted_ns",
+                self.halted.as_ref().map_or(0.0, |halted| halted.since_ns as f64),
+            ),
             ("max_10s", f64::from(max_10s)),
             ("max_600s", f64::from(max_600s)),
             ("mandated_s", self.uptime.mandated_s()),
@@ -56,6 +61,8 @@ impl<S: SignOrder> Engine<S> {
             pid,
             state,
             route: self.route_state(now_ns),
+            reason: self.halted.as_ref().map(|halted| halted.cause.clone()),
+            budget: self.budget_state(now_ns),
             sent_ns: now_ns,
             counters: counters.into(),
             histograms: histograms.into(),

@@ -79,6 +79,13 @@ impl Bucket {
         self.tokens = self.tokens.max(-self.headroom);
     }
 
+    /// How long until so many whole tokens are there, at most the time to a full bucket.
+    pub fn wait_ns(&self, tokens: i64, now_ns: u64) -> u64 {
+        let wanted = tokens.saturating_mul(TOKEN).min(self.capacity());
+        let missing = wanted.saturating_sub(self.parts(now_ns)).max(0);
+        missing.unsigned_abs().div_ceil(u64::from(self.rate.per_s.max(1)))
+    }
+
     pub fn block_until(&mut self, until_ns: u64) {
         self.blocked_until_ns = self.blocked_until_ns.max(until_ns);
     }

@@ -74,6 +74,9 @@ pub struct Limits {
     orders: Bucket,
     cancels: Bucket,
     windows: Vec<Window>,
+    /// Of the place windows; the rest belongs to other engines behind the same address.
+    window_share: f64,
+    most_debt: i64,
     /// Whether anything was counted or corrected that was not saved.
     is_unsaved: bool,
 }
@@ -88,8 +91,13 @@ impl Limits {
                 Endpoint::PlaceOne => settings.place_requests,
                 _ => endpoint.published(),
             };
+            // What quoting is limited by is counted finely.
+            let slots = match endpoint {
+                Endpoint::PlaceOne => window::FINE,
+                _ => window::COARSE,
+            };
             [(requests[0], 10), (requests[1], 600)]
-                .map(|(requests, span_s)| Window::new(WindowLimit { requests, span_s }, jitter_ns))
+                .map(|(requests, span_s)| Window::new(WindowLimit { requests, span_s }, jitter_ns, slots))
         });
         let route: Vec<Window> = route.collect();
         Self {
@@ -98,6 +106,8 @@ impl Limits {
             orders: Bucket::new(settings.tier.orders(), jitter_ns, now_ns),
             cancels: Bucket::new(settings.tier.cancels(), jitter_ns, now_ns),
             windows: vec![route; settings.routes.max(1)].concat(),
+            window_share: 1.0,
+            most_debt: 0,
             is_unsaved: false,
         }
     }
@@ -278,6 +288,52 @@ impl Limits {
         }
     }
 
+    /// Use so much of the place windows, above 0 and at most 1; anything else changes nothing.
+    pub fn set_window_share(&mut self, share: f64) {
+        if share > 0.0 && share <= 1.0 {
+            self.window_share = share;
+        }
+    }
+
+    /// How long until the order bucket holds tokens for so many orders; 0 when it does.
+    #[must_use]
+    pub fn place_wait_ns(&self, orders: usize, now_ns: u64) -> u64 {
+        self.orders
+            .wait_ns(i64::try_from(orders).unwrap_or(i64::MAX), now_ns)
+    }
+
+    /// Whole tokens of a full bucket, less the headroom.
+    #[must_use]
+    pub fn burst(&self, name: BucketName) -> i64 {
+        match name {
+            BucketName::Orders => self.orders.size(),
+            BucketName::Cancels => self.cancels.size(),
+        }
+    }
+
+    /// Requests with places in the 10 s and 600 s windows of the busiest route, now.
+    pub fn places_now(&mut self, now_ns: u64) -> [u32; 2] {
+        let mut most = [0, 0];
+        for route in 0..self.settings.routes.max(1) {
+            for (most, window) in most.iter_mut().zip(self.windows_of(route, Endpoint::PlaceOne)) {
+                *most = (*most).max(window.limit.requests - window.free(now_ns));
+            }
+        }
+        most
+    }
+
+    /// How many of those there may be.
+    #[must_use]
+    pub const fn place_limits(&self) -> [u32; 2] {
+        self.settings.place_requests
+    }
+
+    /// The most cancel tokens that were ever owed in this life.
+    #[must_use]
+    pub const fn most_debt(&self) -> i64 {
+        self.most_debt
+    }
+
     /// The tier in force.
     #[must_use]
     pub const fn tier(&self) -> Tier {
@@ -338,7 +394,9 @@ impl Limits {
         self.cancels.set_rate(tier.cancels(), self.settings.jitter_ns);
     }
 
-    fn reserve(&self) -> i64 {
+    /// Cancel tokens that only withdrawals may use.
+    #[must_use]
+    pub fn reserve(&self) -> i64 {
         (self.cancels.size() / i64::from(RESERVE)).max(1)
     }
 
@@ -348,6 +406,7 @@ impl Limits {
         if !self.tier.has_debt() {
             self.cancels.forgive_debt();
         }
+        self.most_debt = self.most_debt.max(-self.cancels.tokens(now_ns));
     }
 
     fn pay_window(
@@ -357,9 +416,13 @@ impl Limits {
         is_ordinary: bool,
         now_ns: u64,
     ) -> Result<(), Refusal> {
+        let window_share = self.window_share;
         for counted in endpoint.counted_at() {
             for window in self.windows_of(route, *counted) {
-                let kept = if is_ordinary {
+                let kept = if counted.is_place() {
+                    let own = f64::from(window.limit.requests) * window_share;
+                    window.limit.requests.saturating_sub(own as u32)
+                } else if is_ordinary {
                     reserved(*counted, window.limit)
                 } else {
                     0

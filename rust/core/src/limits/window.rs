@@ -1,11 +1,14 @@
-//! A sliding window of requests, counted in slots of a 200th of its span.
+//! A sliding window of requests, counted in slots of its span.
 //!
 //! A request stays counted for the span plus twice the send jitter (two requests can arrive that much closer
-//! than they were sent) and until its slot is over: at most 1 % longer than the venue counts it, never shorter.
+//! than they were sent) and until its slot is over: at most two slots longer than the venue counts it, never shorter.
 //! At the window's own rate the jitter costs rate × 2J requests: the headroom. Slots make the counters a few
 //! kilobytes of plain numbers whatever the limit is.
 
-const SLOTS_PER_SPAN: u64 = 200;
+/// Slots of a span: the more, the less of a window is lost, and the larger the counters are.
+pub(super) const FINE: u64 = 600;
+pub(super) const COARSE: u64 = 200;
+const MOST_SPANS: u64 = 64;
 
 /// So many requests in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +30,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn new(limit: WindowLimit, jitter_ns: u64) -> Self {
+    pub fn new(limit: WindowLimit, jitter_ns: u64, slots_per_span: u64) -> Self {
         let span_ns = u64::from(limit.span_s.max(1)) * 1_000_000_000;
-        let slot_ns = span_ns / SLOTS_PER_SPAN;
+        let slot_ns = span_ns / slots_per_span;
         let held_ns = span_ns.saturating_add(jitter_ns.saturating_mul(2));
         // The jitter is a fraction of a second; a wild one must not ask for all memory.
-        let held_slots = held_ns.div_ceil(slot_ns).min(64 * SLOTS_PER_SPAN);
+        let held_slots = held_ns.div_ceil(slot_ns).min(MOST_SPANS * slots_per_span);
         Self {
             limit,
             slot_ns,

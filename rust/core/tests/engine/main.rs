@@ -1,5 +1,8 @@
 //! The engine's state machine against a venue in memory, on virtual time.
 
+mod batches;
+mod brakes;
+mod eligibility;
 mod properties;
 mod routes;
 mod rules;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, Evidence, Fill, HaltSwarm, Inventory, MakerPart, Mandate, Market, OrderState, Place, PlaceResult,
-    Plan, Request, RequestId, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock,
-    WatchSettings,
+    Plan, Request, RequestId, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder,
+    TokenPrice, Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -49,6 +49,10 @@ impl SignOrder for &Signer {
             body: Vec::new(),
         })
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        Ok(format!("0x{}", batch.nonce))
+    }
 }
 
 /// Whoever has to speak, and who of them does.
@@ -89,6 +93,15 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// Pairs that the orchestrator takes out with the next table.
+    pub merged_e6: BTreeMap<String, u64>,
+    /// Of every mandate.
+    pub is_reduce_only: bool,
+    /// Of the swarm, as the orchestrator has it.
+    pub state: SwarmState,
+    /// Of the next plans.
+    pub value: f64,
+    pub token_prices: Vec<TokenPrice>,
     next_ref: u64,
     pub quotes: BTreeMap<String, (String, OrderState)>,
     /// What each connection was told of its orders: by reference.
@@ -106,7 +119,10 @@ pub struct World {
     pub intents: BTreeMap<String, String>,
     pub exit: Option<u8>,
     pub is_ready: bool,
-    pub is_blocked: bool,
+    /// What the venue says of the region; None is no answer that counts.
+    pub region: Option<bool>,
+    /// Whether the last answer about the region was a clear yes, and no 403 has come since.
+    pub is_cleared: bool,
     pub generation: u64,
     pub switches_ms: Vec<u64>,
     /// The counters as they were kept last.
@@ -149,6 +165,7 @@ impl World {
             heartbeat_ns: 5_000 * MS,
             reconcile_ns: 10_000 * MS,
             withdraw_timeout_ns: 10_000 * MS,
+            region_ns: 60_000 * MS,
             switches_per_day: 1,
             watch: WatchSettings {
                 guard_ns: Some(3_000 * MS),
@@ -194,6 +211,11 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            merged_e6: BTreeMap::new(),
+            is_reduce_only: false,
+            state: SwarmState::Normal,
+            value: 0.0,
+            token_prices: Vec::new(),
             next_ref: 1,
             quotes: BTreeMap::new(),
             told: Vec::new(),
@@ -208,7 +230,8 @@ impl World {
             intents: BTreeMap::new(),
             exit: None,
             is_ready: false,
-            is_blocked: false,
+            region: Some(false),
+            is_cleared: false,
             generation: 0,
             switches_ms: Vec::new(),
             counters: None,
@@ -221,7 +244,20 @@ impl World {
         &self.engine
     }
 
+    /// Ask something that changes nothing: what the engine wants done.
+    pub fn ask(&mut self, event: Event) -> Vec<Action> {
+        self.engine.handle(event, self.now_ns)
+    }
+
     pub fn tell(&mut self, event: Event) {
+        match &event {
+            Event::Answered(_, Answer::Region(is_blocked), _) => self.is_cleared = !is_blocked,
+            Event::Answered(_, Answer::Ineligible(_), _) => self.is_cleared = false,
+            Event::RouteFault(generation, Cause::CdnPage) if *generation == self.generation => {
+                self.is_cleared = false;
+            }
+            _ => {}
+        }
         let actions = self.engine.handle(event, self.now_ns);
         self.act(actions);
         while let Some((id, request)) = self.broken.pop_front() {
@@ -251,6 +287,7 @@ impl World {
                 }
                 Action::Reply(_, EngineReply::Inventory(held)) => self.inventories.push(held),
                 Action::PublishFill(fill) => self.fills.push(fill),
+                Action::Reply(_, EngineReply::TokenPrice(price)) => self.token_prices.push(price),
                 Action::PublishDeadman(fired) => self.deadman.push(fired),
                 Action::BeReady => self.is_ready = true,
                 Action::SwitchRoute(generation) => self.switch(generation),
@@ -264,6 +301,7 @@ impl World {
     fn send(&mut self, id: RequestId, request: Request) {
         match &request {
             Request::Place(orders) => {
+                assert!(self.is_cleared, "nothing is placed without a clear yes");
                 for order in orders {
                     assert!(
                         self.intents.contains_key(&order.order_id),
@@ -286,7 +324,12 @@ impl World {
     fn switch(&mut self, generation: u64) {
         assert!(generation > self.generation, "generations grow");
         self.generation = generation;
-        self.broken.append(&mut self.requests);
+        // The question about the region goes another way.
+        let requests = std::mem::take(&mut self.requests);
+        let is_region = |(_, request): &(RequestId, Request)| *request == Request::AskRegion;
+        let (kept, broken): (VecDeque<_>, VecDeque<_>) = requests.into_iter().partition(is_region);
+        self.requests = kept;
+        self.broken.extend(broken);
     }
 
     /// The route breaks: whatever is under way is answered as lost, done or not.
@@ -298,6 +341,16 @@ impl World {
     /// The CDN answers with a page.
     pub fn meet_cdn_page(&mut self) {
         self.tell(Event::RouteFault(self.generation, Cause::CdnPage));
+    }
+
+    /// The venue refuses the next place that is under way because of the region.
+    pub fn refuse_region(&mut self) {
+        let is_place = |(_, request): &(RequestId, Request)| matches!(request, Request::Place(_));
+        if let Some(at) = self.requests.iter().position(is_place) {
+            let (id, _) = self.requests.remove(at).expect("it was found");
+            let refused = Answer::Ineligible("restricted in your region".to_owned());
+            self.tell(Event::Answered(id, refused, None));
+        }
     }
 
     // --- the swarm ------------------------------------------------------------------------------
@@ -325,12 +378,16 @@ impl World {
             capital_e6: CAPITAL_E6,
             max_position_e6: MAX_POSITION_E6,
             order_size_e6: 20 * SHARE,
+            is_reduce_only: self.is_reduce_only,
+            weight: 1.0,
         });
         let allocation = Allocation {
             term: 1,
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
+            merged_e6: self.merged_e6.clone(),
+            state: self.state,
             ..Allocation::default()
         };
         self.tell(Event::Allocated(allocation));
@@ -366,10 +423,11 @@ impl World {
             epoch: self.epochs[index],
             cancels,
             places: places.collect(),
-            value: 0.0,
+            value: self.value,
             book_sequence: 1,
             book_received_ns: Some(self.now_ns),
             decided_ns: self.now_ns,
+            tick_e4: None,
         };
         let Some(connection) = self.connections.get(quoter) else {
             return;
@@ -380,12 +438,14 @@ impl World {
     pub fn halt(&mut self) {
         self.tell(Event::HaltAsked(HaltSwarm {
             cause: "test".to_owned(),
+            sent_ns: self.now_ns,
         }));
     }
 
     pub fn resume(&mut self) {
         self.tell(Event::ResumeAsked(ResumeSwarm {
             origin: "test".to_owned(),
+            sent_ns: self.now_ns,
         }));
     }
 
@@ -407,6 +467,13 @@ impl World {
     pub fn deliver_feed(&mut self) {
         if let Some(event) = self.feed.pop_front() {
             self.tell(event);
+        }
+    }
+
+    /// All that the user feed has to say.
+    pub fn deliver_all(&mut self) {
+        while !self.feed.is_empty() {
+            self.deliver_feed();
         }
     }
 
@@ -438,6 +505,9 @@ impl World {
             self.tell(Event::RouteFault(self.generation, cause));
         }
         let answer = self.answer(&request, fate);
+        if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
+            self.is_cleared = false;
+        }
         let sent_ns = Some(self.now_ns);
         self.tell(Event::Answered(id, answer, sent_ns));
     }
@@ -509,7 +579,10 @@ impl World {
                 Answer::IsLive(self.live.contains_key(order_id))
             }
             Request::ListTrades(_) => Answer::Trades(self.trades.clone()),
-            Request::AskRegion => Answer::Region(self.is_blocked),
+            Request::AskRegion => match self.region {
+                Some(is_blocked) => Answer::Region(is_blocked),
+                None => Answer::Failed("a page".to_owned()),
+            },
             Request::Heartbeat(_) => Answer::Heartbeat {
                 is_accepted: true,
                 next_id: "next".to_owned(),
@@ -611,9 +684,7 @@ impl World {
     /// Everything goes well for so many ms, and mandates are renewed.
     pub fn settle(&mut self, ms: u64) {
         for step in 0..ms / 50 {
-            while !self.feed.is_empty() {
-                self.deliver_feed();
-            }
+            self.deliver_all();
             for _ in 0..self.requests.len() {
                 self.end_request(0, Fate::Answered);
             }

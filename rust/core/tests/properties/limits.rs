@@ -268,7 +268,7 @@ proptest! {
     ) {
         let settings = settings(tier, windows);
         let mut limits = Limits::new(settings, START);
-        let (mut now, mut open, mut sent, mut lost_ns) = (START, 0_u32, Vec::new(), 0);
+        let (mut now, mut open, mut sent, mut is_poor_until_ns) = (START, 0_u32, Vec::new(), 0);
         let mut has_overtaken = false;
         for ((pause_ms, lag_ns, wish, times), end) in wishes.into_iter().zip(ends) {
             now += pause_ms * MS;
@@ -290,9 +290,9 @@ proptest! {
                     }
                     Wish::Withdraw(_) | Wish::WithdrawAll => {
                         let paid = limits.withdraw(0, orders, open, now);
-                        // Only after a loss, when the bucket counts as empty, does a withdrawal wait for tokens.
-                        let is_after_loss = lost_ns > 0 && now < lost_ns + 500 * MS;
-                        prop_assert!(paid.is_ok() || is_after_loss, "{open} open: {paid:?}");
+                        // It waits for tokens only after a loss, when the bucket counts as empty, and until a
+                        // withdrawal that was paid for and never sent is paid off.
+                        prop_assert!(paid.is_ok() || now < is_poor_until_ns, "{open} open: {paid:?}");
                         paid.ok().map(|how| match how {
                             Withdrawal::ByIds => Arrival::Cancel(orders),
                             Withdrawal::All => Arrival::CancelMany(open),
@@ -319,9 +319,13 @@ proptest! {
                         End::Restart | End::BeforeSending => Limits::restore(settings, &kept, now),
                         End::Lost => Limits::restore(settings, &[], now),
                     };
-                    if matches!(end, End::Lost) {
-                        lost_ns = now;
-                    }
+                    is_poor_until_ns = match (end, arrival) {
+                        (End::Lost, _) => now + 500 * MS,
+                        (End::BeforeSending, Arrival::Cancel(_) | Arrival::CancelMany(_)) => {
+                            now + (u64::from(open) + 1) * S / u64::from(tier.cancels().per_s) + MS
+                        }
+                        _ => is_poor_until_ns,
+                    };
                 }
             }
         }

@@ -1,0 +1,346 @@
+"""What must hold whatever breaks, looked at after every event: a violation is named once, with its moment.
+
+| invariant | what is compared |
+|---|---|
+| money      | all collateral of the venue with all grants ever made, to the millionth |
+| intent     | every order of ours at the venue with the intents journalled before it was sent |
+| owner      | all open orders of a market have one owner; no mandate table names two; a new owner is a new epoch |
+| authority  | every open order with the mandates: its owner's may have ended `WITHDRAW_S` ago at most |
+| cap        | position with everything open filled, and money at work, with the mandate's limits |
+| window     | no request of ours met a limit of the venue's |
+| band       | the net position of an underlying with the risk band |
+| stale      | no order rests while its owner has heard no live sentinel for `WITHDRAW_S`; no plan is made from a book |
+|            | that newer ones have replaced for `OLD_BOOK_S` |
+| halt       | nothing is open `WITHDRAW_S` after a halt, until it is lifted |
+| knowledge  | no order rests at the venue that the engine does not know, no holding differs for `DIFFER_S` |
+
+`WITHDRAW_S` is what the venue's heartbeat may take at worst (10 s, looked at every 5 s) and a second.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from clawswarm.kernel.clock import Clock, ns
+from clawswarm.lab import engine_machine as machine
+from clawswarm.lab.engine_machine import Action, Event
+from clawswarm.lab.simulation.engine import Machine
+from clawswarm.lab.simulation.loop import BEGAN_NS, NS_PER_S
+from clawswarm.model.messages import (
+    Allocation,
+    BookState,
+    BusMessage,
+    FeedHealth,
+    HaltSwarm,
+    Mandate,
+    ResumeSwarm,
+)
+from clawswarm.model.units import PRICE_ONE_E4
+from clawswarm.sandbox.exchange.book import Order
+from clawswarm.sandbox.exchange.events import Event as VenueEvent
+from clawswarm.sandbox.exchange.events import LevelChanged, MarketResolved, OrderChanged, Trade, TradeUpdated
+from clawswarm.sandbox.venue import Venue
+
+WITHDRAW_S = 16.0
+OLD_BOOK_S = 1.0
+DIFFER_S = 130.0
+LOOK_S = 0.5
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """One violation: which invariant, when (virtual seconds), what was seen."""
+
+    invariant: str
+    at_s: float
+    what: str
+
+
+class Authority(msgspec.Struct, frozen=True):
+    """Limits that the mandates do not carry."""
+
+    band_e6: int
+    """Largest net position of an underlying, in shares: each is worth a dollar at most."""
+
+
+class Monitor:
+    """Watches one simulation from outside: the bus, the engine's events and actions, the venue's events."""
+
+    def __init__(self, clock: Clock, venue: Venue, wallet: str, api_key: str, authority: Authority) -> None:
+        self._clock, self._venue, self._wallet, self._api_key = clock, venue, wallet, api_key
+        self._authority = authority
+        self.broken: list[Broken] = []
+        self.counts: Counter[str] = Counter()
+        self.limited: Callable[[], int] = lambda: 0
+        self.machine: Machine | None = None
+        self._hash = hashlib.sha256()
+        self._intents: dict[str, machine.Intent] = {}
+        self._mandates: dict[tuple[str, str], tuple[Mandate, int]] = {}
+        """(market, owner) → the newest mandate and when it ends."""
+        self._owners: dict[str, tuple[str, int, int]] = {}
+        self._term = 0
+        self._position_e6: Counter[str] = Counter()
+        self._counted: dict[str, bool] = {}
+        self._halted_ns: int | None = None
+        self._fed_ns: dict[str, int] = {}
+        self._books: dict[tuple[str, str], tuple[int, int]] = {}
+        self._differ_since_ns: dict[str, int] = {}
+        self._known: set[str] = set()
+        self._next_look_ns = 0
+        self._is_changed = False
+        self._earlier: frozenset[str] = frozenset()
+        venue.on_events = self._note_venue
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the engine heard and did, and of everything the venue reported."""
+        whole = self._hash.copy()
+        whole.update(self._venue.journal.digest().encode())
+        return whole.hexdigest()
+
+    @property
+    def is_halting(self) -> bool:
+        """Whether an operator has halted the swarm and not resumed it."""
+        return self._halted_ns is not None
+
+    def is_held(self, invariant: str, is_held: bool, what: Callable[[], str]) -> None:
+        """Note a violation; each kind once, since one bug breaks it again and again."""
+        if is_held or invariant in self._known:
+            return
+        self._known.add(invariant)
+        at_s = (self._clock.now_ns() - BEGAN_NS) / NS_PER_S
+        self.broken.append(Broken(invariant, at_s, what()))
+
+    # --- the bus ----------------------------------------------------------------------------------
+
+    def published(self, owner: str, name: str, message: BusMessage) -> None:
+        """A message leaves its publisher."""
+        self.counts["bus messages"] += 1
+        if isinstance(message, Allocation):
+            self._note_allocation(message)
+        elif isinstance(message, HaltSwarm):
+            self._halted_ns = self._halted_ns or self._clock.now_ns()
+        elif isinstance(message, ResumeSwarm):
+            self._halted_ns = None
+
+    def delivered(self, owner: str, message: BusMessage) -> None:
+        """A message reaches a quoter."""
+        now_ns = self._clock.now_ns()
+        if isinstance(message, BookState):
+            self._fed_ns[owner] = now_ns
+            self._books[message.market, message.source] = (message.sequence, now_ns)
+        elif isinstance(message, FeedHealth) and message.is_live:
+            self._fed_ns[owner] = now_ns
+
+    def _note_allocation(self, allocation: Allocation) -> None:
+        if allocation.term < self._term:
+            return
+        self._is_changed = True
+        self._term = allocation.term
+        markets = Counter(mandate.market.condition_id for mandate in allocation.mandates)
+        doubled = [market for market, count in markets.items() if count > 1]
+        self.is_held("owner", not doubled, lambda: f"a mandate table names {doubled} twice")
+        ends_ns = allocation.sent_ns + allocation.life_ns
+        for mandate in allocation.mandates:
+            market = mandate.market.condition_id
+            owner, epoch, _ = self._owners.get(market, (mandate.quoter, mandate.epoch, 0))
+            is_same = owner == mandate.quoter
+            self.is_held(
+                "owner",
+                is_same or mandate.epoch > epoch,
+                lambda market=market, owner=owner: f"{market} went from {owner} without a new epoch",  # type: ignore[misc]
+            )
+            self._owners[market] = (mandate.quoter, mandate.epoch, ends_ns)
+            self._mandates[market, mandate.quoter] = (mandate, ends_ns)
+        # What the newest table leaves out has ended.
+        for (market, quoter), (mandate, until_ns) in list(self._mandates.items()):
+            is_listed = market in markets and self._owners[market][0] == quoter
+            if not is_listed and until_ns > allocation.sent_ns:
+                self._mandates[market, quoter] = (mandate, allocation.sent_ns)
+            elif until_ns < allocation.sent_ns - ns(600.0):
+                del self._mandates[market, quoter]
+
+    # --- the engine -------------------------------------------------------------------------------
+
+    def heard(self, event: Event) -> None:
+        """The engine is about to handle this."""
+        self.counts["engine events"] += 1
+        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.Touched):
+            return
+        self._hash.update(_encode((self._clock.now_ns(), event)))
+        if isinstance(event, machine.PlanSent) and event.plan.places:
+            self._check_book(event.plan.market, event.plan.book_sequence)
+
+    def did(self, actions: list[Action]) -> None:
+        """The engine is about to do this."""
+        self._hash.update(_encode((self._clock.now_ns(), actions)))
+        self._is_changed = True
+        for action in actions:
+            if isinstance(action, machine.JournalIntent):
+                self._intents[action.intent.order_id] = action.intent
+                self.counts["orders"] += 1
+            elif isinstance(action, machine.PublishFill):
+                self.counts["fills"] += 1
+            elif isinstance(action, machine.PublishDeadman):
+                self.counts[f"withdrawn: {action.deadman.cause.partition(':')[0]}"] += 1
+
+    def settled(self) -> None:
+        """The engine has handled an event."""
+        if self._is_changed or self._clock.now_ns() >= self._next_look_ns:
+            self.look()
+
+    def _check_book(self, market: str, sequence: int) -> None:
+        now_ns = self._clock.now_ns()
+        seen = [book for (where, _), book in self._books.items() if where == market]
+        if not seen:
+            return
+        is_old = all(sequence < newest and now_ns - at_ns > ns(OLD_BOOK_S) for newest, at_ns in seen)
+        self.is_held("stale", not is_old, lambda: f"a plan for {market} is from book {sequence}, not {seen}")
+
+    # --- the venue --------------------------------------------------------------------------------
+
+    def _note_venue(self, events: list[VenueEvent]) -> None:
+        is_own = False
+        for event in events:
+            self.counts["venue events"] += 1
+            if isinstance(event, OrderChanged):
+                is_own |= event.order.owner == self._api_key
+                if event.kind == "PLACEMENT" and event.order.owner == self._api_key:
+                    self._note_placed(event.order)
+            elif isinstance(event, TradeUpdated):
+                is_own |= self._note_trade(event.trade, event.status)
+            elif isinstance(event, MarketResolved):
+                self.counts["resolved"] += 1
+                self._position_e6.pop(event.market.condition_id, None)
+            elif not isinstance(event, LevelChanged):
+                self.counts[type(event).__name__] += 1
+        imbalance_e6 = self._venue.exchange.ledger.imbalance_e6()
+        self.is_held("money", imbalance_e6 == 0, lambda: f"{imbalance_e6} millionths were made or lost")
+        if is_own:
+            self.look()
+
+    def _note_placed(self, order: Order) -> None:
+        self.counts["placed"] += 1
+        self.is_held("intent", order.id in self._intents, lambda: f"{order.id} was sent without an intent")
+        halted_ns = self._halted_ns
+        is_late = halted_ns is not None and self._clock.now_ns() - halted_ns > ns(WITHDRAW_S)
+        self.is_held("halt", not is_late, lambda: f"{order.id} was placed after a halt")
+
+    def _note_trade(self, trade: Trade, status: str) -> bool:
+        own = [fill for fill in trade.makers if fill.order.owner == self._api_key]
+        if not own:
+            return False
+        self.counts[f"trades {status}"] += 1
+        sign = {"MATCHED": 1, "FAILED": -1}.get(status, 0)
+        for fill in own if sign else ():
+            buys = fill.order.is_yes == fill.order.is_buy
+            self._position_e6[trade.market.condition_id] += sign * (fill.size_e6 if buys else -fill.size_e6)
+        return True
+
+    # --- everything at once -----------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Compare all that is open with all that is allowed: after each change, and as time passes."""
+        now_ns, self._is_changed = self._clock.now_ns(), False
+        orders = list(self._venue.exchange.open_by_account.get(self._wallet, {}).values())
+        if orders:
+            self._check_open(orders, now_ns)
+        limited = self.limited()
+        self.is_held("window", limited == 0, lambda: f"{limited} requests met a limit of the venue")
+        if now_ns >= self._next_look_ns:
+            self._next_look_ns = now_ns + ns(LOOK_S)
+            self._check_positions()
+            self._check_holdings(now_ns)
+
+    def _check_open(self, orders: list[Order], now_ns: int) -> None:
+        by_market: dict[str, list[tuple[Order, machine.Intent]]] = {}
+        for order in orders:
+            intent = self._intents.get(order.id)
+            if intent is not None:
+                by_market.setdefault(order.market.condition_id, []).append((order, intent))
+        halted_ns = self._halted_ns
+        is_late = halted_ns is not None and now_ns - halted_ns > ns(WITHDRAW_S)
+        self.is_held("halt", not is_late, lambda: f"{len(orders)} orders are open after a halt")
+        for market, found in by_market.items():
+            self._check_market(market, found, now_ns)
+        if self.machine is not None:
+            known = {order.order_id for order in self.machine.open_orders()}
+            lost = [order.id for order in orders if order.id not in known and self._is_old(order, now_ns)]
+            self.is_held("knowledge", not lost, lambda: f"the engine does not know {lost}")
+
+    def _is_old(self, order: Order, now_ns: int) -> bool:
+        """Whether this life of the engine placed it, or has had the time to withdraw it."""
+        return order.id not in self._earlier or now_ns - order.created_ns > ns(WITHDRAW_S)
+
+    def new_life(self) -> None:
+        """The engine starts anew: what an earlier life placed it learns from the venue."""
+        self._earlier = frozenset(self._intents)
+        self.machine = None
+
+    def _check_market(self, market: str, found: list[tuple[Order, machine.Intent]], now_ns: int) -> None:
+        owners = {intent.owner for _, intent in found}
+        self.is_held("owner", len(owners) == 1, lambda: f"{owners} have orders in {market}")
+        for owner in owners:
+            mandate, ends_ns = self._mandates.get((market, owner), (None, 0))
+            is_allowed = now_ns <= ends_ns + ns(WITHDRAW_S)
+            self.is_held("authority", is_allowed, lambda: f"{owner} has orders in {market} without a mandate")
+            fed_ns = self._fed_ns.get(owner, now_ns)
+            is_fed = now_ns - fed_ns <= ns(WITHDRAW_S)
+            self.is_held("stale", is_fed, lambda: f"{owner} quotes {market} and has heard no sentinel")
+            if mandate is not None:
+                self._check_caps(market, mandate, found)
+
+    def _check_caps(self, market: str, mandate: Mandate, found: list[tuple[Order, machine.Intent]]) -> None:
+        net_e6 = self._position_e6[market]
+        bought = sum(order.remaining_e6 for order, _ in found if order.is_bid)
+        sold = sum(order.remaining_e6 for order, _ in found if not order.is_bid)
+        worst_e6 = max(net_e6 + bought, sold - net_e6)
+        if worst_e6 > max(net_e6, -net_e6, 0):
+            self.is_held(
+                "cap",
+                worst_e6 <= mandate.max_position_e6,
+                lambda: f"{worst_e6} could be held in {market}, {mandate.max_position_e6} is allowed",
+            )
+        stake_e6 = sum(_stake_e6(order) for order, _ in found)
+        self.is_held(
+            "cap",
+            stake_e6 <= mandate.capital_e6,
+            lambda: f"{stake_e6} is at stake in {market}, {mandate.capital_e6} is allowed",
+        )
+
+    def _check_positions(self) -> None:
+        net: Counter[str] = Counter()
+        markets = self._venue.exchange.markets
+        for market, position_e6 in self._position_e6.items():
+            net[markets[market].underlying] += position_e6
+        for underlying, net_e6 in net.items():
+            self.is_held(
+                "band",
+                abs(net_e6) <= self._authority.band_e6,
+                lambda underlying=underlying, net_e6=net_e6: f"{net_e6} net of {underlying}",  # type: ignore[misc]
+            )
+
+    def _check_holdings(self, now_ns: int) -> None:
+        """What the engine holds is what the venue will have delivered, but for what is on its way."""
+        if self.machine is None:
+            return
+        for market, position_e6 in self._position_e6.items():
+            held = self.machine.held(market)
+            if held.yes_e6 - held.no_e6 == position_e6:
+                self._differ_since_ns.pop(market, None)
+                continue
+            since_ns = self._differ_since_ns.setdefault(market, now_ns)
+            self.is_held(
+                "knowledge",
+                now_ns - since_ns <= ns(DIFFER_S),
+                lambda market=market, held=held, want=position_e6: (  # type: ignore[misc]
+                    f"the engine holds {held.net_e6} of {market}, the venue says {want}"
+                ),
+            )
+
+
+def _stake_e6(order: Order) -> int:
+    price_e4 = order.yes_price_e4 if order.is_bid else PRICE_ONE_E4 - order.yes_price_e4
+    return price_e4 * order.remaining_e6 // PRICE_ONE_E4
