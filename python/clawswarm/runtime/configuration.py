@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from clawswarm._core import QuoterModel
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
@@ -106,7 +107,6 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
-        "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
         "[quoter] widen_factor": quoter.widen_factor,
@@ -141,10 +141,6 @@ def _check(path: Path, configuration: Configuration) -> None:
     not_negative = {
         "[orchestrator] least_value": orchestrator.least_value,
         "[rollover] lead_s": configuration.rollover.lead_s,
-        "[quoter] inventory_skew_logits": quoter.inventory_skew_logits,
-        "[quoter] widen_linear": quoter.widen_linear,
-        "[quoter] widen_quadratic": quoter.widen_quadratic,
-        "[quoter] hold_ticks": quoter.hold_ticks,
         "[engine] switches_per_day": engine.switches_per_day,
         "[quoter] pull_below": quoter.pull_below,
         "[engine.limits] send_jitter_ms": engine.limits.send_jitter_ms,
@@ -168,6 +164,10 @@ def _check(path: Path, configuration: Configuration) -> None:
         )
     if engine.passphrase_fd is not None and engine.keystore is None:
         raise UserFault(f"{path}: [engine] passphrase_fd goes with a keystore; name one or leave it out")
+    try:
+        QuoterModel(**msgspec.structs.asdict(quoter.model))
+    except ValueError as fault:
+        raise UserFault(f"{path}: [quoter.model] {fault}; config/sandbox.toml shows usual values") from fault
     if not quoter.pull_below <= quoter.widen_below <= 1:
         raise UserFault(f"{path}: [quoter] pull_below, widen_below and 1 must not descend")
     if not quoter.widen_factor >= 1:

@@ -22,5 +22,8 @@ mod _core {
     #[pymodule_export]
     use crate::order::{OrderSigner, amounts, cancel_body};
     #[pymodule_export]
-    use crate::quoting::{Quote, quote};
+    use crate::quoting::{
+        Decision, Digital, MarketQuoter, MarketTerms, QuoterModel, ReferencePath, average_digital,
+        consistent, digital, reward_income, reward_scores,
+    };
 }

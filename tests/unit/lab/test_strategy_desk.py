@@ -30,12 +30,7 @@ MANDATE = Mandate(
     order_size_e6=20 * SHARE,
 )
 SETTINGS = QuoterSettings(
-    half_spread_logits=0.04,
-    inventory_skew_logits=0.25,
-    widen_linear=0.02,
-    widen_quadratic=0.06,
     requote_ticks=1,
-    hold_ticks=0.5,
     feed_timeout_s=0.5,
     widen_below=0.8,
     widen_factor=2.0,

@@ -45,9 +45,11 @@ class BookSources:
         self._crossed_since_ns: dict[tuple[str, str], int] = {}
         self._lost_ns: dict[str, int] = {}
 
-    def take_health(self, health: FeedHealth) -> None:
-        """A pulse of one sentinel."""
+    def take_health(self, health: FeedHealth) -> bool:
+        """A pulse of one sentinel; whether it lives where it did not, or no longer."""
+        before = self._health.get(health.source)
         self._health[health.source] = health
+        return before is None or before.is_live is not health.is_live
 
     def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when it only repeats the last one."""
