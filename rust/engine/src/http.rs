@@ -280,6 +280,10 @@ impl Connections {
             }
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| connection.sender.is_ready());
+            if idle.len() < 2 {
+                // Never the only one: a request would wait for a handshake instead.
+                continue;
+            }
             // The one that was not used for longest.
             if let Some(connection) = idle.pop_front() {
                 self.is_probing[lane as usize].set(true);

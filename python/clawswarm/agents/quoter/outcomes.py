@@ -13,6 +13,8 @@ from clawswarm.model.instruments import Market
 from clawswarm.model.messages import BookState
 from clawswarm.model.units import PRICE_ONE_E4
 
+LEAST_SUM, MOST_SUM = 0.85, 1.15
+
 
 def shift_logits(market: Market, books: Sequence[BookState | None]) -> float:
     """By how many logits the market's opinion moves; 0 while the event is not seen whole."""
@@ -24,6 +26,8 @@ def shift_logits(market: Market, books: Sequence[BookState | None]) -> float:
         logits.append(log(book.microprice / (1 - book.microprice)))
         variances.append(((_logit_e4(book.ask_e4) - _logit_e4(book.bid_e4)) / 2) ** 2)
     if len(names) != market.outcomes or market.condition_id not in names:
+        return 0.0
+    if not LEAST_SUM <= sum(book.microprice or 0.0 for book in books if book is not None) <= MOST_SUM:
         return 0.0
     place = names.index(market.condition_id)
     return consistent(logits, variances)[place] - logits[place]

@@ -127,6 +127,12 @@ pub struct World {
     pub switches_ms: Vec<u64>,
     /// The counters as they were kept last.
     pub counters: Option<Vec<u64>>,
+    /// How far this host's clock is behind that of the venue.
+    pub behind_ns: u64,
+    /// Every request that was ever sent, and when on the venue's clock.
+    pub sent: Vec<(u64, RequestId, Request)>,
+    /// Orders that a cancel-all has cancelled at the venue, by its place in `sent`.
+    pub swept: BTreeMap<usize, u32>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -142,6 +148,41 @@ pub fn market(index: usize) -> Market {
         is_open: true,
         closes_ms: None,
     }
+}
+
+/// One life of an engine; `seed` makes its orders' ids.
+fn started(
+    signer: &'static Signer,
+    seed: u64,
+    limits: Limits,
+    now_ns: u64,
+) -> (Engine<&'static Signer>, Vec<Action>) {
+    let settings = EngineSettings {
+        heartbeat_ns: 5_000 * MS,
+        reconcile_ns: 10_000 * MS,
+        withdraw_timeout_ns: 10_000 * MS,
+        region_ns: 60_000 * MS,
+        switches_per_day: 1,
+        watch: WatchSettings {
+            guard_ns: Some(3_000 * MS),
+            touch_ns: Some(500 * MS),
+            sentinel_ns: Some(500 * MS),
+        },
+        limits: LimitSettings::default(),
+    };
+    let start = Start {
+        signer,
+        venue_clock: VenueClock {
+            venue_ms: 1_700_000_000_000,
+            at_ns: now_ns,
+        },
+        seed,
+        markets: vec![market(0), market(1)],
+        switches_ms: Vec::new(),
+        fills: Vec::new(),
+        limits,
+    };
+    Engine::start(settings, start, now_ns)
 }
 
 impl World {
@@ -161,33 +202,9 @@ impl World {
 
     pub fn starting() -> Self {
         let signer: &'static Signer = Box::leak(Box::default());
-        let settings = EngineSettings {
-            heartbeat_ns: 5_000 * MS,
-            reconcile_ns: 10_000 * MS,
-            withdraw_timeout_ns: 10_000 * MS,
-            region_ns: 60_000 * MS,
-            switches_per_day: 1,
-            watch: WatchSettings {
-                guard_ns: Some(3_000 * MS),
-                touch_ns: Some(500 * MS),
-                sentinel_ns: Some(500 * MS),
-            },
-            limits: LimitSettings::default(),
-        };
         let now_ns = 1_000_000 * MS;
-        let start = Start {
-            signer,
-            venue_clock: VenueClock {
-                venue_ms: 1_700_000_000_000,
-                at_ns: now_ns,
-            },
-            seed: 1,
-            markets: vec![market(0), market(1)],
-            switches_ms: Vec::new(),
-            fills: Vec::new(),
-            limits: Limits::new(LimitSettings::default(), now_ns),
-        };
-        let (engine, actions) = Engine::start(settings, start, now_ns);
+        let limits = Limits::new(LimitSettings::default(), now_ns);
+        let (engine, actions) = started(signer, 1, limits, now_ns);
         let mut world = Self {
             engine,
             signer,
@@ -235,9 +252,31 @@ impl World {
             generation: 0,
             switches_ms: Vec::new(),
             counters: None,
+            behind_ns: 0,
+            sent: Vec::new(),
+            swept: BTreeMap::new(),
         };
         world.act(actions);
         world
+    }
+
+    /// The engine dies with whatever it had not heard of, and its successor starts with the counters of its file.
+    pub fn restart(&mut self, counters: Option<&[u64]>) {
+        let settings = LimitSettings::default();
+        let limits = match counters {
+            Some(words) => Limits::restore(settings, words, self.now_ns),
+            None => Limits::after_loss(settings, self.now_ns),
+        };
+        self.requests.clear();
+        self.broken.clear();
+        self.feed.clear();
+        self.late.clear();
+        self.connections.clear();
+        (self.is_feed_up, self.is_ready, self.generation) = (false, false, 0);
+        let seed = 1_000 + self.sent.len() as u64;
+        let (engine, actions) = started(self.signer, seed, limits, self.now_ns);
+        self.engine = engine;
+        self.act(actions);
     }
 
     pub fn engine(&self) -> &Engine<impl SignOrder> {
@@ -317,6 +356,8 @@ impl World {
             Request::ListTrades(_) => self.listed.push(request.clone()),
             _ => {}
         }
+        self.sent
+            .push((self.now_ns + self.behind_ns, id, request.clone()));
         self.requests.push_back((id, request));
     }
 
@@ -504,7 +545,15 @@ impl World {
         if let (Fate::Answered, Some(cause)) = (fate, self.refusal(&request)) {
             self.tell(Event::RouteFault(self.generation, cause));
         }
+        let open = self.live.len();
         let answer = self.answer(&request, fate);
+        if request == Request::CancelAll {
+            let swept = open.saturating_sub(self.live.len());
+            // Ids begin anew with every life.
+            let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
+            self.swept
+                .insert(number.expect("it was sent"), u32::try_from(swept).expect("few"));
+        }
         if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
             self.is_cleared = false;
         }
