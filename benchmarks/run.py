@@ -14,7 +14,19 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import chaos, deadman, engine, failover, governor, lab, mayhem, order_path, sandbox, sentinel
+from benchmarks import (
+    chaos,
+    deadman,
+    engine,
+    failover,
+    governor,
+    lab,
+    ledger,
+    mayhem,
+    order_path,
+    sandbox,
+    sentinel,
+)
 from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
@@ -33,6 +45,7 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "deadman": deadman.rows,
     "governor": governor.rows,
     "mayhem": mayhem.rows,
+    "ledger": lambda _is_full: ledger.rows(),
 }
 
 

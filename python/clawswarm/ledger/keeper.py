@@ -109,7 +109,7 @@ class LedgerKeeper:
         next_look_ns = 0
         while True:
             if account is not None and (not self.is_open or self._clock.now_ns() >= next_look_ns):
-                next_look_ns = self._clock.now_ns() + ns(self._settings.reconcile_s)
+                next_look_ns = self._clock.now_ns() + ns(self._settings.compare_s)
                 try:
                     await self._ask(account)
                 except Retry as fault:

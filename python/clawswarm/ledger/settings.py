@@ -8,5 +8,5 @@ import msgspec
 class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often the venue is asked, and for how long its balance may lag."""
 
-    reconcile_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    compare_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     settlement_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0

@@ -109,7 +109,7 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
-        "[ledger] reconcile_s": configuration.ledger.reconcile_s,
+        "[ledger] compare_s": configuration.ledger.compare_s,
         "[ledger] settlement_s": configuration.ledger.settlement_s,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,

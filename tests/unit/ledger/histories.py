@@ -20,6 +20,7 @@ from clawswarm.model.messages import Evidence, Outcome
 from clawswarm.model.positions import BatchOutcome, Unwinding, UnwindingKind
 
 SHARE = 1_000_000
+encode = msgspec.msgpack.Encoder().encode
 MARKETS = ("0xa", "0xb")
 OPENED_MS = 1_700_000_000_500
 OPENED = Opened(wallet="0x1", at_ms=OPENED_MS, cash_e6=100 * SHARE, tokens_e6={"0xa:YES": 3 * SHARE})
