@@ -1,7 +1,7 @@
 """The engine's process on virtual time: its state machine between the quoters' port, the bus and the venue.
 
-What `rust/engine/src/shell.rs` does with sockets: quoters' frames, bus messages, answers and the user channel in as
-events, actions out in their order, a Tick at least every 100 ms.
+What `rust/engine/src/shell.rs` does with sockets: quoters' frames, bus messages, answers and the user channel in
+as events, actions out in their order, a Tick at least every 100 ms.
 """
 
 import asyncio
@@ -228,7 +228,7 @@ class EngineProcess:
 
     def _is_fed(self) -> bool:
         """Whether a sentinel has sent the pulse of a live feed."""
-        return any([pulse.is_live for pulse in self._pulses.take()])
+        return any(pulse.is_live for pulse in self._pulses.take())
 
     def _carry_out(self, actions: list[Action]) -> None:
         self._observer.did(actions)
