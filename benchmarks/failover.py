@@ -1,9 +1,11 @@
 """Rows of the fail-over: the line to the venue breaks, and the engine quotes again over another connection.
 
-engine.failover_{reset,blackhole}_rtt{0,10,40}: ms from the fault until the first new quote is acknowledged, split
-into detection, the cancel of every order of the route, and the new quote. The fault hits exactly the connections
-that the last cancel and the last place went over; idle ones live, as the warm standbys of an engine do, and so
-does the user feed. By the venue's own truth the new order must be open then, and none of the old.
+engine.failover_{reset,blackhole,403}_rtt{0,10,40}: ms from the fault until the first new quote is acknowledged,
+split into detection, the cancel of every order of the route, and the new quote. Reset and black hole hit
+exactly the connections that the last cancel and the last place went over; idle ones live, as the warm standbys
+of an engine do, and so does the user feed. A 403 is the CDN's page in answer to a place, timed from that plan
+on; as many moves are allowed as the row needs, and the region is asked about before the new quote. By the
+venue's own truth the new order must be open then, and none of the old.
 """
 
 import asyncio
@@ -16,19 +18,22 @@ from benchmarks.rig import Quoter, Rig, Setting
 from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.sandbox.chaos_proxy import LineConditions
 
-Fault = Literal["reset", "blackhole"]
+Fault = Literal["reset", "blackhole", "403"]
 RTTS_MS = (0, 10, 40)
 WITHIN_S = 3.0
 # Until the engine has warmed new standbys; a line does not break again within the second.
 PAUSE_S = 1.1
 # A cancel or a place comes in one piece that is longer; a probe of an idle connection is shorter, TLS included.
 REQUEST_BYTES = 250
+PAGE = {"method": "POST", "path": "/order", "requests": 1, "seconds": 5}
 
 
 def rows(is_full: bool) -> list[Row]:
     """Every row of this file."""
     n = 100 if is_full else 20
-    cells: list[tuple[Fault, int]] = [(fault, rtt) for fault in ("reset", "blackhole") for rtt in RTTS_MS]
+    cells: list[tuple[Fault, int]] = [
+        (fault, rtt) for fault in ("reset", "blackhole", "403") for rtt in RTTS_MS
+    ]
     return [
         observe(
             f"engine.failover_{fault}_rtt{rtt}", "ms", lambda f=fault, r=rtt: asyncio.run(failover(n, f, r))
@@ -40,7 +45,7 @@ def rows(is_full: bool) -> list[Row]:
 async def failover(n: int, fault: Fault, rtt_ms: int) -> Observation:
     """One cell."""
     stages: dict[str, list[float]] = {"detection": [], "cancel": [], "quote": []}
-    async with Rig(Setting(line=LineConditions(latency_ms=rtt_ms / 2))) as rig:
+    async with Rig(Setting(line=LineConditions(latency_ms=rtt_ms / 2), switches_per_day=n)) as rig:
         quoter = await rig.add_quoter("quoter-1", 0)
         where = Where(rig.markets[0].condition_id, rig.epoch(0))
         await quoter.ask(Cycle(where, 5, 0.05), Cycles)
@@ -59,9 +64,13 @@ async def _once(rig: Rig, quoter: Quoter, where: Where, fault: Fault) -> tuple[f
     await quoter.ask(Cycle(where, 1, 0.0), Cycles)
     used = [connection for connection in rig.proxy.connections if connection.upward_largest > REQUEST_BYTES]
     old = set(await rig.open_orders())
-    quoter.tell(Watch(where))
+    if fault == "403":
+        await rig.steer("/faults/cdn-page", PAGE)
+    quoter.tell(Watch(where, provokes=fault == "403"))
     broken_ns = rig.clock.now_ns()
-    hit = rig.proxy.reset(used) if fault == "reset" else rig.proxy.swallow(used)
+    hit = len(used)
+    if fault != "403":
+        hit = rig.proxy.reset(used) if fault == "reset" else rig.proxy.swallow(used)
     if not hit or not old:
         raise NotMeasured(f"{hit} connections were hit under {len(old)} orders")
     try:

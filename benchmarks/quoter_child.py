@@ -111,9 +111,13 @@ class Followed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Watch(msgspec.Struct, frozen=True, tag=True):
-    """Wait until the engine says that all orders of a market are gone, then quote anew. Answer: Watched."""
+    """Wait until the engine says that all orders of a market are gone, then quote anew. Answer: Watched.
+
+    With `provokes` it sends one place first, and that meets the fault.
+    """
 
     where: Where
+    provokes: bool = False
 
 
 class Watched(msgspec.Struct, frozen=True, tag=True):
@@ -190,7 +194,7 @@ class ScriptedQuoter:
             elif isinstance(order, Follow):
                 _say(await self._follow(order))
             elif isinstance(order, Watch):
-                _say(await self._watch(order.where))
+                _say(await self._watch(order))
             else:
                 # PyDLL, unlike CDLL, keeps the lock through the call.
                 ctypes.PyDLL(None).sleep(order.seconds)
@@ -335,13 +339,14 @@ class ScriptedQuoter:
         """One plan for each new state of the book."""
         place = msgspec.json.decode(self._place_file.read_bytes(), type=RunPlace)
         bus = Wiring(place, load_configuration(Path(place.config))).bus(self._name)
-        books = bus.latest(f"book/{order.where.market}/sentinel-1", BookState)
+        books = bus.follower("book", ("sentinel-1",), BookState)
         books.listen(self._wake)
+        books.follow((order.where.market,))
         current = await self._quote(order.where)
         followed, unused = Followed([], [], []), Cycles([], [], [])
         touch = {_touch_of(book) for book in books.take()}
         while len(followed.written) < order.count:
-            # Own orders move the book as well, but not its touch; and a sentinel repeats itself.
+            # Own orders move the book as well, but not its touch.
             fresh = [book for book in books.take() if _touch_of(book) not in touch]
             if not fresh:
                 await self._updates()
@@ -355,12 +360,15 @@ class ScriptedQuoter:
                 followed.decided.append((plan.decided_ns - book.received_ns) / 1_000)
                 followed.written.append((written_ns - book.received_ns) / 1_000)
                 current = await self._until_replaced(plan, current, unused)
+        books.close()
         bus.close()
         return followed
 
-    async def _watch(self, where: Where) -> Watched:
+    async def _watch(self, order: Watch) -> Watched:
         """Quote again as soon as the engine lets us, once everything is gone."""
-        noticed_ns = 0
+        where, noticed_ns = order.where, 0
+        if order.provokes:
+            self._send(where, [], 1)
         while where.market in self._live.values():
             for reply in await self._updates():
                 if isinstance(reply, OrderUpdate) and not noticed_ns:

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     changes_per_s: int = 0
     """How often the first market's book moves."""
     reconcile_s: float | None = None
+    switches_per_day: int = 1
+    silence_s: float | None = None
+    has_order_log: bool = False
 
 
 class Rig:
@@ -86,6 +89,7 @@ class Rig:
 
     async def __aenter__(self) -> "Rig":
         self._folder = Path(tempfile.mkdtemp(prefix="claw-bench-"))
+        self.order_log = self._folder / "orders.log"
         self._lifeline, self._lifeline_end = os.pipe()
         try:
             await self._start()
@@ -114,7 +118,7 @@ class Rig:
 
     async def _start(self) -> None:
         configuration = self._configuration()
-        sockets, run_dir = self._folder / "s", self._folder / "run"
+        sockets, run_dir = self._folder / "s", self._folder / "state/runs/1"
         sockets.mkdir()
         (run_dir / "logs").mkdir(parents=True)
         place = RunPlace(str(self._folder / "config.toml"), str(run_dir), str(sockets))
@@ -178,6 +182,14 @@ class Rig:
         self.allocate()
         return quoter
 
+    def assign(self, markets_of: Mapping[str, Iterable[int]]) -> None:
+        """Give these quoters, whoever they are, these markets."""
+        self._epoch += 1
+        for name, indices in markets_of.items():
+            for index in indices:
+                self._owners[self.markets[index].condition_id] = (name, self._epoch)
+        self.allocate()
+
     def pid(self, name: str) -> int:
         """Process id of a running child."""
         pid = self._children[name].pid
@@ -228,7 +240,12 @@ class Rig:
             "data": str(data), "port": port, "control_port": control_port, "takers": False,
             "default_tier": setting.tier,
         }  # fmt: skip
+        if setting.has_order_log:
+            table["sandbox"]["order_log"] = str(self.order_log)
+        if setting.silence_s is not None:
+            table["engine"]["silence_s"] = setting.silence_s
         table["engine"]["limits"]["tier"] = setting.tier
+        table["engine"]["switches_per_day"] = setting.switches_per_day
         if setting.reconcile_s is not None:
             table["engine"]["reconcile_s"] = setting.reconcile_s
         path = self._folder / "config.toml"
@@ -324,6 +341,13 @@ class Rig:
                 return msgspec.json.decode(await answer.read())
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise NotMeasured(f"the sandbox does not answer: {fault!r}") from fault
+
+    async def steer(self, path: str, body: dict[str, object]) -> None:
+        """Ask the control port for a fault."""
+        assert self._session is not None
+        async with self._session.post(self._control + path, json=body) as answer:
+            if answer.status != 200:
+                raise NotMeasured(f"the control port refuses {path}: {await answer.text()}")
 
     async def open_orders(self) -> dict[str, str]:
         """Every open order: its id and its market."""

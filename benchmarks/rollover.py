@@ -12,6 +12,7 @@ when an order stood past an end, or when the run failed.
 import calendar
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,6 @@ LEAVE_S = 4.0
 ROLL_OVER_S = 60.0
 SPAN_S = 300.0
 MARGIN_S = 15.0
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Seen(msgspec.Struct):
@@ -51,23 +51,43 @@ class Market(msgspec.Struct, frozen=True):
     end_s: float
 
 
-def get(url: str) -> object:
-    """One JSON answer."""
-    with _opener.open(url, timeout=5) as answer:
-        return json.loads(answer.read())
+class Reader:
+    """Reads JSON from the venue and its control port; the authority of the former is there once it runs."""
+
+    def __init__(self, folder: Path, ports: list[int]) -> None:
+        self._state = folder / "state"
+        self._venue, self._control = f"https://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._secure: urllib.request.OpenerDirector | None = None
+
+    def control(self, path: str) -> object:
+        """One answer of the control port."""
+        return self._read(self._opener, self._control + path)
+
+    def venue(self, path: str) -> object:
+        """One answer of the venue. Raises OSError until it is up."""
+        if self._secure is None:
+            authority = next(self._state.glob("runs/*/sandbox/ca.pem"), Path("not made yet"))
+            handler = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority))
+            self._secure = urllib.request.build_opener(urllib.request.ProxyHandler({}), handler)
+        return self._read(self._secure, self._venue + path)
+
+    @staticmethod
+    def _read(opener: urllib.request.OpenerDirector, url: str) -> object:
+        with opener.open(url, timeout=5) as answer:
+            return json.loads(answer.read())
 
 
 def configuration(folder: Path, series: list[str], ports: list[int]) -> Path:
-    """config/sandbox.toml with series instead of recordings."""
+    """config/series.toml with other series, ports and state."""
     changes = {
         "state_dir": json.dumps(str(folder / "state")),
         "port": str(ports[0]),
         "control_port": str(ports[1]),
-        "data": '""',
         "series": json.dumps(series),
     }
     lines = []
-    for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():
+    for line in (PROJECT / "config/series.toml").read_text().splitlines():
         key = line.partition("=")[0].strip()
         lines.append(f"{key} = {changes[key]}" if key in changes else line)
     path = folder / "rollover.toml"
@@ -75,12 +95,12 @@ def configuration(folder: Path, series: list[str], ports: list[int]) -> Path:
     return path
 
 
-def markets_of(venue: str) -> dict[str, Market]:
+def markets_of(reader: Reader) -> dict[str, Market]:
     """Every market the venue ever listed, by condition id."""
     found: dict[str, Market] = {}
     cursor = ""
     while True:
-        page = get(f"{venue}/gamma/markets/keyset?limit=500{cursor}")
+        page = reader.venue(f"/gamma/markets/keyset?limit=500{cursor}")
         assert isinstance(page, dict)
         for market in page["markets"]:
             slug = market["slug"]
@@ -106,9 +126,9 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def look(control: str, markets: dict[str, Market], seen: dict[str, Seen], now_s: float) -> bool:
+def look(reader: Reader, markets: dict[str, Market], seen: dict[str, Seen], now_s: float) -> bool:
     """Take in one listing of open orders; False when a market of them is not known yet."""
-    orders = get(f"{control}/open-orders")
+    orders = reader.control("/open-orders")
     assert isinstance(orders, list)
     quoted: set[str] = set()
     for order in orders:
@@ -132,7 +152,7 @@ def look(control: str, markets: dict[str, Market], seen: dict[str, Seen], now_s:
     return True
 
 
-def watch(process: subprocess.Popen[bytes], venue: str, control: str, seconds: float) -> dict[str, Seen]:
+def watch(process: subprocess.Popen[bytes], reader: Reader, seconds: float) -> dict[str, Seen]:
     """Watch from the first quote until shortly before the run ends by itself."""
     began = now()
     seen: dict[str, Seen] = {}
@@ -141,8 +161,8 @@ def watch(process: subprocess.Popen[bytes], venue: str, control: str, seconds: f
     while process.poll() is None and (ends is None or now() < ends):
         time.sleep(POLL_S)
         try:
-            if not markets or not look(control, markets, seen, now()):
-                markets = markets_of(venue)
+            if not markets or not look(reader, markets, seen, now()):
+                markets = markets_of(reader)
                 for market in markets.values():
                     seen.setdefault(market.series, Seen())
         except OSError:
@@ -172,7 +192,7 @@ def main() -> None:
                 [*command, "--config", str(config), "--report", str(report)], stdout=output, stderr=output
             )
             try:
-                seen = watch(process, f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", seconds)
+                seen = watch(process, Reader(folder, ports), seconds)
                 code = process.wait(timeout=90)
             finally:
                 if process.poll() is None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import chaos, deadman, engine, failover, lab, order_path, sandbox, sentinel
+from benchmarks import chaos, deadman, engine, failover, governor, lab, mayhem, order_path, sandbox, sentinel
 from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
@@ -31,6 +31,8 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "path": order_path.rows,
     "failover": failover.rows,
     "deadman": deadman.rows,
+    "governor": governor.rows,
+    "mayhem": mayhem.rows,
 }
 
 

@@ -13,6 +13,7 @@ A swarm whose plans all name the same value is served in the order of arrival: t
 
 import hashlib
 import heapq
+from array import array
 from collections import deque
 from collections.abc import Callable
 from random import Random
@@ -83,7 +84,7 @@ class TokenMarket:
         self._most = {10: 0, 600: 0}
         self._placed = self._refused = self._refused_cancels = 0
         self._longest_cancel_ns = 0
-        self._offered: list[float] = []
+        self._offered = array("d")
         self._value_of = dict.fromkeys(QUOTERS, 0.0)
         self._served = 0
         start = EngineStart(

@@ -5,27 +5,35 @@ Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the Y
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
 """
 
+from collections.abc import Sequence
 from typing import Self, final
 
 __all__ = [
     "BookTop",
     "Books",
+    "Decision",
+    "Digital",
     "Engine",
     "Flow",
     "Limits",
-    "MarketResolved",
+    "MarketQuoter",
+    "MarketTerms",
     "MatchingMarket",
     "OrderReport",
     "OrderSigner",
-    "Quote",
+    "QuoterModel",
+    "ReferencePath",
     "ReferenceReturn",
     "Replay",
     "ReplayFill",
-    "TradePrint",
     "amounts",
+    "average_digital",
     "cancel_body",
+    "consistent",
+    "digital",
     "microprice_without",
-    "quote",
+    "reward_income",
+    "reward_scores",
 ]
 
 @final
@@ -83,6 +91,8 @@ class BookTop:
     @property
     def sweep(self) -> tuple[str, int, int] | None: ...
     @property
+    def winner(self) -> str | None: ...
+    @property
     def fingerprint(self) -> int: ...
     @property
     def touch_doubt_ns(self) -> int | None: ...
@@ -94,34 +104,6 @@ class BookTop:
     def is_valid(self) -> bool: ...
     @property
     def reason(self) -> str | None: ...
-
-@final
-class TradePrint:
-    """A trade; `side` ("BUY" or "SELL") is the aggressor's."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-    @property
-    def price_e4(self) -> int: ...
-    @property
-    def size_e6(self) -> int: ...
-    @property
-    def server_ms(self) -> int: ...
-    @property
-    def received_ns(self) -> int: ...
-
-@final
-class MarketResolved:
-    """A decided market; `winner` is "YES" or "NO"."""
-
-    @property
-    def market(self) -> str: ...
-    @property
-    def winner(self) -> str: ...
-    @property
-    def server_ms(self) -> int: ...
 
 @final
 class Books:
@@ -151,17 +133,17 @@ class Books:
     def reset_market(self, condition_id: str) -> None:
         """The same for one market; KeyError when it is not held."""
 
-    def apply(self, frame: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
+    def apply(self, frame: bytes, received_ns: int) -> list[str]:
         """Decode and apply one frame, all of it or nothing; ValueError says what is wrong with it.
 
-        Returns the state after the frame of each market it changed, then its trades and resolutions in order.
+        Returns the markets whose state it changed; `top` says what the state is.
         """
 
-    def apply_listing(self, body: bytes, received_ns: int) -> list[BookTop | TradePrint | MarketResolved]:
-        """Apply books as REST lists them; the states that were not as those books say."""
+    def apply_listing(self, body: bytes, received_ns: int) -> list[str]:
+        """Apply books as REST lists them; the markets that were not as those books say."""
 
-    def compare(self) -> list[BookTop | TradePrint | MarketResolved]:
-        """Compare the newest hash of every market that changed; the states whose doubts are others than before."""
+    def compare(self) -> list[str]:
+        """Compare the newest hash of every market that changed; the markets whose doubts are others now."""
 
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
@@ -202,34 +184,198 @@ def microprice_without(
     """Microprice of levels (price_e4, size_e6), best first, without own orders (is buy, price_e4, size_e6)."""
 
 @final
-class Quote:
-    """Target prices of one market, None where the side should not be quoted; the floats are in logits."""
+class Digital:
+    """Probability of YES; `delta` and `gamma` per USD of the spot, `vega` per unit of the volatility given."""
 
     @property
-    def bid_e4(self) -> int | None: ...
+    def probability(self) -> float: ...
     @property
-    def ask_e4(self) -> int | None: ...
+    def delta(self) -> float: ...
     @property
-    def reservation(self) -> float: ...
+    def gamma(self) -> float: ...
     @property
-    def half_spread(self) -> float: ...
+    def vega(self) -> float: ...
 
-def quote(
-    microprice: float,
-    half_spread_base: float,
-    inventory_ratio: float,
-    skew: float,
-    widen_linear: float,
-    widen_quadratic: float,
-    tick_e4: int,
-    bid_e4: int | None,
-    ask_e4: int | None,
-) -> Quote:
-    """Price both sides: S(logit(microprice) − skew·q ∓ (base + linear·|q| + quadratic·q²)), rounded outwards.
+def digital(spot_usd: float, strike_usd: float, volatility: float, to_close_s: float) -> Digital:
+    """Value when the price at the close settles (log-normal); `volatility` is relative, per √s.
 
-    Never crosses the given touch. ValueError when a number is not finite or out of range or the touch is
-    crossed. Formula and sources: rust/core/src/quoting.rs.
+    ValueError when a number is not positive or the window has ended. Formula: rust/core/src/quoting/digital.rs.
     """
+
+def average_digital(
+    spot_usd: float,
+    volatility_usd: float,
+    to_close_s: float,
+    window_s: float,
+    span_s: float | None = None,
+    strike_usd: float | None = None,
+    final_usd: float | None = None,
+) -> Digital:
+    """Value when the average over the last `window_s` seconds settles (Bachelier); volatility in USD per √s.
+
+    `span_s` is from the strike's instant to the close, None when the strike is a listed number. `strike_usd` is
+    the strike, or its average so far while it forms; `final_usd` the final average so far. ValueError when a
+    number is not positive, the window has ended or an average that is needed is None.
+    """
+
+def consistent(logits: list[float], variances: list[float]) -> list[float]:
+    """Logits of exclusive outcomes, moved by λ·variance so that their probabilities sum to one.
+
+    ValueError with fewer than two, or a number that is not finite or a variance that is not positive.
+    """
+
+def reward_income(
+    daily_usd: float, score_one: float, score_two: float, others: float, midpoint_e4: float
+) -> float:
+    """USD per second that the scores Q_one and Q_two earn beside the Q_min of all others (polymarket.md §8)."""
+
+def reward_scores(
+    max_spread_e4: float,
+    min_size_e6: int,
+    midpoint_e4: float,
+    bids: list[tuple[int, int]],
+    asks: list[tuple[int, int]],
+) -> tuple[float, float, float]:
+    """Q_one, Q_two and Q_min of orders as (price_e4, size_e6)."""
+
+@final
+class ReferencePath:
+    """The price of an underlying over its stream's own time, twenty minutes of it."""
+
+    def __new__(cls) -> Self: ...
+    def take(self, usd: float, source_ms: int) -> bool:
+        """Take a price; False when it is unusable or not newer than the last."""
+    @property
+    def last(self) -> tuple[int, float] | None:
+        """Time and value of the last price."""
+    @property
+    def volatility(self) -> float | None:
+        """Relative, per √s; None before it is known."""
+    def at(self, at_ms: int) -> float | None:
+        """The price in force at a time."""
+    def average(self, from_ms: int, to_ms: int) -> float | None:
+        """The average over (from, to]; None when more than a tenth of it was not seen."""
+    def log_return(self, span_ms: int) -> float | None:
+        """Over the last `span_ms`."""
+
+@final
+class QuoterModel:
+    """Parameters of the built-in strategy, named as in agents/quoter/pricing.py; ValueError out of range."""
+
+    def __new__(
+        cls,
+        *,
+        risk_aversion: float,
+        holding_s: float,
+        fill_decay: float,
+        fill_rate: float,
+        queue_shares: float,
+        rest_s: float,
+        skew: float,
+        widen_linear: float,
+        widen_quadratic: float,
+        uncertainty_weight: float,
+        cost: float,
+        informed_prior: float,
+        reduce_only: float,
+        change_usd: float,
+        widen_s: float,
+        withdraw_s: float,
+        pull_s: float,
+        jump_sigmas: float,
+    ) -> Self: ...
+
+@final
+class MarketTerms:
+    """What does not change about a market; `rule` is "event", "price" or "unknown".
+
+    `rewards` is (USD a day, smallest size_e6, largest distance_e4, least age in s).
+    """
+
+    def __new__(
+        cls,
+        *,
+        rule: str,
+        closes_ms: int | None,
+        min_size_e6: int,
+        rebate: float,
+        window_s: float = 0.0,
+        opens_ms: int | None = None,
+        strike_usd: float | None = None,
+        rewards: tuple[float, int, float, float] | None = None,
+    ) -> Self: ...
+    def value(self, path: ReferencePath, venue_ms: int) -> Digital | None:
+        """What the underlying says of it; None when the rule, the strike or the price is not known."""
+
+@final
+class Decision:
+    """Targets as (price_e4, size_e6, whether it rests already, gain in USD), or the reason for neither.
+
+    The gain is what placing it brings over its rest beyond what rests already.
+
+    `fair`, `uncertainty`, `volatility` (per √s), `reservation` and the half-spreads (bid, ask) are in logits and
+    None with a reason; `value` and `reward` are USD per second.
+    """
+
+    @property
+    def bid(self) -> tuple[int, int, bool, float] | None: ...
+    @property
+    def ask(self) -> tuple[int, int, bool, float] | None: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def fair(self) -> float | None: ...
+    @property
+    def uncertainty(self) -> float | None: ...
+    @property
+    def volatility(self) -> float | None: ...
+    @property
+    def reservation(self) -> float | None: ...
+    @property
+    def break_even(self) -> tuple[float, float] | None: ...
+    @property
+    def half_spread(self) -> tuple[float, float] | None: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def reward(self) -> float: ...
+
+@final
+class MarketQuoter:
+    """The quoter of one market. Formulas: rust/core/src/quoting/{belief,spread,rewards,toxicity,quoter}.rs."""
+
+    def __new__(cls, model: QuoterModel) -> Self: ...
+    def take_fill(self, is_buy: bool, now_ns: int) -> None:
+        """One of our orders traded."""
+    @property
+    def informed(self) -> tuple[float, float]:
+        """μ̂ of those who meet our bids and our asks."""
+    @property
+    def weights(self) -> tuple[float, float]:
+        """How far flow and the underlying are believed, in [0, 1]."""
+    def decide(
+        self,
+        terms: MarketTerms,
+        now_ns: int,
+        venue_ms: int,
+        bids: Sequence[tuple[int, int]],
+        asks: Sequence[tuple[int, int]],
+        tick_e4: int,
+        flow_shares: float,
+        sweep: tuple[str, int, int] | None,
+        doubt: float,
+        net_e6: int,
+        max_position_e6: int,
+        order_size_e6: int,
+        capital_e6: int,
+        own: Sequence[tuple[bool, int, int]],
+        reference: ReferencePath | None,
+        shift: float,
+        order_token_usd: float,
+        cancel_token_usd: float,
+        is_reduce_only: bool,
+    ) -> Decision:
+        """What should rest now; ValueError when the tick does not fit its type."""
 
 @final
 class OrderSigner:
@@ -268,6 +414,12 @@ class OrderSigner:
         """Order id and body of `POST /order`; amounts in 1e-6, `expiration_s` 0 unless the type is GTD.
 
         ValueError when the venue would refuse its form, OverflowError when a number is beyond 64 bits.
+        """
+
+    def sign_batch(self, nonce: int, deadline_s: int, calls: list[tuple[str, str, bool, int]]) -> str:
+        """Signature of a deposit wallet's batch of calls ("merge" or "redeem", condition id, neg-risk, pairs_e6).
+
+        ValueError when the account is no deposit wallet of this key, or the batch is none.
         """
 
     def request_headers(

@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
-from test_wallet_relayer import SHARE, WALLET, give_pairs, two
-from venue_thread import DEV_KEY, RunningVenue
+from key_holder import WALLET, with_key
+from test_wallet_relayer import SHARE, give_pairs, two
+from venue_thread import RunningVenue
 from wire_client import LIMIT_S
 
 from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace, Wallet
@@ -18,7 +19,7 @@ from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.kernel.bus import ZenohBus
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.kernel.process import Process
-from clawswarm.venues.polymarket.relayer import ChainAddresses, WalletRelayer
+from clawswarm.venues.polymarket.relayer import WalletRelayer
 
 __all__ = ["two"]  # the fixture
 MONEY = OrchestratorSettings(
@@ -38,15 +39,8 @@ def conduct(
     """Run an orchestrator until the venue and its record are as wanted; the record."""
     place = StorePlace(folder / "standing.json", folder / "record.json")
 
-    async def open_wallet() -> Wallet:
-        addresses = ChainAddresses(
-            clob=venue.url,
-            gamma=venue.url + "/gamma",
-            data=venue.url + "/data-api",
-            relayer=venue.url,
-            rpc=venue.url + "/rpc",
-        )
-        return await WalletRelayer.open(DEV_KEY, addresses)
+    async def open_wallet(_term: int) -> Wallet:
+        return await WalletRelayer.open(*with_key(venue))
 
     async def run() -> None:
         process = Process("orchestrator", SystemClock())

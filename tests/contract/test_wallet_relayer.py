@@ -5,17 +5,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from venue_thread import DEV_ADDRESS, DEV_KEY, RunningVenue, record, running_venue, settings_for, snapshot
+from key_holder import WALLET, with_key
+from venue_thread import DEV_ADDRESS, RunningVenue, record, running_venue, settings_for, snapshot
 from wire_client import LIMIT_S
 
 from clawswarm.agents.orchestrator.unwinding import actions_of
 from clawswarm.model.errors import ClosedFor, Retry
 from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
-from clawswarm.sandbox.identity.wallets import deposit_wallet
-from clawswarm.venues.polymarket.relayer import CLOSED_PAUSE_S, ChainAddresses, WalletRelayer
+from clawswarm.venues.polymarket.relayer import CLOSED_PAUSE_S, WalletRelayer
 
 SHARE = 1_000_000
-WALLET = deposit_wallet(DEV_ADDRESS)
 Scene = Callable[[WalletRelayer], Awaitable[None]]
 
 
@@ -30,14 +29,7 @@ def two(tmp_path: Path) -> Iterator[RunningVenue]:
 
 def play(venue: RunningVenue, scene: Scene) -> None:
     async def run() -> None:
-        addresses = ChainAddresses(
-            clob=venue.url,
-            gamma=venue.url + "/gamma",
-            data=venue.url + "/data-api",
-            relayer=venue.url,
-            rpc=venue.url + "/rpc",
-        )
-        relayer = await WalletRelayer.open(DEV_KEY, addresses)
+        relayer = await WalletRelayer.open(*with_key(venue))
         try:
             await scene(relayer)
         finally:
@@ -90,7 +82,7 @@ def test_only_what_is_confirmed_and_free_is_held(two: RunningVenue) -> None:
 
     async def scene(relayer: WalletRelayer) -> None:
         give_pairs(two, market.condition_id, 30)
-        client = relayer._client
+        client = await with_key(two)[0].client()
         await client.place_limit_order(asset_id=market.yes_token, side="SELL", price="0.60", size="12")
         held = (await holdings(two, relayer))[market.condition_id]
         assert (held.yes_e6, held.no_e6) == (18 * SHARE, 30 * SHARE)
@@ -106,6 +98,7 @@ def test_only_what_is_confirmed_and_free_is_held(two: RunningVenue) -> None:
                 break
         held = (await holdings(two, relayer))[market.condition_id]
         assert (held.yes_e6, held.no_e6) == (18 * SHARE, 30 * SHARE)
+        await client.close()
 
     play(two, scene)
 

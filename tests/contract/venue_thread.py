@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -103,9 +104,9 @@ class RunningVenue:
 
 
 @contextmanager
-def running_venue(settings: SandboxSettings) -> Iterator[RunningVenue]:
+def running_venue(settings: SandboxSettings, tls: ssl.SSLContext | None = None) -> Iterator[RunningVenue]:
     """Serve in a thread until the block ends."""
-    server = SandboxServer(settings, boottime_ns, wall_ms)
+    server = SandboxServer(settings, boottime_ns, wall_ms, tls)
     is_up, loop = threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
 

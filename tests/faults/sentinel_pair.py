@@ -143,13 +143,15 @@ class SentinelPair:
 
     async def _listen(self, bus: Bus) -> None:
         news = asyncio.Event()
-        books: Latest[BookState] = bus.latest("book/*/*", BookState)
+        books = bus.follower("book", SENTINELS, BookState)
         health: Latest[FeedHealth] = bus.latest("feed/*", FeedHealth)
         beats: Latest[Beat] = bus.latest("beat/*", Beat)
         allocations: Latest[Allocation] = bus.latest("allocation", Allocation)
         wanted: Latest[SnapshotWanted] = bus.latest("snapshot", SnapshotWanted)
-        for channel in (books, health, beats):
+        for channel in (health, beats):
             channel.listen(news)
+        books.listen(news)
+        books.follow(None)
         mandates = tuple(
             Mandate(
                 market=market, quoter=QUOTERS[0], epoch=1, capital_e6=1, max_position_e6=1, order_size_e6=1
@@ -172,6 +174,8 @@ class SentinelPair:
                 self.sources.take_health(pulse)
             for beat in beats.take():
                 self.beats[beat.name] = beat
+            for source in books.lost():
+                self.sources.lose(source, now)
             for book in books.take():
                 if self.sources.take_book(book, now):
                     self.arrivals.append(book)

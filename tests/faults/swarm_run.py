@@ -45,7 +45,7 @@ def write_config(folder: Path, **replaced: object) -> Path:
     changes = {"state_dir": str(folder / "state"), "port": port, "control_port": control_port, **replaced}
     changes.setdefault("data", str(PROJECT / "data/sample"))
     # The venue shares two cores with the tests: its own pauses are no broken route.
-    changes.setdefault("silence_s", 1.0)
+    changes.setdefault("pause_s", 2.0)
     lines = []
     for line in (PROJECT / "config/sandbox.toml").read_text().splitlines():
         # A key that is only shown, commented out, can be set too.

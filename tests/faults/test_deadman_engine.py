@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_an_engine_that_is_gone_or_stopped(
     assert code == 0, run.output()
     assert report["orders"]["open_at_end"] == 0
     assert [event["cause"] for event in report["deadman"]].count(cause) == 1
+
+
+def test_a_stopped_engine_that_is_continued_later_places_nothing(
+    start_swarm: Callable[..., SwarmRun],
+) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    pid, intents = run.pid("engine"), run.run_dir / "engine/intents.journal"
+    # Without the supervisor no other engine places meanwhile.
+    run.process.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        placed = sum(1 for _ in scan(intents))
+        eventually(lambda: run.open_orders() == {}, GONE_S, "its guard has cancelled everything")
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+        eventually(lambda: not is_running(pid), GONE_S, "it does not go on")
+        assert sum(1 for _ in scan(intents)) == placed > 0
+        assert run.open_orders() == {}
+    finally:
+        run.process.send_signal(signal.SIGCONT)
+    run.until_quoting(markets=6)
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["orders"]["open_at_end"] == 0
 
 
 def test_without_a_guard_the_engine_only_cancels(start_swarm: Callable[..., SwarmRun]) -> None:

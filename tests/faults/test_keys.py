@@ -45,6 +45,20 @@ def secrets_shown(run: SwarmRun) -> list[str]:
     return [str(place) for place in places if any(secret in place.read_bytes() for secret in secrets)]
 
 
+def see_pairs_merged(run: SwarmRun, wallet: str) -> None:
+    """The wallet's pairs become money: the orchestrator asks, and the engine signs with the keystore's key."""
+    market = min(run.quoted_markets())
+    run.control("POST", "/accounts/split", {"address": wallet, "market": market, "shares": "40"})
+    log = run.run_dir / "logs/orchestrator.log"
+
+    def is_merged() -> bool:
+        record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
+        is_confirmed = "outcome=confirmed" in log.read_text()
+        return is_confirmed and record["merged_e6"].get(market, 0) >= 40_000_000
+
+    eventually(is_merged, 60, "40 pairs are merged")
+
+
 @pytest.mark.parametrize(("signature_type", "kdf"), [(0, "scrypt"), (3, "pbkdf2")])
 def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
     start_swarm: Callable[..., SwarmRun], tmp_path: Path, signature_type: int, kdf: str
@@ -60,6 +74,8 @@ def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
     run.until_quoting(markets=4)
     wallet = wallets_of(Account.from_key(KEY).address).of_type(signature_type)[0]
     assert {order["owner"] for order in run.open_orders().values()} == {wallet}
+    if signature_type == 3:
+        see_pairs_merged(run, wallet)
     assert secrets_shown(run) == []
     pid = run.pid("engine")
     limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
@@ -81,6 +97,46 @@ def test_a_throwaway_key_can_trade_from_its_deposit_wallet(start_swarm: Callable
     }
     code, _ = run.finish()
     assert code == 0, run.output()
+
+
+def test_a_session_signer_trades_for_the_wallet_of_its_owner_while_it_is_granted(
+    start_swarm: Callable[..., SwarmRun], tmp_path: Path
+) -> None:
+    owner = Account.create().address
+    wallet = wallets_of(owner).deposit
+    descriptor = pipe_with(PASSPHRASE)
+    run = start_swarm(
+        pass_fds=(descriptor,),
+        keystore=str(keystore(tmp_path)),
+        passphrase_fd=descriptor,
+        signature_type=3,
+        funder=wallet,
+        session_signer=True,
+    )
+    os.close(descriptor)
+    grant = {"owner": owner, "address": Account.from_key(KEY).address}
+    eventually(lambda: is_granted(run, grant), 30, "the venue takes the grant")
+    run.until_quoting(markets=4)
+    assert {order["owner"] for order in run.open_orders().values()} == {wallet}
+    assert secrets_shown(run) == []
+    run.control("POST", "/session-signers/revoke", {"address": grant["address"]})
+    eventually(
+        lambda: run.open_orders() == {}, 30, "the orders of a revoked signer are gone, and none follows"
+    )
+    code, _ = run.finish()
+    assert code != 0, (
+        "its API key went with the grant: the engine cannot see that nothing is open, and says so"
+    )
+    assert "the venue did not confirm" in run.output()
+
+
+def is_granted(run: SwarmRun, grant: dict[str, str]) -> bool:
+    """Admit a session signer, as soon as there is a venue."""
+    try:
+        run.control("POST", "/session-signers/authorize", grant)
+    except OSError:
+        return False
+    return True
 
 
 def test_claw_up_asks_on_the_terminal_and_a_wrong_passphrase_ends_the_run(tmp_path: Path) -> None:
@@ -144,6 +200,8 @@ def started(
         (0o600, PASSPHRASE, "{", {}, "not an Ethereum keystore"),
         (0o600, PASSPHRASE, None, {"signature_type": 1}, "needs its funder"),
         (0o600, PASSPHRASE, None, {"signature_type": 3, "funder": "0x12"}, "not an address"),
+        (0o600, PASSPHRASE, None, {"signature_type": 3, "is_session": True}, "needs its funder"),
+        (0o600, PASSPHRASE, None, {"is_session": True}, "has no session signers"),
     ],
 )
 def test_a_key_that_cannot_be_used_is_one_sentence(
@@ -168,6 +226,7 @@ def test_a_key_that_cannot_be_used_is_one_sentence(
         ({"keystore": __file__, "passphrase_fd": 77}, "descriptor 77"),
         ({"passphrase_fd": 3}, "goes with a keystore"),
         ({"signature_type": 2}, "needs its funder"),
+        ({"session_signer": True}, "the wallet it signs for"),
     ],
 )
 def test_claw_up_says_what_is_missing(tmp_path: Path, replaced: dict, words: str) -> None:

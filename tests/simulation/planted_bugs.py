@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from clawswarm.kernel.bus import Bus, Latest
+from clawswarm.kernel.bus import Bus, Follower, Latest, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.engine_machine import Action, EngineMachine, EngineStart, Event, OpenOrder
@@ -102,9 +102,6 @@ class _Altered:
     def publish(self, message: Any, key: str = "") -> None:
         self._channel.publish(message, key)
 
-    def repeat(self, keys: Iterable[str]) -> None:
-        self._channel.repeat(keys)
-
     def listen(self, changed: asyncio.Event) -> None:
         self._channel.listen(changed)
 
@@ -127,11 +124,11 @@ class _DoublesMandates(_Altered):
         self._channel.publish(message, key)
 
 
-class _QuotesOldBooks(_Altered):
+class _QuotesOldBooks:
     """Of every market and sentinel the first book is the last one that is ever looked at."""
 
-    def __init__(self, channel: Latest[Any]) -> None:
-        super().__init__(channel)
+    def __init__(self, channel: Follower[Any]) -> None:
+        self._channel = channel
         self._first: dict[tuple[str, str], BookState] = {}
 
     def take(self) -> list[Any]:
@@ -140,6 +137,18 @@ class _QuotesOldBooks(_Altered):
             if book.is_valid:
                 self._first.setdefault((book.market, book.source), book)
         return [self._first.get((book.market, book.source), book) for book in taken]
+
+    def listen(self, changed: asyncio.Event) -> None:
+        self._channel.listen(changed)
+
+    def follow(self, keys: Iterable[str] | None) -> None:
+        self._channel.follow(keys)
+
+    def lost(self) -> list[str]:
+        return self._channel.lost()
+
+    def close(self) -> None:
+        self._channel.close()
 
 
 class _HearsNothing(_Altered):
@@ -153,11 +162,18 @@ class _HearsNothing(_Altered):
 class AlteredBus:
     """A bus that gives out altered channels of one kind of message."""
 
-    def __init__(self, bus: Bus, kind: type, alter: Callable[[Latest[Any]], Any]) -> None:
+    def __init__(self, bus: Bus, kind: type, alter: Callable[[Any], Any]) -> None:
         self._bus, self._kind, self._alter = bus, kind, alter
 
     def latest(self, topic: str, kind: Any) -> Any:
         channel = self._bus.latest(topic, kind)
+        return self._alter(channel) if kind is self._kind else channel
+
+    def source(self, topic: str) -> Source:
+        return self._bus.source(topic)
+
+    def follower(self, topic: str, sources: Iterable[str], kind: Any) -> Any:
+        channel = self._bus.follower(topic, sources, kind)
         return self._alter(channel) if kind is self._kind else channel
 
     def ordered(self, topic: str, kind: Any, journal: Journal | None = None) -> Any:

@@ -73,7 +73,7 @@ def test_every_pair_is_merged_and_every_win_redeemed_by_the_relayer(played: Play
 
 def test_the_days_quota_is_never_exceeded(played: Played) -> None:
     for days, quota in ((played.large, 3_000), (played.small, 100)):
-        used = {day: days.venue.relayer.used(days.owner, day * 86_400 * 10**9) for day in days.used}
+        used = {day: days.venue.relayer.used(days.owner.address, day * 86_400 * 10**9) for day in days.used}
         assert used == dict(days.used)
         assert max(used.values()) <= quota
     assert max(played.large.used.values()) > 1_000, "the large quota was worth having"

@@ -20,6 +20,7 @@ from rich.table import Table
 from clawswarm.console.lab import lab
 from clawswarm.console.sandbox import sandbox
 from clawswarm.console.view import budget_table, live_view, process_lines, progress_line, report_table
+from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
 from clawswarm.model.errors import ClawFault
 from clawswarm.runtime.configuration import load_configuration
@@ -192,6 +193,10 @@ def _say(sentence: str) -> None:
 def main() -> None:
     """Entry point of the command `claw`."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    if ignored := forget_proxies(os.environ):
+        _say(
+            f"{', '.join(ignored)} of the environment is ignored: requests leave over this machine's own address"
+        )
     try:
         app()
     except ClawFault as fault:

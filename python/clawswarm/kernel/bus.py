@@ -1,6 +1,7 @@
 """The message bus: two kinds of channel over Eclipse Zenoh, peer to peer on Unix sockets, no broker.
 
-`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (books, beats, allocations).
+`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (beats, allocations). Books go
+           the same way over sockets of their sentinels (kernel/direct.py).
 `Ordered`  numbered, journalled by the publisher; a hole, or a late start, is replayed from that journal
            (fills, dead-man events). A hole that nobody can fill raises OrderedGap, whose fate is halt.
 
@@ -20,6 +21,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 import zenoh
 
+from clawswarm.kernel.direct import LatestFollower, LatestSource
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.model.errors import OrderedGap, WireFault
@@ -46,6 +48,14 @@ class Bus(Protocol):
         """A Latest channel on `topic` (may end in wildcards for reading)."""
         ...
 
+    def source(self, topic: str) -> "Source":
+        """The publisher's end of a Latest channel that goes straight from process to process."""
+        ...
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> "Follower[M]":
+        """The reader's end of what `sources` publish on `topic`."""
+        ...
+
     def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> "Ordered[M]":
         """An Ordered channel; only its one publisher passes a journal."""
         ...
@@ -62,16 +72,56 @@ class Latest(Protocol[M]):
         """Overwrite the slot `topic/key` (the topic itself without a key)."""
         ...
 
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Send the slots of `keys` once more and forget the others."""
-        ...
-
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
         ...
 
     def take(self) -> list[M]:
         """The newest message of every key that changed since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class Source(Protocol):
+    """The publisher's end of a direct Latest channel (kernel/direct.py)."""
+
+    def open(self) -> None:
+        """Let followers in, from the running loop."""
+        ...
+
+    def publish(self, message: BusMessage, key: str) -> None:
+        """Overwrite the slot of `key`, and send it to every follower that wants it."""
+        ...
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forget the slots of all keys but these."""
+        ...
+
+    def close(self) -> None:
+        """Let every follower go."""
+        ...
+
+
+class Follower(Protocol[M]):
+    """The reader's end of direct Latest channels."""
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
+        ...
+
+    def follow(self, keys: Iterable[str] | None) -> None:
+        """Want these keys and no others; None wants all there are."""
+        ...
+
+    def take(self) -> list[M]:
+        """The newest message of every key of every source that changed since the last call."""
+        ...
+
+    def lost(self) -> list[str]:
+        """Sources that have ended since the last call, by name; each is looked for again."""
         ...
 
     def close(self) -> None:
@@ -123,10 +173,19 @@ class ZenohBus:
         for key, value in settings.items():
             configuration.insert_json5(key, json.dumps(value))
         self._session = zenoh.open(configuration)
+        self._name, self._folder = name, folder
 
     def latest(self, topic: str, kind: type[M]) -> Latest[M]:
         """A Latest channel on `topic` (may end in wildcards for reading)."""
         return ZenohLatest(self._session, topic, kind)
+
+    def source(self, topic: str) -> Source:
+        """The publisher's end of a Latest channel on a socket of this process."""
+        return LatestSource(_socket(self._folder, self._name, topic))
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> Follower[M]:
+        """The reader's end of the sockets that `sources` publish `topic` on."""
+        return LatestFollower({name: _socket(self._folder, name, topic) for name in sources}, kind)
 
     def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> Ordered[M]:
         """An Ordered channel; only its one publisher passes a journal."""
@@ -141,6 +200,10 @@ def _endpoint(folder: Path, name: str) -> str:
     return f"unixsock-stream/{folder / name}.bus"
 
 
+def _socket(folder: Path, name: str, topic: str) -> Path:
+    return folder / f"{name}.{topic}"
+
+
 class ZenohLatest(Generic[M]):
     """A Latest channel over Zenoh."""
 
@@ -149,7 +212,6 @@ class ZenohLatest(Generic[M]):
         self._topic = topic
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._publishers: dict[str, zenoh.Publisher] = {}
-        self._sent: dict[str, bytes] = {}
         self._slots: dict[str, bytes] = {}
         self._changed: asyncio.Event | None = None
         self._subscriber: zenoh.Subscriber[None] | None = None
@@ -163,20 +225,7 @@ class ZenohLatest(Generic[M]):
             # they fill the queue on a busy machine, and what is dropped is the newest.
             publisher = self._session.declare_publisher(name, congestion_control=zenoh.CongestionControl.DROP)
             self._publishers[name] = publisher
-        payload = self._sent[name] = _encode(message)
-        publisher.put(payload)
-
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Send the slots of `keys` once more and forget the others.
-
-        Behind a hung link even the newest message may have been dropped.
-        """
-        names = {f"{self._topic}/{key}" for key in keys}
-        for gone in self._sent.keys() - names:
-            del self._sent[gone]
-            self._publishers.pop(gone).undeclare()
-        for name, payload in self._sent.items():
-            self._publishers[name].put(payload)
+        publisher.put(_encode(message))
 
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""

@@ -17,7 +17,7 @@ from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.lab.flows import MarketFlow
 from clawswarm.lab.gate import Gate, OpenOrder
 from clawswarm.model.errors import InvariantBroken
-from clawswarm.model.instruments import Market, Side
+from clawswarm.model.instruments import Market, PriceSettlement, Side
 from clawswarm.model.messages import (
     Allocation,
     BookState,
@@ -109,6 +109,9 @@ class _Session:
                 neg_risk=False,
                 is_open=True,
                 closes_ms=recorded.duration_ms,
+                # The first price of a recording is its strike, the last one settles it (sandbox/recording.py).
+                settlement=PriceSettlement(window_s=0, opens_ms=0),
+                rebate_rate=terms.rebate_rate,
             ),
             quoter=NAME,
             epoch=1,
@@ -117,14 +120,9 @@ class _Session:
             order_size_e6=round(terms.order_size_shares * MICRO),
         )
         self._gate = Gate(mandate, terms.tier)
-        # The lab's feed never falls silent; the swarm's own settings of the built-in strategy play no part.
+        # The lab's feed never falls silent; the swarm's own settings play no part.
         settings = QuoterSettings(
-            half_spread_logits=0.0,
-            inventory_skew_logits=0.0,
-            widen_linear=0.0,
-            widen_quadratic=0.0,
             requote_ticks=terms.requote_ticks,
-            hold_ticks=0.0,
             feed_timeout_s=float(recorded.duration_ms),
             widen_below=0.0,
             widen_factor=1.0,
@@ -218,6 +216,7 @@ class _Session:
             self._desk.take_reference(
                 ReferencePrice(
                     underlying=self._underlying,
+                    feed="chainlink",
                     source=NAME,
                     value_e6=value_e6,
                     source_ms=now_ns // NS_PER_MS,

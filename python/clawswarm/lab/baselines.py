@@ -4,6 +4,7 @@
 `Microprice`    the public practice (poly-maker): around the microprice, at most one requote in 250 ms,
                 skewed linearly against inventory.
 `SwarmQuoter`   what the swarm quotes with today (agents/quoter/pricing.py).
+`BookQuoter`    the same without the price of the underlying.
 
 Each names twelve points to search, so that nobody wins by having tried more.
 """
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from math import ceil, floor
 from typing import ClassVar
 
-from clawswarm.agents.quoter.pricing import QuoterSettings, target_quotes
+from clawswarm.agents.quoter.pricing import QuadraticModel, QuadraticQuoter
 from clawswarm.agents.quoter.strategy import MarketView, TargetQuote, quote_pair
 from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.model.units import PRICE_ONE_E4
@@ -68,31 +69,31 @@ class Microprice:
         return quote_pair(view, floor(fair_e4 - half_e4), ceil(fair_e4 + half_e4))
 
 
-class SwarmQuoter:
-    """The quadratic spread function with the configuration's other values as they are."""
+class SwarmQuoter(QuadraticQuoter):
+    """What the swarm quotes with, the underlying's price included: on a synthetic one it is flattered."""
 
     SEARCH: ClassVar[dict[str, tuple[float, ...]]] = {
-        "half_spread_logits": (0.02, 0.04, 0.08, 0.12),
-        "inventory_skew_logits": (0.1, 0.25, 0.5),
+        "uncertainty_weight": (0.5, 1.0, 2.0),
+        "skew": (0.25, 0.75),
+        "withdraw_s": (10.0, 60.0),
     }
 
-    def __init__(self, half_spread_logits: float = 0.04, inventory_skew_logits: float = 0.25) -> None:
-        self._settings = QuoterSettings(
-            half_spread_logits=half_spread_logits,
-            inventory_skew_logits=inventory_skew_logits,
-            widen_linear=0.02,
-            widen_quadratic=0.06,
-            requote_ticks=2,
-            hold_ticks=0.5,
-            feed_timeout_s=0.5,
-            widen_below=0.8,
-            widen_factor=2.0,
-            pull_below=0.4,
-        )
+    def __init__(
+        self,
+        uncertainty_weight: float = 0.5,
+        skew: float = 0.25,
+        withdraw_s: float = 10.0,
+        uses_reference: bool = True,
+    ) -> None:
+        model = QuadraticModel(uncertainty_weight=uncertainty_weight, skew=skew, withdraw_s=withdraw_s)
+        super().__init__(model, uses_reference=uses_reference)
 
-    def quotes(self, view: MarketView) -> Sequence[TargetQuote]:
-        """The quotes of the newest book."""
-        return target_quotes(view, self._settings)
+
+class BookQuoter(SwarmQuoter):
+    """The same, blind to the underlying: what the book alone is good for."""
+
+    def __init__(self, uncertainty_weight: float = 0.5, skew: float = 0.25, withdraw_s: float = 10.0) -> None:
+        super().__init__(uncertainty_weight, skew, withdraw_s, uses_reference=False)
 
 
 BASELINES = {

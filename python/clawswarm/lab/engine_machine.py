@@ -42,6 +42,7 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ns: int = 5_000_000_000
     reconcile_ns: int = 10_000_000_000
     withdraw_timeout_ns: int = 10_000_000_000
+    region_ns: int = 60_000_000_000
     switches_per_day: int = 1
     touch_ns: int | None = None
     """How long a quoter may be silent; None: it is not watched."""

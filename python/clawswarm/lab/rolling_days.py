@@ -15,7 +15,6 @@ from random import Random
 
 import msgspec
 from coincurve import PrivateKey
-from eth_abi.abi import encode
 from eth_account import Account as EthAccount
 
 from clawswarm.agents.orchestrator.unwinding import (
@@ -28,16 +27,14 @@ from clawswarm.agents.orchestrator.unwinding import (
     submitted,
 )
 from clawswarm.kernel.clock import NS_PER_S
+from clawswarm.lab.submissions import WalletOwner
 from clawswarm.model.positions import Holding, Unwinding, UnwindingKind
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_e6
-from clawswarm.sandbox.chain.batch import batch_digest
-from clawswarm.sandbox.chain.calls import RawCall, argument_types, selector
-from clawswarm.sandbox.chain.contracts import COLLATERAL_ADAPTER, COLLATERAL_TOKEN
-from clawswarm.sandbox.chain.relayer import RelayedTransaction, RelayerTier, Submission
+from clawswarm.sandbox.chain.relayer import RelayedTransaction, RelayerTier
 from clawswarm.sandbox.exchange.admission import OrderRequest
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
-from clawswarm.sandbox.identity.wallets import DEPOSIT_FACTORY, wallets_of
+from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.pump import Stage, play
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.venue import Venue
@@ -53,8 +50,6 @@ FAIL_SHARE = 0.02
 KEY = hashlib.sha256(b"rolling days").digest()
 """A throw-away key of a simulated account."""
 _TIERS: dict[int, RelayerTier] = {100: "unverified", 3_000: "verified"}
-_MERGE = "mergePositions(address,bytes32,bytes32,uint256[],uint256)"
-_REDEEM = "redeemPositions(address,bytes32,bytes32,uint256[])"
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -71,8 +66,8 @@ class RollingDays:
     def __init__(self, settings: UnwindingSettings, seed: int = 1) -> None:
         self.settings = settings
         self.now_ns = START_NS
-        self.owner = EthAccount.from_key(KEY).address
-        self.wallet = wallets_of(self.owner).deposit
+        address = EthAccount.from_key(KEY).address
+        self.owner = WalletOwner(PrivateKey(KEY), address, wallets_of(address).deposit)
         sandbox = SandboxSettings(
             data="",
             port=0,
@@ -85,8 +80,8 @@ class RollingDays:
             relayer_tier=_TIERS.get(settings.daily_batches, "partner"),
         )
         self.venue = Venue(sandbox)
-        self.account = self.venue.exchange.ledger.open_account(self.wallet, GRANT_E6)
-        self.venue.chain.deploy(self.wallet, is_bare=False)
+        self.account = self.venue.exchange.ledger.open_account(self.owner.wallet, GRANT_E6)
+        self.venue.chain.deploy(self.owner.wallet, is_bare=False)
         self.stage = Stage(self.venue, [], has_streams=False)
         self.stage.open(START_NS)
         self.allowance = Allowance()
@@ -98,7 +93,6 @@ class RollingDays:
         self._failures: dict[str, int] = {}
         # One for each, so that days of another quota have the same trades.
         self._sizes, self._fates = (Random(f"{seed}:rolling days:{what}") for what in ("sizes", "fates"))
-        self._key = PrivateKey(KEY)
         self._serial = 0
         self._held: dict[str, ListedMarket] = {}
 
@@ -113,7 +107,9 @@ class RollingDays:
                 self._quote()
             self._unwind()
         self._play(end_ns + 60 * NS_PER_S)
-        self.venue.publish(self.venue.exchange.cancel_where(self.wallet, self.now_ns, lambda _: True).events)
+        self.venue.publish(
+            self.venue.exchange.cancel_where(self.owner.wallet, self.now_ns, lambda _: True).events
+        )
         while self._is_under_way() or self.actions():
             self._unwind()
             due_ns = self.venue.relayer.next_due_ns()
@@ -142,7 +138,7 @@ class RollingDays:
     def _quote(self) -> None:
         """Replace every quote: a bid on each outcome of every open market, a cent below the touch."""
         exchange = self.venue.exchange
-        self.venue.publish(exchange.cancel_where(self.wallet, self.now_ns, lambda _: True).events)
+        self.venue.publish(exchange.cancel_where(self.owner.wallet, self.now_ns, lambda _: True).events)
         for market in list(exchange.markets.values())[-MOST_QUOTED:]:
             book = exchange.books[market.condition_id]
             bid, ask = book.bids.best(), book.asks.best()
@@ -205,7 +201,9 @@ class RollingDays:
         if self._fates.random() < FAIL_SHARE:
             self.venue.relayer.fates.append("fail")
         self.allowance = submitted(self.allowance, self.now_ns)
-        transaction = self.venue.relayer.submit(self.owner, self._signed(batch), self.now_ns)
+        nonce = self.venue.chain.nonce(self.owner.wallet)
+        submission = self.owner.submission(batch, nonce, self.now_ns // NS_PER_S)
+        transaction = self.venue.relayer.submit(self.owner.address, submission, self.now_ns)
         self.used[self.now_ns // (86_400 * NS_PER_S)] += 1
         waiting = [a for a in actions if a not in batch and a.market not in self._failures]
         waiting_e6 = max((action.worth_e6 for action in waiting), default=0)
@@ -229,41 +227,11 @@ class RollingDays:
                 self._failures.pop(action.market, None)
                 self.unwound_e6[action.kind] += action.worth_e6
 
-    def _signed(self, batch: tuple[Unwinding, ...]) -> Submission:
-        """The body of POST /submit."""
-        calls = tuple(_call(action) for action in batch)
-        nonce, deadline_s = self.venue.chain.nonce(self.wallet), self.now_ns // NS_PER_S + 600
-        digest = batch_digest(self.wallet, nonce, deadline_s, calls)
-        signature = self._key.sign_recoverable(digest, hasher=None)
-        body = {
-            "type": "WALLET",
-            "from": self.owner,
-            "to": DEPOSIT_FACTORY,
-            "nonce": str(nonce),
-            "signature": "0x" + signature[:64].hex() + f"{27 + signature[64]:02x}",
-            "depositWalletParams": {
-                "depositWallet": self.wallet,
-                "deadline": str(deadline_s),
-                "calls": [
-                    {"target": call.target, "value": "0", "data": "0x" + call.data.hex()} for call in calls
-                ],
-            },
-        }
-        return msgspec.convert(body, Submission)
-
 
 def _worth_e6(held_e6: tuple[int, int], payouts_e6: tuple[int | None, int | None]) -> int:
     return sum(
         held * payout // MICRO for held, payout in zip(held_e6, payouts_e6, strict=True) if payout is not None
     )
-
-
-def _call(action: Unwinding) -> RawCall:
-    text = _MERGE if action.kind is UnwindingKind.MERGE else _REDEEM
-    values: list[object] = [COLLATERAL_TOKEN, bytes(32), bytes.fromhex(action.market[2:]), [1, 2]]
-    if action.kind is UnwindingKind.MERGE:
-        values.append(action.amount_e6)
-    return RawCall(COLLATERAL_ADAPTER, 0, selector(text) + encode(argument_types(text), values))
 
 
 def main() -> None:

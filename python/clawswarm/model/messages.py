@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from clawswarm.model.instruments import Market, Side
+from clawswarm.model.positions import Unwinding
 
 WIRE_VERSION = 1
 
@@ -63,12 +64,14 @@ class BookState(Message, frozen=True):
 
 
 class ReferencePrice(Message, frozen=True):
-    """Last price of an underlying (channel: Latest). `is_synthetic` when no recording carries it.
+    """Last price of an underlying from one feed (channel: Latest). `is_synthetic` when no recording carries it.
 
-    `return_5s` is its log return over five seconds of its own clock.
+    `feed` is binance, chainlink, twap30, twap60 (Chainlink's means over so many seconds) or pyth: up/down markets
+    settle on Chainlink's. `return_5s` is its log return over five seconds of its own clock.
     """
 
     underlying: str
+    feed: str
     source: str
     value_e6: int
     source_ms: int
@@ -186,6 +189,8 @@ class Plan(Message, frozen=True):
     """What a quoter wants changed in one market: cancels first, then places.
 
     `book_received_ns` is when the book that caused this plan was read; None when something else caused it.
+    `tick_e4` is the tick of the book that the places are rounded to: the feed says of a new one seconds before
+    the mandate does. None when there is no book.
     """
 
     market: str
@@ -197,6 +202,7 @@ class Plan(Message, frozen=True):
     book_sequence: int
     book_received_ns: int | None
     decided_ns: int
+    tick_e4: int | None = None
 
 
 class Touch(Message, frozen=True):
@@ -281,6 +287,43 @@ class Fill(Message, frozen=True):
     yes_e6: int
     no_e6: int
     seen_ns: int
+
+
+# --- orchestrator and engine (Unix socket, never the bus) ----------------------------------------
+
+
+class OpenAccount(Message, frozen=True):
+    """The orchestrator asks whose account it is."""
+
+
+class AccountOpened(Message, frozen=True):
+    """The account: its owner, where its money is, and the API key, which cancels and reads but never places."""
+
+    address: str
+    wallet: str
+    signature_type: int
+    api_key: str
+    secret: str
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return f"AccountOpened(address={self.address!r}, wallet={self.wallet!r})"
+
+
+class SignBatch(Message, frozen=True):
+    """A batch of the wallet that the engine shall sign; `deadline_s` is the Unix second after which it is void."""
+
+    term: int
+    nonce: int
+    deadline_s: int
+    calls: tuple[Unwinding, ...]
+
+
+class BatchSigned(Message, frozen=True):
+    """The owner's signature, 0x and 65 bytes, or why there is none."""
+
+    signature: str | None
+    refused: str | None
 
 
 # --- risk ---------------------------------------------------------------------------------------

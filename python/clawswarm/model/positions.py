@@ -1,4 +1,4 @@
-"""What a wallet holds on the chain, and what turns it back into money."""
+"""What a wallet holds on the chain, what turns it back into money, and what the venue owes it besides."""
 
 from enum import StrEnum
 
@@ -31,6 +31,20 @@ class Unwinding(msgspec.Struct, frozen=True):
     neg_risk: bool
     amount_e6: int
     worth_e6: int
+
+
+class DayIncome(msgspec.Struct, frozen=True):
+    """Liquidity rewards and maker rebates of one UTC day, as far as it is over, in 1e-6 dollars."""
+
+    rewards_e6: int = 0
+    rebates_e6: int = 0
+
+
+class OrdersScoring(msgspec.Struct, frozen=True):
+    """Open orders, and how many of them earn liquidity rewards now."""
+
+    open: int
+    scoring: int
 
 
 class BatchOutcome(StrEnum):

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from clawswarm._core import QuoterModel
 from clawswarm.agents.orchestrator.allocator import OrchestratorSettings
 from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
@@ -17,11 +18,16 @@ from clawswarm.runtime.engine import EngineSettings
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.venues.polymarket.settings import SocketSettings
 
+# The venue's terms bind all the time: a region that closes is noticed within a minute.
+LONGEST_REGION_S = 60.0
+
 
 class SentinelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a sentinel keeps of what it hears."""
+    """What a sentinel keeps of what it hears, and where it hears prices."""
 
     journal_megabytes: int
+    prices_dead_after_s: float = 5.0
+    polybolt_key: str | None = None
 
 
 class SupervisionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,11 +107,11 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
-        "[quoter] half_spread_logits": quoter.half_spread_logits,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
         "[quoter] widen_factor": quoter.widen_factor,
         "[sentinel] journal_megabytes": configuration.sentinel.journal_megabytes,
+        "[sentinel] prices_dead_after_s": configuration.sentinel.prices_dead_after_s,
         "[risk] band": configuration.risk.band,
         "[feed] ping_interval_s": feed.ping_interval_s,
         "[feed] dead_after_s": feed.dead_after_s,
@@ -116,6 +122,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[engine] withdraw_timeout_s": engine.withdraw_timeout_s,
         "[engine] probe_s": engine.probe_s,
         "[engine] silence_s": engine.silence_s,
+        "[engine] pause_s": engine.pause_s,
+        "[engine] region_s": engine.region_s,
         "[engine] touch_timeout_s": engine.touch_timeout_s,
         "[engine] sentinel_timeout_s": engine.sentinel_timeout_s,
         "[engine] guard_timeout_s": engine.guard_timeout_s,
@@ -133,10 +141,6 @@ def _check(path: Path, configuration: Configuration) -> None:
     not_negative = {
         "[orchestrator] least_value": orchestrator.least_value,
         "[rollover] lead_s": configuration.rollover.lead_s,
-        "[quoter] inventory_skew_logits": quoter.inventory_skew_logits,
-        "[quoter] widen_linear": quoter.widen_linear,
-        "[quoter] widen_quadratic": quoter.widen_quadratic,
-        "[quoter] hold_ticks": quoter.hold_ticks,
         "[engine] switches_per_day": engine.switches_per_day,
         "[quoter] pull_below": quoter.pull_below,
         "[engine.limits] send_jitter_ms": engine.limits.send_jitter_ms,
@@ -146,12 +150,24 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+    if engine.region_s > LONGEST_REGION_S:
+        raise UserFault(
+            f"{path}: [engine] region_s is {engine.region_s}; ask at least every {LONGEST_REGION_S:g} s"
+        )
     if engine.signature_type in (1, 2) and engine.funder is None:
         raise UserFault(f"{path}: [engine] signature_type {engine.signature_type} needs its funder's address")
     if engine.signature_type == 0 and engine.funder is not None:
         raise UserFault(f"{path}: [engine] funder goes with signature_type 1, 2 or 3; leave it out for 0")
+    if engine.session_signer and (engine.signature_type != 3 or engine.funder is None):
+        raise UserFault(
+            f"{path}: [engine] session_signer goes with signature_type 3 and the wallet it signs for as its funder"
+        )
     if engine.passphrase_fd is not None and engine.keystore is None:
         raise UserFault(f"{path}: [engine] passphrase_fd goes with a keystore; name one or leave it out")
+    try:
+        QuoterModel(**msgspec.structs.asdict(quoter.model))
+    except ValueError as fault:
+        raise UserFault(f"{path}: [quoter.model] {fault}; config/sandbox.toml shows usual values") from fault
     if not quoter.pull_below <= quoter.widen_below <= 1:
         raise UserFault(f"{path}: [quoter] pull_below, widen_below and 1 must not descend")
     if not quoter.widen_factor >= 1:

@@ -29,6 +29,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Account, timing and limits of the order path: the table [engine] of a configuration.
 
     Without `keystore` a throw-away key is made; without `funder` type 3 trades with the key's own deposit wallet.
+    A session signer trades for the deposit wallet of another key, its `funder`.
     """
 
     heartbeat_s: float = 5.0
@@ -36,6 +37,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     withdraw_timeout_s: float = 10.0
     probe_s: float = 0.05
     silence_s: float = 0.1
+    pause_s: float = 0.5
+    region_s: float = 60.0
     switches_per_day: int = 1
     touch_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.5
@@ -45,6 +48,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     passphrase_fd: int | None = None
     signature_type: Literal[0, 1, 2, 3] = 0
     funder: str | None = None
+    session_signer: bool = False
     limits: EngineLimits = EngineLimits()
 
 
@@ -62,6 +66,7 @@ class EngineAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     signature_type: int = 0
     funder: str | None = None
+    is_session: bool = False
     keystore: str | None = None
 
 
@@ -84,6 +89,8 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     withdraw_timeout_s: float
     probe_s: float
     silence_s: float
+    pause_s: float
+    region_s: float
     switches_per_day: int
     switches_file: str
     limits: EngineLimits

@@ -20,6 +20,7 @@ from clawswarm.model.messages import (
     Inventory,
     ReferencePrice,
 )
+from clawswarm.runtime.roster import SENTINELS
 
 
 class Observer:
@@ -27,11 +28,11 @@ class Observer:
 
     def __init__(self, bus: Bus) -> None:
         self._beat_channel = bus.latest("beat/*", Beat)
-        self._book_channel = bus.latest("book/*/*", BookState)
+        self._book_channel = bus.follower("book", SENTINELS, BookState)
         self._exposure_channel = bus.latest("exposure/*", Exposure)
         self._health_channel = bus.latest("feed/*", FeedHealth)
         self._inventory_channel = bus.latest("inventory/*", Inventory)
-        self._reference_channel = bus.latest("reference/*/*", ReferencePrice)
+        self._reference_channel = bus.latest("reference/chainlink/*/*", ReferencePrice)
         self._allocation_channel = bus.latest("allocation", Allocation)
         self._fill_channel = bus.ordered("fills", Fill)
         self._deadman_channel = bus.ordered("deadman", DeadmanFired)
@@ -54,9 +55,10 @@ class Observer:
     def start(self) -> None:
         """Begin to listen."""
         unheard = asyncio.Event()
+        self._book_channel.listen(unheard)
+        self._book_channel.follow(None)
         for channel in (
             self._beat_channel,
-            self._book_channel,
             self._exposure_channel,
             self._health_channel,
             self._inventory_channel,

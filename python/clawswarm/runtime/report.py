@@ -75,7 +75,8 @@ class Risk(msgspec.Struct, frozen=True):
 
 class Pnl(msgspec.Struct, frozen=True):
     """Profit and loss in USD: `total` marks positions to the last book, `spread` is the edge at each fill,
-    `inventory` the rest."""
+    `inventory` the rest; `rebates` and `rewards` are what the venue shows for the run's days; it pays
+    a day from a dollar on."""
 
     spread: float | None
     rebates: float | None

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from clawswarm.model.positions import DayIncome
+from clawswarm.model.units import MICRO
 from clawswarm.runtime.engine import EngineLimits, guard_withdrawals
 from clawswarm.runtime.observer import Observer
 from clawswarm.runtime.profit import profit
@@ -16,7 +18,7 @@ from clawswarm.runtime.report import (
     Trading,
     percentiles,
 )
-from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, ENGINE, GUARD, kind_of
+from clawswarm.runtime.roster import AGENT_KINDS, AGENTS, ENGINE, GUARD, ORCHESTRATOR, kind_of
 from clawswarm.runtime.supervisor import Supervisor
 from clawswarm.sandbox.recording import read_folder
 
@@ -54,13 +56,22 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
             time_outside_s=_rounded(observer.total("risk_manager", "time_outside_s")),
             hedges=None,
         ),
-        pnl_usd=profit(observer.fills, observer.marks_e4),
+        pnl_usd=profit(observer.fills, observer.marks_e4, _income(observer)),
         quoting_uptime=uptime,
         failovers=tuple(supervisor.failovers),
         deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in withdrawals),
         inference=Inference(),
         warnings=tuple(_warnings(supervisor)),
     )
+
+
+def _income(observer: Observer) -> DayIncome | None:
+    """What the orchestrator last read; it remembers over its restarts."""
+    beat = observer.newest_beat.get(ORCHESTRATOR)
+    if beat is None or "rewards_usd" not in beat.counters:
+        return None
+    rewards, rebates = beat.counters["rewards_usd"], beat.counters["rebates_usd"]
+    return DayIncome(rewards_e6=round(rewards * MICRO), rebates_e6=round(rebates * MICRO))
 
 
 def _governor(observer: Observer, limits: EngineLimits) -> Governor:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clawswarm.egress.proxies import forget_proxies
+from clawswarm.kernel.account_port import AccountPort
 from clawswarm.kernel.bus import Bus, ZenohBus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process, run_process
-from clawswarm.model.errors import InvariantBroken, Retry
+from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.engine import (
     EngineAccount,
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
 FRESH_COUNTERS = b"fresh\n"
-THROWAWAY_KEY = "throwaway.key"
 ORPHAN_LINGER_S = 20.0
 ORPHAN_QUIET_S = 2.0
 
@@ -117,6 +118,8 @@ class Wiring:
             withdraw_timeout_s=settings.withdraw_timeout_s,
             probe_s=settings.probe_s,
             silence_s=settings.silence_s,
+            pause_s=settings.pause_s,
+            region_s=settings.region_s,
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -124,6 +127,7 @@ class Wiring:
             account=EngineAccount(
                 signature_type=settings.signature_type,
                 funder=settings.funder,
+                is_session=settings.session_signer,
                 keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
             ),
             watch=EngineWatch(
@@ -194,17 +198,14 @@ class Wiring:
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
         engine = self._configuration.engine
-        # Only a deposit wallet has a relayer, and only the key of a throw-away account leaves the engine.
-        has_wallet = engine.signature_type == 3 and engine.keystore is None
+        # Only a deposit wallet has a relayer, and only its owner signs batches.
+        has_wallet = engine.signature_type == 3 and not engine.session_signer
         chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
         await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
         bus.close()
 
-    async def _open_wallet(self) -> "Wallet":
-        """The deposit wallet of the engine's throw-away key. Raises Retry until the engine has made one."""
-        key = self._run_dir / ENGINE / THROWAWAY_KEY
-        if not key.exists():
-            raise Retry("the engine has made no key yet")
+    async def _open_wallet(self, term: int) -> "Wallet":
+        """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
         addresses = module.ChainAddresses(
@@ -214,18 +215,28 @@ class Wiring:
             relayer=self._http,
             rpc=f"{self._http}/rpc",
         )
-        wallet: Wallet = await module.WalletRelayer.open(key.read_text().strip(), addresses)
+        wallet: Wallet = await module.WalletRelayer.open(AccountPort(self._port, term), addresses)
         return wallet
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel
+        from clawswarm.venues.polymarket.prices import read_polybolt_key
 
+        settings = self._configuration.sentinel
         sources = MarketDataSources(
-            f"{self._ws}/ws/market", f"{self._ws}/rtds", self._http, reference_is_synthetic=True
+            market_ws_url=f"{self._ws}/ws/market",
+            rtds_url=f"{self._ws}/rtds",
+            polybolt_url=f"{self._ws}/polybolt/ws",
+            rest_url=self._http,
+            reference_is_synthetic=True,
+            prices_dead_after_s=settings.prices_dead_after_s,
+            polybolt_key=None
+            if settings.polybolt_key is None
+            else read_polybolt_key(Path(settings.polybolt_key)),
         )
         retention = FrameRetention(
             folder=self._run_dir / process.name,
-            cap_bytes=self._configuration.sentinel.journal_megabytes << 20,
+            cap_bytes=settings.journal_megabytes << 20,
             keeps_raw=process.name == SENTINELS[0],
         )
         bus = self.bus(process.name)
@@ -236,7 +247,7 @@ class Wiring:
         from clawswarm.agents.quoter.agent import Quoter
 
         bus = self.bus(process.name)
-        await Quoter(process, bus, self._configuration.quoter, self._port).run()
+        await Quoter(process, bus, self._configuration.quoter, self._port, SENTINELS).run()
         bus.close()
 
     async def _risk_manager(self, process: Process) -> None:
@@ -250,6 +261,7 @@ class Wiring:
 
 def main() -> None:
     """Entry point of every child process."""
+    forget_proxies(os.environ)
     name, place_file = sys.argv[1:3]
     place = msgspec.json.decode(Path(place_file).read_bytes(), type=RunPlace)
     wiring = Wiring(place, load_configuration(Path(place.config)))

@@ -5,6 +5,7 @@ In: a folder and the time; out: the server's TLS context, with `ca.pem` in the f
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,16 +17,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from clawswarm.sandbox.settings import CA_FILE
 
 _CHAIN_FILE, _KEY_FILE = "server.pem", "server.key"
-_NAMES = [
-    x509.DNSName("localhost"),
-    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    x509.IPAddress(ipaddress.ip_address("::1")),
-]
+_ADDRESSES = ("127.0.0.1", "::1")
 _BEFORE, _LIFE = timedelta(days=1), timedelta(days=30)
 
 
-def make_tls_context(folder: Path, wall_ms: int) -> ssl.SSLContext:
-    """Write a new authority and server certificate into a folder and load them."""
+def make_tls_context(folder: Path, wall_ms: int, addresses: Sequence[str] = _ADDRESSES) -> ssl.SSLContext:
+    """Write a new authority and a certificate for localhost and these addresses into a folder and load them."""
+    names = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(each)) for each in addresses)]
     now = datetime.fromtimestamp(wall_ms / 1000, UTC)
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("clawswarm sandbox authority")
@@ -42,7 +40,7 @@ def make_tls_context(folder: Path, wall_ms: int) -> ssl.SSLContext:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(is_authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ca_identifier), critical=False
         )

@@ -50,6 +50,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Where the venue's documentation and its behaviour differ."""
     clock_tolerance_s: Annotated[int, msgspec.Meta(ge=0)] = 30
     """How far the time in a request's headers may be off."""
+    order_log: str | None = None
+    """File for the venue's own log of its customers' orders and their requests."""
     single_key: bool = True
     """A second API key of a signer revokes its first."""
     heartbeat_scope: Literal["account", "key"] = "account"

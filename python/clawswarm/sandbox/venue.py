@@ -6,6 +6,7 @@ and the participants are its only callers.
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -30,6 +31,7 @@ from clawswarm.sandbox.identity.order_proof import OrderMessage, OrderProver
 from clawswarm.sandbox.identity.sessions import SessionRegister
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.notices import NoticeBoard
+from clawswarm.sandbox.order_log import OrderLog
 from clawswarm.sandbox.price_history import PriceHistory
 from clawswarm.sandbox.prices.board import PriceBoard
 from clawswarm.sandbox.prices.polybolt import PolyBoltHub
@@ -104,6 +106,7 @@ class Venue:
         self.windows = RequestWindows(WINDOW_SETS[settings.windows])
         self.buckets = SignerBuckets(settings.default_tier, settings.signer_limits)
         self.journal = EventJournal()
+        self.order_log = None if settings.order_log is None else OrderLog(Path(settings.order_log))
         self.market_hub = MarketHub(settings.disorder_share, settings.seed)
         self.user_hub = UserHub(settings.seed)
         self.prices = PriceBoard()
@@ -120,6 +123,8 @@ class Venue:
         """Tell every stream what happened."""
         for event in events:
             self.journal.add(event)
+            if self.order_log is not None:
+                self.order_log.note(event)
             self.market_hub.publish(event)
             self.user_hub.publish(event)
             self.notices.note(event)

@@ -1,4 +1,4 @@
-//! The books of all markets one feed holds: one call a frame, the changed states out.
+//! The books of all markets one feed holds: one call a frame, the changed markets out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -108,6 +108,8 @@ pub struct BookTop {
     pub proven_ms: u64,
     /// What flows through the market.
     pub flow: FlowState,
+    /// Outcome that pays 1, None while the market is undecided.
+    pub winner: Option<Outcome>,
 }
 
 impl BookTop {
@@ -122,44 +124,13 @@ impl BookTop {
 }
 
 /// A trade in the YES frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TradePrint {
-    /// Which market.
-    pub slot: Slot,
-    /// The aggressor's side.
-    pub side: Side,
-    /// Price and size.
-    pub level: Level,
-    /// Server time.
-    pub server_ms: u64,
-    /// When its frame was received.
-    pub received_ns: u64,
-}
-
-/// A decided market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MarketResolved {
-    /// Which market.
-    pub slot: Slot,
-    /// Outcome that pays 1.
-    pub winner: Outcome,
-    /// Server time.
-    pub server_ms: u64,
-}
-
-/// What a frame led to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly every update is a Top, and a box for each would cost an allocation a frame"
-)]
-pub enum Update {
-    /// A book changed.
-    Top(BookTop),
-    /// A trade happened.
-    Print(TradePrint),
-    /// A market was decided.
-    Resolved(MarketResolved),
+#[derive(Clone, Copy)]
+struct TradePrint {
+    slot: Slot,
+    side: Side,
+    level: Level,
+    server_ms: u64,
+    received_ns: u64,
 }
 
 /// How often a market speaks.
@@ -209,6 +180,7 @@ struct Market {
     /// A book answers a question or repeats a change; only changes and trades show that the stream flows.
     speaks: bool,
     spoke_ns: Option<u64>,
+    winner: Option<Outcome>,
 }
 
 /// Which token is whose; the market of the last token is tried first, because a message speaks of one market.
@@ -272,8 +244,7 @@ pub struct Books {
     directory: Directory,
     scanned: Scanned<(Slot, Outcome)>,
     touched: Vec<Slot>,
-    updates: Vec<Update>,
-    reports: Vec<Update>,
+    changed: Vec<Slot>,
     hash_text: Vec<u8>,
     ignored_events: u64,
 }
@@ -332,6 +303,7 @@ impl Books {
             is_changed: false,
             speaks: false,
             spoke_ns: None,
+            winner: None,
         });
         self.slots.insert(condition_id.to_owned(), slot);
         self.directory.add(slot, [yes_token, no_token]);
@@ -416,12 +388,12 @@ impl Books {
 
     /// Decode a frame and apply all of it, or none of it.
     ///
-    /// Returns the state after the frame of each market it changed, in the order they were first touched,
-    /// then its trades and resolutions in the order of the frame.
+    /// Returns the markets whose state it changed, in the order they were first touched. What the states are, only
+    /// [`Books::top`] says: under load many frames go by before anyone asks.
     ///
     /// # Errors
     /// When the frame cannot be decoded or decides a market for a foreign token.
-    pub fn apply(&mut self, frame: &[u8], received_ns: u64) -> Result<&[Update], FrameError> {
+    pub fn apply(&mut self, frame: &[u8], received_ns: u64) -> Result<&[Slot], FrameError> {
         match scan(frame, &self.directory, &mut self.scanned) {
             Some(Kind::PriceChange) => self.apply_changes(received_ns),
             Some(Kind::Book) => self.apply_book(received_ns),
@@ -433,14 +405,14 @@ impl Books {
         Ok(self.finish(received_ns))
     }
 
-    /// Apply books that were asked for, as REST lists them; returns the states that were not as the books say.
+    /// Apply books that were asked for, as REST lists them; returns the markets that were not as the books say.
     ///
     /// A book that is older than what its market heard since changes nothing: only the levels without a later
     /// change are compared.
     ///
     /// # Errors
     /// When the text is no list of books.
-    pub fn apply_listing(&mut self, body: &[u8], received_ns: u64) -> Result<&[Update], FrameError> {
+    pub fn apply_listing(&mut self, body: &[u8], received_ns: u64) -> Result<&[Slot], FrameError> {
         let events = decode_books(body)?;
         self.apply_events(events, received_ns)?;
         for &slot in &self.touched {
@@ -464,18 +436,18 @@ impl Books {
 
     /// Compare the newest hash of every market that changed since its last comparison.
     ///
-    /// Returns the states whose doubts are others than at the last call.
-    pub fn compare(&mut self) -> &[Update] {
-        self.updates.clear();
+    /// Returns the markets whose doubts are others than at the last call.
+    pub fn compare(&mut self) -> &[Slot] {
+        self.changed.clear();
         for (slot, market) in self.markets.iter_mut().enumerate() {
             let Some(market) = market else { continue };
             market.compare(&mut self.hash_text);
             if market.reported != market.witness.doubts {
                 market.reported = market.witness.doubts;
-                self.updates.push(Update::Top(market.top(slot)));
+                self.changed.push(slot);
             }
         }
-        &self.updates
+        &self.changed
     }
 
     /// The hash of one token's book as it is now; None while the book waits or its terms are unknown.
@@ -514,7 +486,7 @@ impl Books {
                     };
                     let (side, price_e4) = outcome.to_yes_frame(side, price_e4);
                     let level = Level { price_e4, size_e6 };
-                    self.take_print(TradePrint {
+                    self.take_print(&TradePrint {
                         slot,
                         side,
                         level,
@@ -525,16 +497,14 @@ impl Books {
                 Event::MarketResolved {
                     market,
                     winning_token,
-                    server_ms,
+                    ..
                 } => {
                     if !self.slots.contains_key(&*market) {
                         self.ignored_events += 1;
                     } else if let Some((slot, winner)) = self.find_token(&winning_token) {
-                        self.reports.push(Update::Resolved(MarketResolved {
-                            slot,
-                            winner,
-                            server_ms,
-                        }));
+                        if let Some(market) = touch_market(&mut self.markets, &mut self.touched, slot) {
+                            market.is_changed |= market.winner.replace(winner) != Some(winner);
+                        }
                     }
                 }
                 Event::Book {
@@ -689,7 +659,7 @@ impl Books {
         }
     }
 
-    fn take_print(&mut self, print: TradePrint) {
+    fn take_print(&mut self, print: &TradePrint) {
         if let Some(market) = &mut self.markets[print.slot] {
             // A buyer takes asks: what is left of them near the touch stands beside what was taken.
             let near_e6 = market
@@ -707,13 +677,12 @@ impl Books {
             market.pace.hear(print.received_ns);
             market.spoke_ns = Some(print.received_ns);
         }
-        self.reports.push(Update::Print(print));
     }
 
-    /// Turn what a frame touched into updates.
+    /// Bring what a frame touched to its end; what of it changed.
     #[inline]
-    fn finish(&mut self, received_ns: u64) -> &[Update] {
-        self.updates.clear();
+    fn finish(&mut self, received_ns: u64) -> &[Slot] {
+        self.changed.clear();
         for slot in self.touched.drain(..) {
             let Some(market) = &mut self.markets[slot] else {
                 continue;
@@ -731,10 +700,9 @@ impl Books {
             market.flow.take_touch(touch, received_ns);
             market.sequence += 1;
             market.received_ns = received_ns;
-            self.updates.push(Update::Top(market.top(slot)));
+            self.changed.push(slot);
         }
-        self.updates.append(&mut self.reports);
-        &self.updates
+        &self.changed
     }
 
     fn check_winner(&self, event: &Event) -> Result<(), FrameError> {
@@ -812,6 +780,7 @@ impl Market {
             doubts: self.witness.doubts,
             proven_ms: self.witness.proven_ms,
             flow: self.flow.state(self.received_ns),
+            winner: self.winner,
         }
     }
 

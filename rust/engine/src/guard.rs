@@ -35,6 +35,7 @@ const NS_PER_MS: f64 = 1e6;
 const PROBING: Probing = Probing {
     interval: Duration::from_secs(1),
     floor: Duration::from_secs(1),
+    pause: Duration::from_secs(1),
 };
 
 /// One engine: its process, its connection, and how to cancel for it.

@@ -2,14 +2,22 @@
 //!
 //! ```text
 //! cancels  places    two warm connections each, more while more requests are under way
-//! standbys           two, used when the others are given up
+//! standbys           four, for cancels, places and reads when the others are given up; one may be out with a probe
 //! others             reads, heartbeats, login
 //! ```
 //!
 //! A read is always pending, so a connection that breaks is noticed at once. One that swallows bytes is found by
-//! probes: every `interval` each lane of order entry asks `GET /time` on one idle connection; silence for longer than
-//! `Patience` allows is a broken route. Three lanes and 50 ms make 600 probes in 10 s, of 9,000 that the venue allows
-//! to all of its CLOB (polymarket.md §6.1). A request is sent again only when not a byte of it has left this process.
+//! probes: every `interval` each lane of order entry asks `GET /time` on one idle connection. Three lanes and 50 ms
+//! make 600 probes in 10 s, of 9,000 that the venue allows to all of its CLOB (polymarket.md §6.1).
+//!
+//! ```text
+//! silent while others are answered   a broken route, after as long as `Patience` allows: a question that was asked
+//!                                    later, on another connection, has had its answer
+//! all are silent together            the venue pauses, or nothing gets through: a move would lead nowhere sooner,
+//!                                    so it is a broken route only after `pause`
+//! ```
+//!
+//! A request is sent again only when not a byte of it has left this process.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -39,6 +47,10 @@ const MOST_IDLE: usize = 8;
 const MAX_BODY: usize = 16 << 20;
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
+/// How often a silent connection is judged anew.
+const LOOK: Duration = Duration::from_millis(10);
+/// A venue that was away answers one after another: so long after its first answer the silent one's is there, too.
+const IN_TURN_NS: u64 = 40_000_000;
 /// A timer may be so late on a machine that has time.
 const LATE_NS: u64 = 10_000_000;
 /// How long a late answer is waited for, to learn that an alarm was false.
@@ -60,7 +72,8 @@ impl Lane {
 
     const fn warm(self) -> usize {
         match self {
-            Self::Cancels | Self::Places | Self::Standbys => 2,
+            Self::Standbys => 4,
+            Self::Cancels | Self::Places => 2,
             Self::Others => 1,
         }
     }
@@ -100,8 +113,10 @@ pub type Exchange = (Result<Incoming, Lost>, Option<u64>);
 #[derive(Debug, Clone, Copy)]
 pub struct Probing {
     pub interval: Duration,
-    /// Least silence that counts as a broken route.
+    /// Least silence of one connection, while others are answered, that counts as a broken route.
     pub floor: Duration,
+    /// Silence of all of them that does.
+    pub pause: Duration,
 }
 
 /// One connection, whoever uses it at the moment.
@@ -139,7 +154,8 @@ pub struct Connections {
     generation: Cell<u64>,
     patience: RefCell<Patience>,
     probing: Probing,
-    answered_ns: Cell<u64>,
+    /// Of the probe that was sent last of those that are answered: when it was sent, and answered.
+    answered: Cell<(u64, u64)>,
     is_probing: [Cell<bool>; LANES],
     is_warming: Cell<bool>,
     /// Whether the last round of warming up met no venue.
@@ -159,7 +175,7 @@ impl Connections {
             generation: Cell::new(0),
             patience: RefCell::new(Patience::new(floor_ns, clock::now_ns())),
             probing,
-            answered_ns: Cell::new(0),
+            answered: Cell::new((0, 0)),
             is_probing: Default::default(),
             is_warming: Cell::new(false),
             has_failed: Cell::new(false),
@@ -191,9 +207,11 @@ impl Connections {
     pub fn switch(&self, generation: u64) {
         self.generation.set(generation);
         let standbys = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
-        let (alive, dead): (Vec<_>, Vec<_>) = standbys
-            .into_iter()
-            .partition(|connection| connection.sender.is_ready() && !connection.link.watch.is_broken.get());
+        // Where nothing is answered the standbys are as silent as the rest.
+        let is_way_open = self.is_way_open();
+        let (alive, dead): (Vec<_>, Vec<_>) = standbys.into_iter().partition(|connection| {
+            is_way_open && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
+        });
         drop(dead);
         let kept: Vec<_> = alive
             .iter()
@@ -213,7 +231,8 @@ impl Connections {
             }
             is_kept || link.is_probing.get()
         });
-        for (connection, lane) in alive.into_iter().zip([Lane::Cancels, Lane::Places]) {
+        let lanes = [Lane::Cancels, Lane::Places, Lane::Others, Lane::Standbys];
+        for (connection, lane) in alive.into_iter().zip(lanes) {
             connection.link.generation.set(generation);
             connection.link.lane.set(lane);
             self.lane(lane).borrow_mut().push_back(connection);
@@ -261,6 +280,10 @@ impl Connections {
             }
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| connection.sender.is_ready());
+            if idle.len() < 2 {
+                // Never the only one: a request would wait for a handshake instead.
+                continue;
+            }
             // The one that was not used for longest.
             if let Some(connection) = idle.pop_front() {
                 self.is_probing[lane as usize].set(true);
@@ -290,12 +313,15 @@ impl Connections {
                 Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
             });
             let mut answer = timeout(limit, &mut answering).await;
-            if answer.is_err() {
-                answer = timeout(GRACE, &mut answering).await;
+            let mut is_late = answer.is_err();
+            while is_late && answer.is_err() {
+                is_late = !self.is_broken(began_ns);
+                answer = timeout(if is_late { LOOK } else { GRACE }, &mut answering).await;
             }
             self.is_probing[lane as usize].set(false);
             if answer.is_err() {
-                let reason = format!("no answer to a probe for {} ms", limit.as_millis());
+                let silent_ms = clock::now_ns().saturating_sub(began_ns) / 1_000_000;
+                let reason = format!("no answer to a probe for {silent_ms} ms");
                 self.tell(link.generation.get(), Cause::Transport(reason));
                 answer = timeout(DRAIN, &mut answering).await;
             }
@@ -307,10 +333,14 @@ impl Connections {
         };
         link.is_probing.set(false);
         let now_ns = clock::now_ns();
-        self.answered_ns.set(now_ns);
-        self.patience
-            .borrow_mut()
-            .measure(now_ns.saturating_sub(began_ns), now_ns);
+        let round_trip_ns = now_ns.saturating_sub(began_ns);
+        // How long a venue was away says nothing of the way to it.
+        if Duration::from_nanos(round_trip_ns) <= limit || self.is_overtaken(began_ns, now_ns) {
+            self.patience.borrow_mut().measure(round_trip_ns, now_ns);
+        }
+        if began_ns >= self.answered.get().0 {
+            self.answered.set((began_ns, now_ns));
+        }
         let cause = wire::cause_of(status, &HeaderMap::new(), &body);
         // What else reads are told is no matter of order entry.
         if let Some(cause @ (Cause::CdnPage | Cause::Transport(_))) = cause {
@@ -319,11 +349,25 @@ impl Connections {
         self.give_back(connection);
     }
 
+    /// Whether the silence since a probe was sent is the connection's own, or has become too long for any venue.
+    fn is_broken(&self, began_ns: u64) -> bool {
+        let now_ns = clock::now_ns();
+        let silence = Duration::from_nanos(now_ns.saturating_sub(began_ns));
+        self.is_overtaken(began_ns, now_ns) || silence >= self.probing.pause
+    }
+
+    /// Whether a probe that was sent later, on another connection, has had its answer and time enough has passed.
+    fn is_overtaken(&self, began_ns: u64, now_ns: u64) -> bool {
+        let (sent_ns, answered_ns) = self.answered.get();
+        sent_ns >= began_ns && now_ns >= answered_ns + IN_TURN_NS
+    }
+
     /// Whether a probe was answered lately: the way is there, whatever a request waits for.
     fn is_way_open(&self) -> bool {
         let limit_ns = self.patience.borrow().limit_ns();
         let interval_ns = u64::try_from(self.probing.interval.as_nanos()).unwrap_or(u64::MAX);
-        clock::now_ns() <= self.answered_ns.get() + limit_ns + interval_ns
+        let (_, answered_ns) = self.answered.get();
+        clock::now_ns() <= answered_ns + limit_ns + interval_ns
     }
 
     /// Send one request and read its whole answer.
@@ -488,7 +532,7 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
     use std::time::Duration;
 
@@ -502,9 +546,11 @@ mod tests {
     use tokio::time::timeout;
 
     use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
+    use crate::clock;
     use crate::socket::{Host, Trust};
 
     const FLOOR: Duration = Duration::from_millis(100);
+    const PAUSE: Duration = Duration::from_millis(400);
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
     /// What a venue does with each request of its connections, by turns.
@@ -513,6 +559,7 @@ mod tests {
         Say(Vec<u8>),
         Slowly(Vec<u8>),
         Silence,
+        Late(Duration),
         Reset,
         Close,
     }
@@ -537,6 +584,12 @@ mod tests {
                     return;
                 }
                 Turn::Silence => {}
+                Turn::Late(pause) => {
+                    tokio::time::sleep(pause).await;
+                    if stream.write_all(OK).await.is_err() {
+                        return;
+                    }
+                }
                 Turn::Reset => {
                     let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
                     return;
@@ -560,6 +613,7 @@ mod tests {
         let probing = Probing {
             interval: Duration::from_millis(50),
             floor: FLOOR,
+            pause: PAUSE,
         };
         let connections = Rc::new(Connections::new(host, probing));
         let faults = Rc::new(RefCell::new(Vec::new()));
@@ -615,13 +669,28 @@ mod tests {
         });
     }
 
-    #[test]
-    fn silence_is_found_by_probes_and_the_standbys_go_on() {
-        run(async {
-            let (connections, faults) = venue(vec![Turn::Silence; 3]).await;
+    /// The first probe of each lane is answered: the way is known. Turns are taken from the end.
+    fn known_way() -> Vec<Turn> {
+        vec![Turn::Say(OK.to_vec()); Lane::ORDER_ENTRY.len()]
+    }
+
+    /// The silence of these turns, found by probes as the work loop sends them.
+    fn silence(turns: Vec<Turn>) -> Duration {
+        let found = Rc::new(Cell::new(Duration::ZERO));
+        let silent = Rc::clone(&found);
+        run(async move {
+            let (connections, faults) = venue([turns, known_way()].concat()).await;
             connections.keep_warm().await;
-            connections.probe();
+            let began_ns = clock::now_ns();
+            let probing = Rc::clone(&connections);
+            spawn_local(async move {
+                loop {
+                    probing.probe();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            });
             until(|| !faults.borrow().is_empty()).await;
+            silent.set(Duration::from_nanos(clock::now_ns() - began_ns));
             let (generation, cause) = faults.borrow()[0].clone();
             assert_eq!(generation, 0);
             assert!(matches!(cause, Cause::Transport(reason) if reason.starts_with("no answer to a probe")));
@@ -630,6 +699,33 @@ mod tests {
                 ask(&connections, Lane::Cancels).await.0.unwrap().status,
                 StatusCode::OK
             );
+        });
+        found.get()
+    }
+
+    #[test]
+    fn silence_is_found_by_probes_and_the_standbys_go_on() {
+        assert!(silence(vec![Turn::Silence]) >= FLOOR);
+    }
+
+    #[test]
+    fn where_nothing_is_answered_the_venue_gets_longer() {
+        assert!(silence(vec![Turn::Silence; 3]) >= PAUSE);
+    }
+
+    #[test]
+    fn a_venue_that_pauses_is_no_broken_route_and_teaches_no_patience() {
+        run(async {
+            let pause = 2 * FLOOR;
+            let (connections, faults) = venue([vec![Turn::Late(pause); 3], known_way()].concat()).await;
+            connections.keep_warm().await;
+            let began_ns = clock::now_ns();
+            while connections.answered.get().0 < began_ns + 2 * u64::try_from(pause.as_nanos()).unwrap() {
+                connections.probe();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            assert!(faults.borrow().is_empty());
+            assert!(connections.patience.borrow().limit_ns() < 200_000_000);
         });
     }
 

@@ -39,10 +39,11 @@ pub fn open_account(settings: &Settings) -> Result<OrderSigner, Fault> {
 fn account(settings: &AccountSettings, owner: Address) -> Result<Account, String> {
     let funder = settings.funder.as_deref().map(Address::parse).transpose();
     let mut funder = funder.map_err(|fault| fault.to_string())?;
-    if settings.signature_type == 3 {
+    // A session signer's own wallet is not the one that it trades for.
+    if settings.signature_type == 3 && !settings.is_session {
         funder.get_or_insert_with(|| deposit_wallet(owner));
     }
-    Account::new(settings.signature_type, funder, false).map_err(|fault| fault.to_string())
+    Account::new(settings.signature_type, funder, settings.is_session).map_err(|fault| fault.to_string())
 }
 
 /// The passphrase on the descriptor that the supervisor names; a final line end is none of it.

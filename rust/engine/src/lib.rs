@@ -2,6 +2,7 @@
 //! of `claw_core`. Each binary is a few lines that start one of them.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod bus;
 mod clock;
 mod counters;

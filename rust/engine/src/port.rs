@@ -1,6 +1,7 @@
 //! The engine's port, as `kernel/engine_port.py` speaks it: u32 LE length, then a msgpack map with its type.
 //!
-//! Closing the connection is the dead-man switch of its quoter.
+//! Closing the connection is the dead-man switch of its quoter. The orchestrator asks for its account and for signatures
+//! here, on a connection that says no name.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,12 +10,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use claw_core::engine::{ConnectionId, EngineReply, EngineRequest, Event};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 
+use crate::account::Account;
 use crate::log;
 
 const MAX_FRAME: usize = 1 << 20;
@@ -35,25 +38,24 @@ pub struct Port {
 
 impl Port {
     /// Begin to listen; what quoters say goes to `inbox`.
-    pub fn open(path: &Path, inbox: mpsc::UnboundedSender<Event>) -> io::Result<Self> {
+    pub fn open(path: &Path, account: Account, inbox: mpsc::UnboundedSender<Event>) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
             _ => {}
         }
         let listener = UnixListener::bind(path)?;
         let connections = Connections::default();
-        spawn_local(accept(listener, Rc::clone(&connections), inbox));
+        let account = frame_of(&account)?;
+        spawn_local(accept(listener, Rc::clone(&connections), account.into(), inbox));
         Ok(Self { connections })
     }
 
     /// Say something to a quoter; one that reads no more is dropped.
     pub fn reply(&self, id: ConnectionId, reply: &EngineReply) {
-        let mut frame = vec![0; 4];
-        if let Err(fault) = rmp_serde::encode::write_named(&mut frame, reply) {
-            return log::error("engine.port.unwritable", &[("reason", &fault.to_string())]);
-        }
-        let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
-        frame[..4].copy_from_slice(&length.to_le_bytes());
+        let frame = match frame_of(reply) {
+            Ok(frame) => frame,
+            Err(fault) => return log::error("engine.port.unwritable", &[("reason", &fault.to_string())]),
+        };
         let connections = self.connections.borrow();
         let is_unread = connections
             .get(&id)
@@ -72,7 +74,20 @@ impl Port {
     }
 }
 
-async fn accept(listener: UnixListener, connections: Connections, inbox: mpsc::UnboundedSender<Event>) {
+fn frame_of(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    rmp_serde::encode::write_named(&mut frame, message).map_err(io::Error::other)?;
+    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
+}
+
+async fn accept(
+    listener: UnixListener,
+    connections: Connections,
+    account: Rc<[u8]>,
+    inbox: mpsc::UnboundedSender<Event>,
+) {
     for id in 1.. {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -81,7 +96,7 @@ async fn accept(listener: UnixListener, connections: Connections, inbox: mpsc::U
                 return;
             }
         };
-        serve(id, stream, &connections, &inbox);
+        serve(id, stream, &connections, &account, &inbox);
     }
 }
 
@@ -89,13 +104,20 @@ fn serve(
     id: ConnectionId,
     stream: UnixStream,
     connections: &Connections,
+    account: &Rc<[u8]>,
     inbox: &mpsc::UnboundedSender<Event>,
 ) {
     let (reader, writer) = stream.into_split();
     let (outbox, frames) = mpsc::channel(MAX_UNREAD);
     spawn_local(write_frames(writer, frames));
     let (inbox, closing) = (inbox.clone(), inbox.clone());
-    let reading = spawn_local(async move { read_requests(id, reader, inbox).await });
+    let desk = Desk {
+        id,
+        account: Rc::clone(account),
+        outbox: outbox.clone(),
+        inbox,
+    };
+    let reading = spawn_local(async move { desk.read_requests(reader).await });
     let abort = reading.abort_handle();
     let connection = Connection {
         outbox,
@@ -120,31 +142,43 @@ async fn write_frames(mut writer: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec
     }
 }
 
-async fn read_requests(
+/// Takes in what one peer says.
+struct Desk {
     id: ConnectionId,
-    mut reader: OwnedReadHalf,
+    account: Rc<[u8]>,
+    outbox: mpsc::Sender<Vec<u8>>,
     inbox: mpsc::UnboundedSender<Event>,
-) -> io::Result<()> {
-    let mut head = [0; 4];
-    loop {
-        if reader.read_exact(&mut head).await.is_err() {
-            return Ok(());
+}
+
+impl Desk {
+    async fn read_requests(self, mut reader: OwnedReadHalf) -> io::Result<()> {
+        let mut head = [0; 4];
+        loop {
+            if reader.read_exact(&mut head).await.is_err() {
+                return Ok(());
+            }
+            let length = u32::from_le_bytes(head) as usize;
+            if length > MAX_FRAME {
+                return Err(io::Error::other(format!("a frame of {length} bytes")));
+            }
+            let mut body = vec![0; length];
+            if reader.read_exact(&mut body).await.is_err() {
+                return Ok(());
+            }
+            let is_served = match rmp_serde::from_slice(&body).map_err(io::Error::other)? {
+                EngineRequest::Hello(hello) => self.tell(Event::QuoterConnected(self.id, hello.name)),
+                EngineRequest::Plan(plan) => self.tell(Event::PlanSent(self.id, plan)),
+                EngineRequest::Touch(touch) => self.tell(Event::Touched(self.id, touch.book_sequence)),
+                EngineRequest::SignBatch(batch) => self.tell(Event::BatchAsked(self.id, batch)),
+                EngineRequest::OpenAccount => self.outbox.try_send(self.account.to_vec()).is_ok(),
+            };
+            if !is_served {
+                return Ok(());
+            }
         }
-        let length = u32::from_le_bytes(head) as usize;
-        if length > MAX_FRAME {
-            return Err(io::Error::other(format!("a frame of {length} bytes")));
-        }
-        let mut body = vec![0; length];
-        if reader.read_exact(&mut body).await.is_err() {
-            return Ok(());
-        }
-        let event = match rmp_serde::from_slice(&body).map_err(io::Error::other)? {
-            EngineRequest::Hello(hello) => Event::QuoterConnected(id, hello.name),
-            EngineRequest::Plan(plan) => Event::PlanSent(id, plan),
-            EngineRequest::Touch(touch) => Event::Touched(id, touch.book_sequence),
-        };
-        if inbox.send(event).is_err() {
-            return Ok(());
-        }
+    }
+
+    fn tell(&self, event: Event) -> bool {
+        self.inbox.send(event).is_ok()
     }
 }

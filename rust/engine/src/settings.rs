@@ -48,8 +48,12 @@ pub struct Settings {
     pub withdraw_timeout_s: f64,
     /// Seconds between two probes of an idle connection.
     pub probe_s: f64,
-    /// Least silence, in seconds, that counts as a broken route.
+    /// Least silence of one connection, in seconds, that counts as a broken route while others are answered.
     pub silence_s: f64,
+    /// Silence of all connections, in seconds, that counts as a broken route.
+    pub pause_s: f64,
+    /// Seconds between two questions whether this region may trade.
+    pub region_s: f64,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// Where those moves are written down; outlives a run.
@@ -68,12 +72,14 @@ pub struct Settings {
 
 /// Whose orders they are.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct AccountSettings {
     /// 0 the key's own address, 1 and 2 older wallets, 3 a deposit wallet.
     pub signature_type: u8,
     /// The wallet of types 1 to 3; absent for type 3: the one that the venue's factory makes for the key.
     pub funder: Option<String>,
+    /// Whether the key is a session signer of the funder instead of its owner; type 3 alone has such.
+    pub is_session: bool,
     /// Where the key is; absent: a throw-away key is made.
     pub keystore: Option<PathBuf>,
 }
@@ -151,6 +157,7 @@ impl Settings {
         Probing {
             interval: Duration::from_nanos(ns(self.probe_s)),
             floor: Duration::from_nanos(ns(self.silence_s)),
+            pause: Duration::from_nanos(ns(self.pause_s)),
         }
     }
 
@@ -171,6 +178,7 @@ impl Settings {
             heartbeat_ns: ns(self.heartbeat_s),
             reconcile_ns: ns(self.reconcile_s),
             withdraw_timeout_ns: ns(self.withdraw_timeout_s),
+            region_ns: ns(self.region_s),
             switches_per_day: self.switches_per_day,
             watch: WatchSettings {
                 guard_ns: self.watch.guard_timeout_s.map(ns),

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_local;
 
+use crate::account::Account;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::counters::Counters;
 use crate::fault::Fault;
@@ -94,6 +95,7 @@ pub async fn run(
     };
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     shell.guard = guard;
+    shell.account = Some(Account::new(signer, &key));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
@@ -196,6 +198,7 @@ struct Shell<'a> {
     guard: Option<GuardLink>,
     counters: Option<Counters>,
     port: Option<Port>,
+    account: Option<Account>,
     feed: Option<UserFeed>,
 }
 
@@ -232,6 +235,7 @@ impl<'a> Shell<'a> {
             counters: None,
             news,
             port: None,
+            account: None,
             feed: Some(feed),
         })
     }
@@ -462,7 +466,9 @@ impl<'a> Shell<'a> {
     }
 
     fn be_ready(&mut self) -> Result<(), Fault> {
-        self.port = Some(Port::open(&self.settings.port, self.inbox.clone())?);
+        if let Some(account) = self.account.take() {
+            self.port = Some(Port::open(&self.settings.port, account, self.inbox.clone())?);
+        }
         if let Some(feed) = self.feed.take() {
             spawn_local(feed.follow(self.inbox.clone()));
         }

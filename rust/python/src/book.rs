@@ -1,6 +1,6 @@
 //! Binding of `claw_core::books`.
 
-use claw_core::books::{self, HashTerms, MarketError, Update};
+use claw_core::books::{self, HashTerms, MarketError, Slot};
 use claw_core::decode::FrameError;
 use claw_core::features::{self, Touch, depth_imbalance, touch_without};
 use claw_core::ladder::Level;
@@ -104,6 +104,10 @@ impl BookTop {
         self.inner.invalidity.map(|invalidity| invalidity.as_str())
     }
     #[getter]
+    fn winner(&self) -> Option<&'static str> {
+        self.inner.winner.map(|winner| winner.as_str())
+    }
+    #[getter]
     const fn fingerprint(&self) -> u64 {
         self.inner.fingerprint
     }
@@ -125,25 +129,6 @@ impl BookTop {
     fn valid_touch(&self) -> Option<Touch> {
         self.inner.invalidity.is_none().then(|| self.inner.touch())
     }
-}
-
-/// A trade in the YES frame; `side` is the aggressor's.
-#[pyclass(frozen, get_all, module = "clawswarm._core")]
-pub struct TradePrint {
-    market: Py<PyString>,
-    side: &'static str,
-    price_e4: u16,
-    size_e6: u64,
-    server_ms: u64,
-    received_ns: u64,
-}
-
-/// A decided market.
-#[pyclass(frozen, get_all, module = "clawswarm._core")]
-pub struct MarketResolved {
-    market: Py<PyString>,
-    winner: &'static str,
-    server_ms: u64,
 }
 
 /// The books of all markets of one feed.
@@ -173,8 +158,7 @@ impl Books {
     #[pyo3(signature = (condition_id, yes_token, no_token, tick_e4, min_size_e6 = None, is_neg_risk = false))]
     fn add_market(
         &mut self,
-        py: Python<'_>,
-        condition_id: &str,
+        condition_id: &Bound<'_, PyString>,
         yes_token: &str,
         no_token: &str,
         tick_e4: i64,
@@ -188,9 +172,10 @@ impl Books {
         });
         let slot = self
             .inner
-            .add_market(condition_id, [yes_token, no_token], tick_e4, terms)
+            .add_market(condition_id.to_str()?, [yes_token, no_token], tick_e4, terms)
             .map_err(market_error)?;
-        let name = PyString::new(py, condition_id).unbind();
+        // The caller's own object: a dictionary that knows it need not compare its text.
+        let name = condition_id.clone().unbind();
         if slot == self.names.len() {
             self.names.push(name);
         } else {
@@ -224,8 +209,8 @@ impl Books {
         frame: &[u8],
         received_ns: u64,
     ) -> PyResult<Bound<'py, PyList>> {
-        let updates = self.inner.apply(frame, received_ns).map_err(frame_error)?;
-        to_list(py, &self.names, updates)
+        let changed = self.inner.apply(frame, received_ns).map_err(frame_error)?;
+        named(py, &self.names, changed)
     }
 
     /// Apply books that were asked for.
@@ -235,13 +220,13 @@ impl Books {
         body: &[u8],
         received_ns: u64,
     ) -> PyResult<Bound<'py, PyList>> {
-        let updates = self.inner.apply_listing(body, received_ns).map_err(frame_error)?;
-        to_list(py, &self.names, updates)
+        let changed = self.inner.apply_listing(body, received_ns).map_err(frame_error)?;
+        named(py, &self.names, changed)
     }
 
     /// Compare the newest hash of every market that changed.
     fn compare<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        to_list(py, &self.names, self.inner.compare())
+        named(py, &self.names, self.inner.compare())
     }
 
     /// Markets that are silent for unusually long.
@@ -341,30 +326,8 @@ const fn to_level((price_e4, size_e6): (u16, u64)) -> Level {
     Level { price_e4, size_e6 }
 }
 
-fn to_list<'py>(py: Python<'py>, names: &[Py<PyString>], updates: &[Update]) -> PyResult<Bound<'py, PyList>> {
-    if let [Update::Top(top)] = updates {
-        return PyList::new(py, [book_top(py, names, top)]);
-    }
-    let list = PyList::empty(py);
-    for update in updates {
-        match update {
-            Update::Top(top) => list.append(book_top(py, names, top))?,
-            Update::Print(print) => list.append(TradePrint {
-                market: names[print.slot].clone_ref(py),
-                side: print.side.as_str(),
-                price_e4: print.level.price_e4,
-                size_e6: print.level.size_e6,
-                server_ms: print.server_ms,
-                received_ns: print.received_ns,
-            })?,
-            Update::Resolved(resolved) => list.append(MarketResolved {
-                market: names[resolved.slot].clone_ref(py),
-                winner: resolved.winner.as_str(),
-                server_ms: resolved.server_ms,
-            })?,
-        }
-    }
-    Ok(list)
+fn named<'py>(py: Python<'py>, names: &[Py<PyString>], slots: &[Slot]) -> PyResult<Bound<'py, PyList>> {
+    PyList::new(py, slots.iter().map(|&slot| names[slot].bind(py)))
 }
 
 fn book_top(py: Python<'_>, names: &[Py<PyString>], top: &books::BookTop) -> BookTop {

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use claw_core::engine::{
-    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired, EngineReply,
-    EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder, PlaceResult,
-    Plan, Request, ResumeSwarm, SignOrder, SignedOrder, Start, TokenOrder, Trade, VenueClock, WatchSettings,
+    self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired,
+    EngineReply, EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder,
+    PlaceResult, Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder, Trade,
+    VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::address::Address;
@@ -47,6 +48,7 @@ impl Engine {
             heartbeat_ns: start.heartbeat_ns,
             reconcile_ns: start.reconcile_ns,
             withdraw_timeout_ns: start.withdraw_timeout_ns,
+            region_ns: start.region_ns,
             switches_per_day: start.switches_per_day,
             watch: WatchSettings {
                 // The guard is a process of its own, which a simulation does not play.
@@ -121,6 +123,14 @@ impl SignOrder for Signer {
         };
         account.sign(order)
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        let account = AccountSigner {
+            signer: &self.signer,
+            owner: self.owner.clone(),
+        };
+        account.sign_batch(batch)
+    }
 }
 
 #[derive(Deserialize)]
@@ -134,6 +144,7 @@ struct StartMessage {
     heartbeat_ns: u64,
     reconcile_ns: u64,
     withdraw_timeout_ns: u64,
+    region_ns: u64,
     switches_per_day: u32,
     touch_ns: Option<u64>,
     sentinel_ns: Option<u64>,

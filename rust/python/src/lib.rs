@@ -12,7 +12,7 @@ mod quoting;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::book::{BookTop, Books, MarketResolved, ReferenceReturn, TradePrint, microprice_without};
+    use crate::book::{BookTop, Books, ReferenceReturn, microprice_without};
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
@@ -22,5 +22,8 @@ mod _core {
     #[pymodule_export]
     use crate::order::{OrderSigner, amounts, cancel_body};
     #[pymodule_export]
-    use crate::quoting::{Quote, quote};
+    use crate::quoting::{
+        Decision, Digital, MarketQuoter, MarketTerms, QuoterModel, ReferencePath, average_digital,
+        consistent, digital, reward_income, reward_scores,
+    };
 }

@@ -2,6 +2,7 @@
 
 use claw_core::order::address::Address;
 use claw_core::order::amounts::limit_amounts;
+use claw_core::order::batch::{PositionCall, PositionKind, WalletBatch};
 use claw_core::order::body::{OrderType, Submission, cancel_orders_body, order_body};
 use claw_core::order::hmac::Credentials;
 use claw_core::order::prefixed_hex;
@@ -123,6 +124,23 @@ impl OrderSigner {
         Ok(headers)
     }
 
+    /// Sign a batch of position calls of the deposit wallet.
+    fn sign_batch(
+        &self,
+        nonce: u64,
+        deadline_s: u64,
+        calls: Vec<(PyBackedStr, PyBackedStr, bool, u64)>,
+    ) -> PyResult<String> {
+        let calls: PyResult<Vec<PositionCall>> = calls.into_iter().map(to_call).collect();
+        let batch = WalletBatch {
+            nonce,
+            deadline_s,
+            calls: &calls?,
+        };
+        let signature = self.inner.sign_batch(&batch).map_err(value_error)?;
+        Ok(prefixed_hex(&signature))
+    }
+
     /// L1 headers, for the key endpoints alone.
     fn login_headers<'py>(
         &self,
@@ -153,6 +171,22 @@ pub fn amounts(price_e4: i64, size_e6: u64, side: &str, tick_e4: i64) -> PyResul
 pub fn cancel_body<'py>(py: Python<'py>, order_ids: Vec<PyBackedStr>) -> PyResult<Bound<'py, PyBytes>> {
     let body = cancel_orders_body(&order_ids).map_err(value_error)?;
     Ok(PyBytes::new(py, &body))
+}
+
+fn to_call(
+    (kind, market, neg_risk, amount_e6): (PyBackedStr, PyBackedStr, bool, u64),
+) -> PyResult<PositionCall> {
+    let kind = match &*kind {
+        "merge" => PositionKind::Merge,
+        "redeem" => PositionKind::Redeem,
+        other => return Err(PyValueError::new_err(format!("a position is not {other:?}d"))),
+    };
+    Ok(PositionCall {
+        kind,
+        market: market.to_string(),
+        neg_risk,
+        amount_e6,
+    })
 }
 
 fn to_side(text: &str) -> PyResult<Side> {

@@ -1,12 +1,14 @@
 """The quoter's state machine, told a story: messages and the time in, plans out."""
 
 import itertools
+import math
 
 import msgspec
 
-from clawswarm.agents.quoter.desk import RATE_PAUSE_NS, REFUSED_PAUSE_NS, QuoterDesk
+from clawswarm.agents.quoter.desk import RATE_PAUSE_NS, REFUSED_PAUSE_NS, REVIEW_NS, QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.quoter.sources import CROSSED_GRACE_NS
+from clawswarm.agents.quoter.strategy import MarketView, TargetQuote, order_size_e6
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
 from clawswarm.model.instruments import Market, Side
 from clawswarm.model.messages import (
@@ -19,6 +21,7 @@ from clawswarm.model.messages import (
     OrderUpdate,
     Plan,
     PlanDone,
+    ReferencePrice,
     TokenPrice,
 )
 
@@ -33,12 +36,7 @@ MANDATE = Mandate(
     order_size_e6=20 * SHARE,
 )
 SETTINGS = QuoterSettings(
-    half_spread_logits=0.04,
-    inventory_skew_logits=0.25,
-    widen_linear=0.02,
-    widen_quadratic=0.06,
     requote_ticks=2,
-    hold_ticks=0.5,
     feed_timeout_s=0.5,
     widen_below=0.8,
     widen_factor=2.0,
@@ -48,11 +46,39 @@ LIFE_NS = 10 * NS_PER_S
 START_NS = 1_000 * NS_PER_S
 
 
+class PlainQuoter:
+    """A cent around the microprice, leaning against inventory; half a cent too generous is kept."""
+
+    def __init__(self) -> None:
+        self.fills: list[tuple[Side, int, int]] = []
+
+    def quotes(self, view: MarketView) -> list[TargetQuote]:
+        book = view.book
+        if book.microprice is None or book.bid_e4 is None or book.ask_e4 is None:
+            return []
+        ratio = view.inventory.net_e6 / view.mandate.max_position_e6
+        fair_e4 = book.microprice * 10_000 - 600 * ratio
+        half_e4 = 99 + 50 * abs(ratio)
+        targets = []
+        for side, room in ((Side.BUY, (100, book.ask_e4 - 100)), (Side.SELL, (book.bid_e4 + 100, 9_900))):
+            exact_e4 = (fair_e4 - side.sign * half_e4) * side.sign
+            price_e4 = min(max(math.floor(exact_e4 / 100) * 100 * side.sign, room[0]), room[1])
+            hold_e4 = math.floor(exact_e4 + 50) * side.sign
+            size_e6 = order_size_e6(side, view.mandate, view.inventory)
+            if size_e6 >= view.mandate.market.min_size_e6:
+                targets.append(TargetQuote(side, price_e4, hold_e4, size_e6))
+        return targets
+
+    def take_fill(self, side: Side, price_e4: int, size_e6: int, now_ns: int) -> None:
+        assert now_ns > 0
+        self.fills.append((side, price_e4, size_e6))
+
+
 class Story:
     """A desk, its clock, and an engine that answers when it is told to."""
 
     def __init__(self, *mandates: Mandate) -> None:
-        self.desk = QuoterDesk("quoter-1", SETTINGS)
+        self.desk = QuoterDesk("quoter-1", SETTINGS, PlainQuoter)
         self.now = START_NS
         self.live: dict[str, OrderUpdate] = {}
         self._sequence = itertools.count(1)
@@ -295,7 +321,7 @@ def test_a_silent_sentinel_cancels_everything_and_the_other_one_prevents_it() ->
     story = quoting()
     story.later(NS_PER_S // 2)
     assert story.plans() == []
-    story.later(1)
+    story.later(REVIEW_NS)
     assert set(story.plan().cancels) == set(story.live)
 
     story = quoting()
@@ -319,7 +345,7 @@ def test_a_book_crossed_for_a_moment_changes_nothing() -> None:
     assert story.plans() == []
     story.later(CROSSED_GRACE_NS)
     assert story.plans() == []
-    story.later(1)
+    story.later(REVIEW_NS)
     plan = story.plan()
     assert set(plan.cancels) == set(story.live)
     assert plan.places == ()
@@ -393,7 +419,7 @@ def test_a_refused_plan_pauses_the_market() -> None:
         story.later(REFUSED_PAUSE_NS // 5 - 1)
         story.book(0.6)
         assert story.plans() == []
-    story.later(10)
+    story.later(REVIEW_NS)
     assert len(story.plan().places) == 2
 
 
@@ -405,7 +431,7 @@ def test_one_that_was_outbid_for_a_token_tries_again_soon() -> None:
     story.later(RATE_PAUSE_NS - 1)
     story.book(0.6)
     assert story.plans() == []
-    story.later(1)
+    story.later(REVIEW_NS)
     assert len(story.plan().places) == 2
 
 
@@ -416,6 +442,7 @@ def test_what_is_worth_less_than_a_token_costs_is_not_asked_for() -> None:
     story.book()
     assert story.plans() == []
     story.desk.take_reply(TokenPrice(shadow_price=1.0, scarcity=2.0), story.now)
+    story.later(REVIEW_NS)
     assert len(story.plan().places) == 2
 
 
@@ -486,7 +513,7 @@ def test_an_order_the_venue_refused_is_tried_again_after_the_pause() -> None:
     story.later(REFUSED_PAUSE_NS - 1)
     story.pulse()
     assert story.plans() == []
-    story.later(1)
+    story.later(REVIEW_NS)
     assert story.plan().places
 
 
@@ -533,3 +560,56 @@ def test_at_the_largest_position_only_the_reducing_side_is_quoted() -> None:
     story.hold(200)
     story.book()
     assert [place.side for place in story.plan().places] == [Side.SELL]
+
+
+def test_a_message_makes_only_its_own_markets_due() -> None:
+    other = msgspec.structs.replace(MARKET, condition_id="0xd", underlying="ETH")
+    story = Story(MANDATE, msgspec.structs.replace(MANDATE, market=other))
+    for market in ("0xc", "0xd"):
+        story.hold(market=market)
+        story.book(market=market)
+    assert [plan.market for plan in story.plans()] == ["0xc", "0xd"]
+    asked: list[str] = []
+    story.desk._plan = lambda market, now: asked.append(market)  # type: ignore[method-assign,assignment,return-value,func-returns-value]
+
+    def due() -> list[str]:
+        asked.clear()
+        assert story.plans() == []
+        return list(asked)
+
+    for market in ("0xc", "0xd"):
+        story.desk.take_reply(PlanDone(market=market, decided_ns=0, refused=None), story.now)
+    assert due() == ["0xc", "0xd"]
+    assert due() == []
+    story.book(0.6, market="0xd")
+    assert due() == ["0xd"]
+    price = ReferencePrice(
+        underlying="ETH",
+        feed="chainlink",
+        source="sentinel-1",
+        value_e6=3,
+        source_ms=1,
+        received_ns=1,
+        is_synthetic=True,
+    )
+    story.desk.take_reference(price)
+    assert due() == ["0xd"]
+    # The second sentinel tells the same.
+    story.desk.take_reference(msgspec.structs.replace(price, source="sentinel-2"))
+    assert due() == []
+    story.later(REVIEW_NS)
+    assert due() == ["0xc", "0xd"]
+
+
+def test_fills_are_told_to_the_strategy() -> None:
+    story = quoting()
+    order = next(iter(story.live.values()))
+    part = msgspec.structs.replace(order, remaining_e6=order.remaining_e6 - 5 * SHARE)
+    story.update(part)
+    story.update(msgspec.structs.replace(part, state=OrderState.FILLED, remaining_e6=0))
+    strategy = story.desk._strategies["0xc"]
+    assert isinstance(strategy, PlainQuoter)
+    assert strategy.fills == [
+        (order.side, order.price_e4, 5 * SHARE),
+        (order.side, order.price_e4, 15 * SHARE),
+    ]

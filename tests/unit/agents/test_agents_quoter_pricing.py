@@ -1,18 +1,16 @@
-"""Target quotes of one book."""
+"""The built-in strategy between the desk's view and the mathematics."""
 
 import math
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from clawswarm.agents.quoter.pricing import QuoterSettings, expit, target_quotes
-from clawswarm.agents.quoter.strategy import SIZE_STEP_E6, MarketView, TargetQuote
-from clawswarm.model.instruments import Market, Side
+from clawswarm.agents.quoter.outcomes import shift_logits
+from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
+from clawswarm.agents.quoter.pricing import QuadraticModel, QuadraticQuoter, terms_of
+from clawswarm.agents.quoter.strategy import MarketView, TargetQuote
+from clawswarm.model.instruments import Market, PriceSettlement, RewardTerms, Side
 from clawswarm.model.messages import BookState, Inventory, Mandate
-
-steady = settings(deadline=None, derandomize=True)
 
 SHARE = 1_000_000
 MARKET = Market("0xc", "btc-updown", "BTC", "yes", "no", 100, 5 * SHARE, False, True, None)
@@ -23,18 +21,6 @@ MANDATE = Mandate(
     capital_e6=1_000 * SHARE,
     max_position_e6=200 * SHARE,
     order_size_e6=20 * SHARE,
-)
-SETTINGS = QuoterSettings(
-    half_spread_logits=0.04,
-    inventory_skew_logits=0.25,
-    widen_linear=0.02,
-    widen_quadratic=0.06,
-    requote_ticks=2,
-    hold_ticks=0.5,
-    feed_timeout_s=0.5,
-    widen_below=0.8,
-    widen_factor=2.0,
-    pull_below=0.4,
 )
 BOOK = BookState(
     market="0xc",
@@ -63,149 +49,115 @@ BOOK = BookState(
     is_valid=True,
     reason=None,
 )
-
-
-def held(net_shares: float) -> Inventory:
-    net_e6 = round(net_shares * SHARE)
-    return Inventory(market="0xc", yes_e6=max(net_e6, 0), no_e6=max(-net_e6, 0))
+FLAT = Inventory(market="0xc", yes_e6=0, no_e6=0)
 
 
 def seen(
-    book: BookState,
-    net_shares: float = 0,
+    market: Market = MARKET,
     integrity: float = 1.0,
     own: tuple[tuple[bool, int, int], ...] = (),
+    **book: object,
 ) -> MarketView:
-    return MarketView(book, MANDATE, held(net_shares), None, 0, integrity, own)
+    mandate = msgspec.structs.replace(MANDATE, market=market)
+    return MarketView(msgspec.structs.replace(BOOK, **book), mandate, FLAT, None, 0, integrity, own)
 
 
-def targets(net_shares: float = 0, **book: object) -> dict[Side, TargetQuote]:
-    quotes = target_quotes(seen(msgspec.structs.replace(BOOK, **book), net_shares), SETTINGS)
+def quoted(view: MarketView, strategy: QuadraticQuoter | None = None) -> dict[Side, TargetQuote]:
+    quotes = (strategy or QuadraticQuoter()).quotes(view)
     assert len({quote.side for quote in quotes}) == len(quotes)
     return {quote.side: quote for quote in quotes}
 
 
-def test_a_flat_book_is_quoted_on_both_sides_around_fair_value() -> None:
-    quoted = targets()
-    assert (quoted[Side.BUY].price_e4, quoted[Side.SELL].price_e4) == (4900, 5100)
-    assert quoted[Side.BUY].size_e6 == quoted[Side.SELL].size_e6 == 20 * SHARE
-
-
-def test_nothing_is_quoted_without_a_microprice() -> None:
-    assert targets(microprice=None, is_valid=False, reason="no snapshot") == {}
-
-
-def test_inventory_moves_both_quotes_against_itself() -> None:
-    flat, long, short = targets(), targets(150), targets(-150)
-    for side in Side:
-        assert long[side].price_e4 < flat[side].price_e4 < short[side].price_e4
-
-
-@pytest.mark.parametrize(
-    ("net_shares", "bought", "sold"),
-    [
-        (0, 20, 20),
-        (180, 20, 20),
-        (190, 10, 20),
-        (195, 5, 20),
-        (195.5, None, 20),
-        (200, None, 20),
-        (260, None, 20),
-        (-190, 20, 10),
-        (-200, 20, None),
-        (190.004, 9.99, 20),
-    ],
-)
-def test_size_tapers_on_the_side_that_adds_to_the_position(
-    net_shares: float, bought: float | None, sold: float | None
-) -> None:
-    quoted = targets(net_shares)
-    sizes = [None if side not in quoted else quoted[side].size_e6 / SHARE for side in Side]
-    assert sizes == [bought, sold]
-
-
-def test_the_touch_is_never_crossed() -> None:
-    quoted = targets(bid_e4=5000, ask_e4=5100, microprice=0.508)
-    assert quoted[Side.BUY].price_e4 <= 5000
-    assert quoted[Side.SELL].price_e4 >= 5100
-
-
-def test_a_side_without_an_admissible_price_is_left_out() -> None:
-    assert Side.BUY not in targets(microprice=0.004, bid_e4=None, ask_e4=100)
-    assert Side.SELL not in targets(microprice=0.996, bid_e4=9900, ask_e4=None)
-
-
-def test_an_order_half_a_tick_more_generous_than_exact_may_be_held() -> None:
-    quoted = targets()
-    exact_bid_e4 = expit(-0.04) * 10_000
-    assert quoted[Side.BUY].hold_e4 == math.floor(exact_bid_e4 + 50)
-    assert quoted[Side.SELL].hold_e4 == 10_000 - quoted[Side.BUY].hold_e4
-
-
-books = st.builds(
-    lambda bid, spread, fair: msgspec.structs.replace(
-        BOOK,
-        bid_e4=bid * 100,
-        ask_e4=(bid + spread) * 100,
-        microprice=(bid + fair * spread) / 100,
-    ),
-    st.integers(1, 90),
-    st.integers(1, 9),
-    st.floats(0.01, 0.99),
-)
-
-
-@steady
-@given(books, st.floats(-300, 300))
-def test_every_quote_is_one_the_venue_and_the_mandate_would_take(book: BookState, net_shares: float) -> None:
-    inventory = held(net_shares)
-    quotes = target_quotes(seen(book, net_shares), SETTINGS)
-    assert book.bid_e4 is not None
-    assert book.ask_e4 is not None
-    for quote in quotes:
-        assert quote.price_e4 % 100 == 0
-        assert 100 <= quote.price_e4 <= 9_900
-        assert MARKET.min_size_e6 <= quote.size_e6 <= MANDATE.order_size_e6
-        assert quote.size_e6 % SIZE_STEP_E6 == 0
-        assert quote.side.sign * inventory.net_e6 + quote.size_e6 <= MANDATE.max_position_e6
-        if quote.side is Side.BUY:
-            assert quote.price_e4 < book.ask_e4
-        else:
-            assert quote.price_e4 > book.bid_e4
-    prices = {quote.side: quote.price_e4 for quote in quotes}
-    if len(prices) == 2:
-        assert prices[Side.BUY] < prices[Side.SELL]
-
-
-@steady
-@given(st.floats(-1e6, 1e6))
-def test_expit_is_a_probability_for_every_logit(logit: float) -> None:
-    assert 0.0 <= expit(logit) <= 1.0
-    assert expit(logit) + expit(-logit) == pytest.approx(1.0)
+def test_a_flat_book_is_quoted_alike_on_both_sides_of_fair_value() -> None:
+    quotes = quoted(seen())
+    assert quotes[Side.BUY].price_e4 + quotes[Side.SELL].price_e4 == 10_000
+    assert quotes[Side.BUY].size_e6 == quotes[Side.SELL].size_e6 == 20 * SHARE
+    assert all(quote.gain_usd is not None and quote.gain_usd > 0 for quote in quotes.values())
 
 
 def test_a_doubtful_book_widens() -> None:
-    def quoted(integrity: float) -> dict[Side, int]:
-        quotes = target_quotes(seen(BOOK, integrity=integrity), SETTINGS)
-        return {quote.side: quote.price_e4 for quote in quotes}
-
-    whole, doubtful = quoted(1.0), quoted(0.6)
-    assert doubtful[Side.BUY] < whole[Side.BUY]
-    assert doubtful[Side.SELL] > whole[Side.SELL]
+    strategy = QuadraticQuoter(widen_below=0.8, widen_factor=4.0)
+    whole, doubtful = (quoted(seen(integrity=integrity), strategy) for integrity in (1.0, 0.6))
+    assert doubtful[Side.BUY].price_e4 < whole[Side.BUY].price_e4
+    assert doubtful[Side.SELL].price_e4 > whole[Side.SELL].price_e4
 
 
 def test_own_orders_do_not_move_the_price_they_are_made_of() -> None:
     own = (True, 4700, 500 * SHARE)
-    shown = msgspec.structs.replace(
-        BOOK, bid_e4=4700, bids=((4700, 500 * SHARE), *BOOK.bids), microprice=0.536
-    )
-    alone = target_quotes(seen(BOOK), SETTINGS)
-    among = target_quotes(seen(shown, own=(own,)), SETTINGS)
-    assert among == alone
+    shown = seen(own=(own,), bid_e4=4700, bids=((4700, 500 * SHARE), *BOOK.bids), microprice=0.536)
+    decisions = [QuadraticQuoter().decide(view) for view in (seen(), shown)]
+    assert decisions[0].fair == decisions[1].fair
 
 
-@pytest.mark.parametrize(("tick_e4", "step_e4"), [(10, 100), (1000, 1000), (100, 100)])
-def test_after_a_tick_change_prices_suit_the_venue_and_the_mandate(tick_e4: int, step_e4: int) -> None:
-    quotes = targets(tick_e4=tick_e4)
+@pytest.mark.parametrize("tick_e4", [10, 100, 1000])
+def test_after_a_tick_change_prices_suit_the_venue(tick_e4: int) -> None:
+    quotes = quoted(seen(tick_e4=tick_e4))
     assert quotes
-    assert all(quote.price_e4 % step_e4 == 0 for quote in quotes.values())
+    assert all(quote.price_e4 % tick_e4 == 0 for quote in quotes.values())
+
+
+def test_what_the_strategy_keeps_the_planner_leaves_alone() -> None:
+    strategy = QuadraticQuoter()
+    first = quoted(seen(), strategy)
+    own = tuple((quote.side is Side.BUY, quote.price_e4, quote.size_e6) for quote in first.values())
+    again = quoted(seen(own=own), strategy)
+    resting = [
+        OpenQuote(ref, f"0x{ref}", quote.side, quote.price_e4, quote.size_e6)
+        for ref, quote in enumerate(first.values())
+    ]
+    changes = plan_changes(list(again.values()), resting, 100, 1)
+    assert (changes.cancels, changes.places) == ((), ())
+
+
+def test_a_market_whose_rule_is_not_known_is_not_quoted() -> None:
+    unknown = msgspec.structs.replace(MARKET, is_rule_known=False)
+    decision = QuadraticQuoter().decide(seen(unknown))
+    assert (decision.bid, decision.ask, decision.reason) == (None, None, "unknown settlement rule")
+
+
+def test_the_terms_of_a_market_reach_the_mathematics() -> None:
+    settled = msgspec.structs.replace(
+        MARKET,
+        closes_ms=100_000,
+        settlement=PriceSettlement(window_s=60, opens_ms=None, strike_usd=65_000.0),
+        rewards=RewardTerms(daily_usd=50_000.0, min_size_e6=10 * SHARE, max_spread_e4=450),
+        rebate_rate=0.014,
+    )
+    assert terms_of(settled) is not None
+    narrow = (
+        ("bid_e4", 4900),
+        ("ask_e4", 5000),
+        ("bids", ((4900, 50 * SHARE),)),
+        ("asks", ((5000, 50 * SHARE),)),
+    )
+    paid = QuadraticQuoter().decide(seen(settled, **dict(narrow)))
+    assert paid.reward > 0
+    assert QuadraticQuoter().decide(seen(**dict(narrow))).reward == 0
+
+
+def outcome(name: str, bid_e4: int, ask_e4: int) -> BookState:
+    return msgspec.structs.replace(
+        BOOK, market=name, bid_e4=bid_e4, ask_e4=ask_e4, microprice=(bid_e4 + ask_e4) / 20_000
+    )
+
+
+def test_outcomes_of_one_event_are_moved_to_sum_to_one() -> None:
+    names = ("0xa", "0xb", "0xc")
+    books = [outcome(name, bid, bid + 100) for name, bid in zip(names, (2_000, 3_000, 4_000), strict=True)]
+    markets = [msgspec.structs.replace(MARKET, condition_id=name, outcomes=3) for name in names]
+    moved = []
+    for market, book in zip(markets, books, strict=True):
+        assert book.microprice is not None
+        x = math.log(book.microprice / (1 - book.microprice)) + shift_logits(market, books)
+        moved.append(1 / (1 + math.exp(-x)))
+    assert sum(moved) == pytest.approx(1.0)
+    assert all(
+        after > before.microprice for after, before in zip(moved, books, strict=True) if before.microprice
+    )
+    # With one outcome unseen nothing is known of the sum.
+    assert shift_logits(markets[0], [*books[:2], None]) == 0.0
+    assert shift_logits(markets[0], books[:2]) == 0.0
+
+
+def test_every_parameter_of_the_model_reaches_the_mathematics() -> None:
+    assert QuadraticQuoter(QuadraticModel(reduce_only=0.0)).quotes(seen()) == []

@@ -102,6 +102,21 @@ def test_a_late_pulse_switches() -> None:
     assert chosen(sources, TIMEOUT_NS + 2) is None
 
 
+def test_a_sentinel_that_ended_is_left_at_once_and_believed_again_with_a_later_pulse_and_book() -> None:
+    sources = both()
+    assert chosen(sources) == "sentinel-1"
+    sources.take_health(health("sentinel-2", sent_ns=9))
+    sources.lose("sentinel-1", 10)
+    assert chosen(sources, 10) == "sentinel-2"
+    sources.lose("sentinel-2", 11)
+    sources.take_health(health("sentinel-1", sent_ns=10))
+    assert chosen(sources, 11) is None, "a pulse from before its end was under way"
+    sources.take_health(health("sentinel-1", sent_ns=12))
+    assert chosen(sources, 12) is None, "what its predecessor saw is gone"
+    sources.take_book(book("sentinel-1"), 13)
+    assert chosen(sources, 13) == "sentinel-1"
+
+
 def test_a_connection_that_is_down_switches() -> None:
     sources = both()
     sources.take_health(health("sentinel-1", is_live=False))

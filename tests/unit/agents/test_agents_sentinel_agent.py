@@ -81,7 +81,12 @@ def test_markets_that_change_while_the_connection_is_made_are_subscribed() -> No
         async with serving(venue) as url, asyncio.timeout(20):
             process = Process("sentinel-1", clock)
             sources = MarketDataSources(
-                f"{url}/ws/market", f"{url}/rtds", url.replace("ws:", "http:"), reference_is_synthetic=True
+                market_ws_url=f"{url}/ws/market",
+                rtds_url=f"{url}/rtds",
+                polybolt_url=f"{url}/polybolt",
+                rest_url=url.replace("ws:", "http:"),
+                reference_is_synthetic=True,
+                prices_dead_after_s=15.0,
             )
             sentinel = asyncio.create_task(Sentinel(process, own, SETTINGS, sources).run())
             allocations, health = swarm.latest("allocation", Allocation), swarm.latest("feed/*", FeedHealth)

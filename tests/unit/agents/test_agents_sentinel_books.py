@@ -74,7 +74,8 @@ def trade() -> dict[str, Any]:
 
 def applied(books: SentinelBooks, *events: dict[str, Any], received_ns: int = 7) -> list[BookState]:
     body: Any = events[0] if len(events) == 1 else list(events)
-    return books.apply(json.dumps(body).encode(), received_ns)
+    books.apply(json.dumps(body).encode(), received_ns)
+    return books.changed(received_ns)
 
 
 def watching(*numbers: int) -> SentinelBooks:
@@ -123,6 +124,20 @@ def test_sequences_grow_with_every_changed_state() -> None:
     assert (second.bid_e4, second.received_ns, second.server_ms) == (4900, 8, START_MS + 10)
     assert second.sequence > first.sequence
     assert second.epoch == first.epoch
+
+
+def test_only_the_newest_of_what_came_together_is_said() -> None:
+    books = watching(1, 2)
+    frames = [
+        snapshot(1),
+        snapshot(2),
+        change("BUY", "0.49", "20", ms=10),
+        change("BUY", "0.50", "20", ms=11),
+    ]
+    assert all(books.apply(json.dumps(frame).encode(), 7) for frame in frames)
+    states = books.changed(8)
+    assert [(state.market, state.bid_e4) for state in states] == [("0xc1", 5000), ("0xc2", 4800)]
+    assert books.changed(9) == []
 
 
 def test_one_frame_may_change_several_markets() -> None:

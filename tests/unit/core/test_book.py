@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawswarm._core import Books, BookTop, MarketResolved, TradePrint
+from clawswarm._core import Books, BookTop
 from clawswarm.model.units import format_e6, format_price
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.streams.book_text import BookText
@@ -94,17 +94,14 @@ def resolution(winner: str, market: str = MARKET) -> dict[str, Any]:
     }
 
 
-def send(
-    books: Books, *events: dict[str, Any], received_ns: int = 1
-) -> list[BookTop | TradePrint | MarketResolved]:
+def send(books: Books, *events: dict[str, Any], received_ns: int = 1) -> list[str]:
     frame = events[0] if len(events) == 1 else list(events)
     return books.apply(json.dumps(frame).encode(), received_ns)
 
 
 def send_for_top(books: Books, *events: dict[str, Any]) -> BookTop:
-    (top,) = send(books, *events)
-    assert isinstance(top, BookTop)
-    return top
+    (changed,) = send(books, *events)
+    return books.top(changed)
 
 
 SNAPSHOT = book([("0.01", "12902.69"), ("0.86", "362.17")], [("0.99", "5"), ("0.87", "100")])
@@ -260,32 +257,29 @@ def test_reset_waits_for_any_snapshot_in_a_new_epoch(books: Books) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "side", "price_e4"),
-    [
-        (trade("BUY", "0.87", "13.7931"), "BUY", 8700),
-        (trade("BUY", "0.13", "13.7931", token=NO), "SELL", 8700),
-    ],
+    ("event", "sign"),
+    [(trade("BUY", "0.87", "13.7931"), 1), (trade("BUY", "0.13", "13.7931", token=NO), -1)],
     ids=["yes", "no"],
 )
-def test_trade_is_told_in_the_yes_frame(
-    books: Books, event: dict[str, Any], side: str, price_e4: int
+def test_a_trade_flows_in_the_yes_frame_and_changes_no_book(
+    books: Books, event: dict[str, Any], sign: int
 ) -> None:
-    (print_,) = send(books, event, received_ns=77)
-    assert isinstance(print_, TradePrint)
-    assert (print_.market, print_.side, print_.price_e4) == (MARKET, side, price_e4)
-    assert (print_.size_e6, print_.server_ms, print_.received_ns) == (13_793_100, START_MS, 77)
+    assert send(books, event, received_ns=1) == []
+    assert books.top(MARKET).trade_flow == pytest.approx(sign * 13.7931)
 
 
 @pytest.mark.parametrize(("token", "winner"), [(YES, "YES"), (NO, "NO")])
-def test_resolution_names_the_winner(books: Books, token: str, winner: str) -> None:
-    (resolved,) = send(books, resolution(token))
-    assert isinstance(resolved, MarketResolved)
-    assert (resolved.market, resolved.winner, resolved.server_ms) == (MARKET, winner, START_MS)
+def test_resolution_names_the_winner_once(books: Books, token: str, winner: str) -> None:
+    assert books.top(MARKET).winner is None
+    assert send_for_top(books, resolution(token)).winner == winner
+    assert send(books, resolution(token)) == []
+    books.reset_market(MARKET)
+    assert books.top(MARKET).winner == winner
 
 
-def test_frame_gives_one_top_per_market_then_reports_in_order(books: Books) -> None:
+def test_frame_names_each_market_that_it_changed_once(books: Books) -> None:
     books.add_market(OTHER, "y", "n", 100)
-    updates = send(
+    changed = send(
         books,
         trade("BUY", "0.87", "1"),
         book([("0.4", "1")], [("0.5", "1")], token="y"),
@@ -293,12 +287,8 @@ def test_frame_gives_one_top_per_market_then_reports_in_order(books: Books) -> N
         trade("SELL", "0.86", "2"),
         change("BUY", "0.86", "2", 2),
     )
-    first, second, *reports = updates
-    assert isinstance(first, BookTop)
-    assert isinstance(second, BookTop)
-    assert (first.market, second.market, second.bid_size_e6) == (OTHER, MARKET, 2_000_000)
-    assert [report.side for report in reports if isinstance(report, TradePrint)] == ["BUY", "SELL"]
-    assert len(reports) == 2
+    assert sorted(changed) == sorted([OTHER, MARKET])
+    assert books.top(MARKET).bid_size_e6 == 2_000_000
 
 
 def test_foreign_events_are_ignored_and_counted(books: Books) -> None:
@@ -474,8 +464,8 @@ def test_a_wrong_level_is_doubted_from_its_frame_on_and_a_snapshot_ends_it() -> 
 
     truth.set_level(is_bid=True, price_e4=8600, size_e6=7_000_000)
     send(books, witnessed("987654.32", truth, 5, ("0.86", "0.87")), received_ns=50)
-    (top,) = books.compare()
-    assert isinstance(top, BookTop)
+    assert books.compare() == [MARKET]
+    top = books.top(MARKET)
     assert (top.hash_doubt_ns, top.touch_doubt_ns) == (50, None)
     # Another true change does not hide it.
     truth.set_level(is_bid=True, price_e4=8600, size_e6=8_000_000)
@@ -495,8 +485,8 @@ def test_a_wrong_level_is_doubted_from_its_frame_on_and_a_snapshot_ends_it() -> 
         ]
     )
     assert books.apply_listing(listing.encode(), 70)
-    (top,) = books.compare()
-    assert isinstance(top, BookTop)
+    assert books.compare() == [MARKET]
+    top = books.top(MARKET)
     assert (top.hash_doubt_ns, top.proven_ms) == (None, START_MS + 7)
 
 

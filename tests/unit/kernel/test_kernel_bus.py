@@ -84,26 +84,6 @@ async def reading(bus: Bus) -> AsyncIterator[Reading]:
         await asyncio.gather(reader.task, return_exceptions=True)
 
 
-def test_latest_repeats_what_is_wanted_and_forgets_the_rest(socket_dir: Path) -> None:
-    async def run(writer: Bus, reader: Bus) -> None:
-        changed = asyncio.Event()
-        slots = reader.latest("inventory/*", Inventory)
-        slots.listen(changed)
-        out = writer.latest("inventory", Inventory)
-        out.publish(held("a", 1), "a")
-        out.publish(held("b", 2), "b")
-        out.repeat(["a", "b"])
-        out.repeat(["b"])
-        async with asyncio.timeout(20):
-            # Whatever came of the first words, from now on only what is wanted comes.
-            while [message.market for message in slots.take()] != ["b"]:
-                out.repeat(["b", "never said"])
-                await a_moment_or(changed)
-
-    with member("writer", socket_dir) as writer, member("reader", socket_dir) as reader:
-        asyncio.run(run(writer, reader))
-
-
 def test_latest_overwrites_and_always_delivers_the_newest_of_every_key(socket_dir: Path) -> None:
     async def run(writer: Bus, reader: Bus) -> None:
         changed = asyncio.Event()

@@ -30,12 +30,7 @@ MANDATE = Mandate(
     order_size_e6=20 * SHARE,
 )
 SETTINGS = QuoterSettings(
-    half_spread_logits=0.04,
-    inventory_skew_logits=0.25,
-    widen_linear=0.02,
-    widen_quadratic=0.06,
     requote_ticks=1,
-    hold_ticks=0.5,
     feed_timeout_s=0.5,
     widen_below=0.8,
     widen_factor=2.0,
@@ -131,7 +126,13 @@ def test_a_strategy_sees_the_reference_once_there_is_one() -> None:
     desk.take_book(BOOK, NOW_NS)
     desk.plans(NOW_NS)
     reference = ReferencePrice(
-        underlying="BTC", source="s", value_e6=1, source_ms=1, received_ns=1, is_synthetic=True
+        underlying="BTC",
+        feed="chainlink",
+        source="s",
+        value_e6=1,
+        source_ms=1,
+        received_ns=1,
+        is_synthetic=True,
     )
     desk.take_reference(reference)
     desk.plans(NOW_NS)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from clawswarm.agents.quoter.pricing import QuadraticModel
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.configuration import Configuration, load_configuration
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "sandbox.toml"
+SERIES = ROOT / "config" / "series.toml"
 
 
 def lines() -> list[str]:
@@ -53,6 +55,12 @@ def test_the_shipped_configuration_loads() -> None:
     assert configuration.engine.limits.place_requests_600s == 36_000
 
 
+def test_the_shipped_series_load() -> None:
+    configuration = load_configuration(SERIES)
+    assert (configuration.sandbox.data, configuration.sandbox.series) == ("", ("btc-5m",))
+    assert configuration.unwinding.daily_batches == 3_000
+
+
 def test_an_edit_of_these_tests_changes_one_value(tmp_path: Path) -> None:
     shipped = load_configuration(SHIPPED)
     changed = load_configuration(edited(tmp_path, "risk", "band", "0.1"))
@@ -84,7 +92,7 @@ def test_an_unknown_key_is_refused_by_name(tmp_path: Path, table: str, key: str,
     [
         ("orchestrator", "capital_usd", "[orchestrator]"),
         ("orchestrator", "max_position_shares", "[orchestrator]"),
-        ("quoter", "half_spread_logits", "[quoter]"),
+        ("quoter", "pull_below", "[quoter]"),
         ("risk", "band", "[risk]"),
         ("supervision", "watchdog_s", "[supervision]"),
         ("sandbox", "port", "[sandbox]"),
@@ -105,7 +113,7 @@ def test_what_can_lose_money_has_no_default(tmp_path: Path, table: str, key: str
             "Expected `int`, got `str` in [orchestrator], key capital_usd",
         ),
         ("orchestrator", "capital_usd", "5000.5", "Expected `int`, got `float` in [orchestrator]"),
-        ("quoter", "half_spread_logits", "true", "Expected `float`, got `bool` in [quoter]"),
+        ("quoter", "feed_timeout_s", "true", "Expected `float`, got `bool` in [quoter]"),
         ("engine.limits", "send_jitter_ms", "[]", "Expected `int`, got `array` in [engine.limits]"),
         ("sandbox", "takers", "1", "Expected `bool`, got `int` in [sandbox], key takers"),
         ("", "mode", '"live"', "Invalid enum value 'live' in the top level, key mode"),
@@ -127,7 +135,6 @@ POSITIVE = [
     ("orchestrator", "window_share"),
     ("orchestrator", "mandate_life_s"),
     ("orchestrator", "renew_s"),
-    ("quoter", "half_spread_logits"),
     ("quoter", "requote_ticks"),
     ("quoter", "feed_timeout_s"),
     ("risk", "band"),
@@ -158,8 +165,7 @@ def test_a_value_that_must_be_above_zero_is_refused(tmp_path: Path, table: str, 
 @pytest.mark.parametrize(
     ("table", "key"),
     [
-        ("quoter", "half_spread_logits"),
-        ("quoter", "widen_linear"),
+        ("quoter", "feed_timeout_s"),
         ("orchestrator", "mandate_life_s"),
         ("risk", "band"),
         ("engine", "heartbeat_s"),
@@ -174,11 +180,8 @@ def test_a_value_that_is_no_finite_number_is_refused(
 @pytest.mark.parametrize(
     ("table", "key"),
     [
+        ("quoter", "pull_below"),
         ("orchestrator", "least_value"),
-        ("quoter", "inventory_skew_logits"),
-        ("quoter", "widen_linear"),
-        ("quoter", "widen_quadratic"),
-        ("quoter", "hold_ticks"),
         ("supervision", "restarts"),
     ],
 )
@@ -231,3 +234,15 @@ def test_a_missing_file_is_named_with_its_remedy(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     assert "Is a directory" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("skew", "-0.1"), ("fill_decay", "0.0"), ("rest_s", "inf"), ("informed_prior", "1.0")]
+)
+def test_a_parameter_of_the_strategy_out_of_range_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    said = refusal(edited(tmp_path, "quoter.model", key, value))
+    assert f"[quoter.model] {key} is out of range" in said
+
+
+def test_the_shipped_configuration_has_the_parameters_that_the_lab_starts_from() -> None:
+    assert load_configuration(SHIPPED).quoter.model == QuadraticModel()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import Fill
+from clawswarm.model.positions import DayIncome
 from clawswarm.runtime.profit import profit
 
 steady = settings(deadline=None, derandomize=True)
@@ -52,6 +53,16 @@ def test_a_round_trip_earns_its_spread_whatever_the_mark() -> None:
 def test_fees_are_a_loss() -> None:
     pnl = profit([fill(fee_e6=30_000)], {"a": 5000.0})
     assert (pnl.spread, pnl.inventory, pnl.fees, pnl.total) == (0.2, 0.0, -0.03, 0.17)
+
+
+def test_rewards_and_rebates_come_on_top() -> None:
+    income = DayIncome(rewards_e6=1_250_000, rebates_e6=300_000)
+    pnl = profit([FILL], {"a": 5300.0}, income)
+    assert (pnl.rewards, pnl.rebates, pnl.inventory, pnl.total) == (1.25, 0.3, 0.3, 2.05)
+    unmarked = profit([FILL], {}, income)
+    assert (unmarked.rewards, unmarked.rebates, unmarked.total) == (1.25, 0.3, None)
+    unread = profit([FILL], {"a": 5300.0}, None)
+    assert (unread.rewards, unread.rebates, unread.total) == (None, None, 0.5)
 
 
 def test_without_fills_everything_measured_is_zero_and_without_a_sign() -> None:

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from clawswarm.model.errors import WireFault
-from clawswarm.model.instruments import Market
-from clawswarm.venues.polymarket.discovery import Listing, read_market, read_time_ms
+from clawswarm.model.instruments import Market, PriceSettlement, RewardTerms
+from clawswarm.venues.polymarket.discovery import Listing, read_market, read_time_ms, with_outcomes
 
 RECORD: dict[str, object] = {
     "id": "3047973",
@@ -46,6 +46,7 @@ def test_a_record_becomes_a_listing() -> None:
             neg_risk=False,
             is_open=True,
             closes_ms=1_776_323_700_000,
+            is_rule_known=False,
         ),
         starts_ms=1_776_323_400_000,
         series="btc-up-or-down-5m",
@@ -149,3 +150,109 @@ def test_what_moves_a_market(slug: str, event: str, is_neg_risk: bool, underlyin
 )
 def test_times(text: str | None, at_ms: int | None) -> None:
     assert read_time_ms(text) == at_ms
+
+
+UP = (
+    'This market will resolve to "Up" if the Bitcoin {price} at the end of the time range specified in the title '
+    'is greater than or equal to the {price} at the beginning of that range. Otherwise, it will resolve to "Down".\n'
+    "The resolution source for this market is information from Chainlink, specifically the BTC/USD data stream."
+)
+
+
+@pytest.mark.parametrize(
+    ("description", "settlement"),
+    [
+        (UP.format(price="price"), PriceSettlement(0, 1_776_323_400_000)),
+        (UP.format(price="60-second TWAP"), PriceSettlement(60, 1_776_323_400_000)),
+        (UP.format(price="30-second TWAP"), PriceSettlement(30, 1_776_323_400_000)),
+        (
+            'This market resolves to "Up" if the close of the Binance 1 hour candle of BTC/USDT that begins at the '
+            "time in the title is greater than or equal to its open, otherwise to Down.",
+            PriceSettlement(0, 1_776_323_400_000, feed="binance"),
+        ),
+        (
+            "Up if the close of the Binance 1 minute candle of BTC/USDT at 12:00 ET is higher than at 12:00 ET of "
+            "the day before, to Down if it is lower, and 50-50 if both are equal.",
+            PriceSettlement(0, 1_776_323_400_000, feed="binance"),
+        ),
+    ],
+)
+def test_how_a_market_settles_is_read_from_its_description(
+    description: str, settlement: PriceSettlement
+) -> None:
+    market = listing(description=description).market
+    assert (market.settlement, market.is_rule_known) == (settlement, True)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "This market will resolve ...",
+        "",
+        UP.format(price="45-second TWAP"),
+        UP.format(price="price").replace("Chainlink", "somebody"),
+        UP.format(price="median price"),
+    ],
+)
+def test_an_up_down_market_with_another_rule_has_none_that_is_known(description: str) -> None:
+    market = listing(description=description).market
+    assert (market.settlement, market.is_rule_known) == (None, False)
+
+
+def test_an_event_settles_on_no_price_and_a_listed_strike_is_in_the_question() -> None:
+    event = {"outcomes": '["Yes", "No"]', "description": "Exactly one of these outcomes resolves to Yes."}
+    assert listing(**event).market.settlement is None
+    assert listing(**event).market.is_rule_known
+    strike = listing(
+        outcomes='["Yes", "No"]',
+        question="Will the price of Bitcoin be above $95,000 on November 26?",
+        description='This market will resolve to "Yes" if the Binance 1 minute candle for BTC/USDT 12:00 in the '
+        'ET timezone (noon) has a final "Close" price higher than the price specified in the title.',
+    ).market
+    assert strike.settlement == PriceSettlement(0, None, 95_000.0, "binance")
+
+
+def test_the_price_to_beat_is_taken_once_it_is_told() -> None:
+    events = [{"id": "1", "slug": "e", "eventMetadata": {"priceToBeat": 65_012.5}}]
+    known = listing(description=UP.format(price="price"), events=events).market.settlement
+    assert known is not None
+    assert known.strike_usd == 65_012.5
+    for metadata in (None, "none", {"priceToBeat": "?"}, {"priceToBeat": -1}, {}):
+        events = [{"id": "1", "slug": "e", "eventMetadata": metadata}]
+        unknown = listing(description=UP.format(price="price"), events=events).market.settlement
+        assert unknown is not None
+        assert unknown.strike_usd is None
+
+
+def test_rewards_and_rebates_are_read_per_market() -> None:
+    market = listing(
+        feesEnabled=True,
+        feeSchedule={"rate": 0.07, "exponent": 1, "takerOnly": True, "rebateRate": 0.2},
+        rewardsMinSize=50,
+        rewardsMaxSpread=4.5,
+        clobRewards=[{"rewardsDailyRate": 100}, {"rewardsDailyRate": 20.5}],
+    ).market
+    assert market.rebate_rate == pytest.approx(0.014)
+    assert market.rewards == RewardTerms(120.5, 50_000_000, 450)
+    for missing in ({"clobRewards": []}, {"rewardsMaxSpread": 0}, {"rewardsMinSize": None}):
+        given = {"rewardsMinSize": 50, "rewardsMaxSpread": 4.5, "clobRewards": [{"rewardsDailyRate": 100}]}
+        assert listing(**{**given, **missing}).market.rewards is None
+    assert listing().market.rebate_rate == 0.0
+
+
+def test_exclusive_outcomes_are_counted_unless_more_may_come() -> None:
+    event = {"id": "1", "slug": "fed", "negRiskAugmented": False}
+    fed = [
+        listing(conditionId=f"0x{n}", negRisk=True, negRiskMarketID="0xe", events=[event]) for n in range(4)
+    ]
+    assert [found.market.outcomes for found in with_outcomes([*fed, listing()])] == [4, 4, 4, 4, 1]
+    open_end = [
+        listing(
+            conditionId=f"0x{n}",
+            negRisk=True,
+            negRiskMarketID="0xe",
+            events=[event | {"negRiskAugmented": True}],
+        )
+        for n in range(4)
+    ]
+    assert {found.market.outcomes for found in with_outcomes(open_end)} == {1}

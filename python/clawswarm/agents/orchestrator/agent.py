@@ -1,4 +1,4 @@
-"""The orchestrator's shell: judges the swarm, records and publishes the mandate table, unwinds positions."""
+"""The orchestrator's shell: judges the swarm, publishes the mandate table, unwinds positions, asks for income."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +18,7 @@ from clawswarm.agents.orchestrator.allocator import (
     rebalance,
 )
 from clawswarm.agents.orchestrator.equity import Equity
+from clawswarm.agents.orchestrator.income import days_to_look_at, earned, looked
 from clawswarm.agents.orchestrator.loads import MarketLoads
 from clawswarm.agents.orchestrator.record import DurableStore
 from clawswarm.agents.orchestrator.rollover import RolloverSettings, next_change_ms, still_due, tradable
@@ -53,7 +54,14 @@ from clawswarm.model.messages import (
     ResumeSwarm,
     SwarmState,
 )
-from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
+from clawswarm.model.positions import (
+    BatchOutcome,
+    DayIncome,
+    Holding,
+    OrdersScoring,
+    Unwinding,
+    UnwindingKind,
+)
 from clawswarm.model.units import MICRO
 from clawswarm.venues.polymarket.discovery import Listing, list_open_markets
 
@@ -72,6 +80,10 @@ MARKETS_INTERVAL_S = 2.0
 REQUEST_TIMEOUT_S = 1.5
 # From telling the engine which pairs are taken out to looking at its open orders again.
 CLAIM_S = 1.0
+INCOME_INTERVAL_S = 15.0
+# A stopping orchestrator asks once more, and no longer than this.
+LAST_LOOK_S = 1.5
+_S_PER_DAY = 86_400
 _COUNTERS = {UnwindingKind.MERGE: "merged_usd", UnwindingKind.REDEEM: "redeemed_usd"}
 log = structlog.get_logger()
 
@@ -85,15 +97,21 @@ class Wallet(Protocol):
     async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
         """Carry out one batch. Raises ClosedFor, Retry."""
 
+    async def income(self, day: int) -> DayIncome:
+        """Rewards and rebates of a UTC day (days since 1970), so far. Raises Retry."""
+
+    async def scoring(self) -> OrdersScoring:
+        """How many open orders earn rewards now. Raises Retry."""
+
     async def close(self) -> None:
         """Close its connections."""
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """How the account's positions are unwound; `open_wallet` raises Retry while that cannot be done."""
+    """How the account's positions are unwound; `open_wallet` of a term raises Retry while it cannot."""
 
     settings: UnwindingSettings
-    open_wallet: Callable[[], Awaitable[Wallet]]
+    open_wallet: Callable[[int], Awaitable[Wallet]]
 
 
 class StorePlace(msgspec.Struct, frozen=True):
@@ -124,6 +142,9 @@ class Orchestrator:
         self._quoters, self._gamma_url = quoters, gamma_url
         self._chain = chain
         self._failures: dict[str, int] = {}
+        self._scoring: OrdersScoring | None = None
+        self._wallet: Wallet | None = None
+        self._next_income_ns = 0
         self._unwound = {"merged_usd": 0.0, "redeemed_usd": 0.0, "batches": 0.0}
         self._listings: list[Listing] = []
         self._markets: list[Market] = []
@@ -155,7 +176,7 @@ class Orchestrator:
         self._table = self._store.record.mandates
 
     async def run(self) -> None:
-        """Renew and adapt mandates until asked to stop; positions are unwound beside that."""
+        """Renew and adapt mandates until asked to stop; the wallet is looked after beside that."""
         self._halts.listen(self._process.wake)
         self._wishes.listen(self._process.wake)
         for channel in (self._heard_beats, self._heard_health, self._heard_books):
@@ -169,6 +190,7 @@ class Orchestrator:
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)
+            await self._leave_wallet()
 
     async def _allocate(self, beside: Sequence[asyncio.Task[None]]) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
@@ -332,24 +354,23 @@ class Orchestrator:
     # --- positions ------------------------------------------------------------------------------
 
     async def _unwind_all(self, chain: Chain) -> None:
-        """Merge and redeem, batch after batch."""
-        wallet: Wallet | None = None
-        try:
-            while True:
-                try:
-                    if wallet is None:
-                        wallet = await chain.open_wallet()
-                    await self._unwind_once(wallet, chain.settings)
-                except ClosedFor as fault:
-                    log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
-                    allowance = closed(self._store.record.allowance, fault.seconds, self._wall_ns())
-                    self._store.keep(allowance=allowance)
-                except Retry as fault:
-                    log.warning("orchestrator.unwinding.put_off", reason=str(fault))
-                await asyncio.sleep(chain.settings.look_s)
-        finally:
-            if wallet is not None:
-                await wallet.close()
+        """Merge and redeem, batch after batch, and look at the income in between."""
+        while True:
+            try:
+                if self._wallet is None:
+                    self._wallet = await chain.open_wallet(self._store.term)
+                if self._clock.now_ns() >= self._next_income_ns:
+                    self._next_income_ns = self._clock.now_ns() + ns(INCOME_INTERVAL_S)
+                    await self._look_at_income(self._wallet)
+                    self._scoring = await self._wallet.scoring()
+                await self._unwind_once(self._wallet, chain.settings)
+            except ClosedFor as fault:
+                log.warning("orchestrator.unwinding.closed", seconds=fault.seconds)
+                allowance = closed(self._store.record.allowance, fault.seconds, self._wall_ns())
+                self._store.keep(allowance=allowance)
+            except Retry as fault:
+                log.warning("orchestrator.unwinding.put_off", reason=str(fault))
+            await asyncio.sleep(chain.settings.look_s)
 
     async def _unwind_once(self, wallet: Wallet, settings: UnwindingSettings) -> None:
         if not may_submit(self._store.record.allowance, settings, self._wall_ns()):
@@ -390,6 +411,42 @@ class Orchestrator:
                 self._unwound[_COUNTERS[action.kind]] += action.worth_e6 / MICRO
         self._unwound["batches"] += bool(batch)
 
+    # --- income ---------------------------------------------------------------------------------
+
+    async def _look_at_income(self, wallet: Wallet) -> None:
+        income = self._store.record.income
+        for day in days_to_look_at(income, self._wall_ns() // NS_PER_S // _S_PER_DAY):
+            income = looked(income, day, await wallet.income(day))
+        self._store.keep(income=income)
+
+    async def _leave_wallet(self) -> None:
+        """Look at the income once more, say it, and close the wallet's connections."""
+        wallet, self._wallet = self._wallet, None
+        if wallet is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                await self._look_at_income(wallet)
+        except (Retry, TimeoutError) as fault:
+            log.warning("orchestrator.income.unread", reason=repr(fault))
+        self._publish_beat(self._clock.now_ns())
+        await wallet.close()
+
+    def _income_counters(self) -> dict[str, float]:
+        """What the report and the console show; absent is not measured."""
+        counters: dict[str, float] = {}
+        if (income := earned(self._store.record.income)) is not None:
+            counters |= {
+                "rewards_usd": income.rewards_e6 / MICRO,
+                "rebates_usd": income.rebates_e6 / MICRO,
+            }
+        if self._scoring is not None:
+            counters |= {
+                "orders_scoring": float(self._scoring.scoring),
+                "orders_asked": float(self._scoring.open),
+            }
+        return counters
+
     def _wall_ns(self) -> int:
         return self._clock.wall_ms() * NS_PER_MS
 
@@ -405,6 +462,7 @@ class Orchestrator:
                     "term": float(self._store.term),
                     "markets": float(len(self._table)),
                     **self._unwound,
+                    **self._income_counters(),
                 },
             ),
             self._process.name,

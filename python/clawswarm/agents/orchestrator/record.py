@@ -2,7 +2,7 @@
 
     standing   of the state directory: the term, what only the operator lifts
     record     of the run: who owns which market under what mandate, pairs taken out to merge, the relayer's
-    allowance
+    allowance, what the venue owed each day
 
 The term is the fence: it grows with every start, and a writer whose term is not the newest writes nothing. So an
 orchestrator that was stopped and wakes up after its successor has begun changes nothing.
@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from clawswarm.agents.orchestrator.allocator import Assignment
+from clawswarm.agents.orchestrator.income import Income
 from clawswarm.agents.orchestrator.swarm_state import Standing, Watermarks
 from clawswarm.agents.orchestrator.unwinding import Allowance
 from clawswarm.model.errors import InvariantBroken, UserFault
@@ -33,6 +34,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandates: tuple[Mandate, ...] = ()
     merged_e6: dict[str, int] = {}
     allowance: Allowance = Allowance()
+    income: Income = Income()
     watermarks: Watermarks = Watermarks()
 
 

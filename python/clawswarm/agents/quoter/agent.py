@@ -1,6 +1,7 @@
 """The quoter's shell: books and mandates from the bus, plans to the engine, replies back."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from clawswarm.agents.quoter.desk import QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.quoter.strategy import load_strategy
-from clawswarm.kernel.bus import Bus, Latest
+from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.engine_port import EngineClient
 from clawswarm.kernel.histogram import Histogram
@@ -29,24 +30,27 @@ log = structlog.get_logger()
 class Quoter:
     """One quoter process."""
 
-    def __init__(self, process: Process, bus: Bus, settings: QuoterSettings, port: Path) -> None:
-        self._process, self._clock, self._bus = process, process.clock, bus
+    def __init__(
+        self, process: Process, bus: Bus, settings: QuoterSettings, port: Path, sentinels: Sequence[str]
+    ) -> None:
+        self._process, self._clock = process, process.clock
         named = settings.strategy
         self._desk = QuoterDesk(process.name, settings, None if named is None else load_strategy(named))
         self._engine = EngineClient(port, process.name, process.wake)
         self._feed_to_quoter_us = Histogram()
         self._plans = 0
         self._book_sequence = 0
-        self._books: dict[str, Latest[BookState]] = {}
+        self._books = bus.follower("book", sentinels, BookState)
         self._allocations = bus.latest("allocation", Allocation)
         self._health = bus.latest("feed/*", FeedHealth)
         self._wanted = bus.latest("snapshot", SnapshotWanted)
-        self._references = bus.latest("reference/*/*", ReferencePrice)
+        self._references = bus.latest("reference/chainlink/*/*", ReferencePrice)
         self._beats = bus.latest("beat", Beat)
 
     async def run(self) -> None:
         """Quote until asked to stop."""
         self._allocations.listen(self._process.wake)
+        self._books.listen(self._process.wake)
         self._health.listen(asyncio.Event())
         self._references.listen(asyncio.Event())
         self._process.ready()
@@ -78,30 +82,24 @@ class Quoter:
         """Take in what has arrived; whether a sentinel was heard."""
         for allocation in self._allocations.take():
             self._desk.take_allocation(allocation)
-            self._watch(self._desk.markets)
+            self._books.follow(self._desk.markets)
         is_fed = False
         for health in self._health.take():
             is_fed = True
             self._desk.take_health(health)
         for reference in self._references.take():
             self._desk.take_reference(reference)
-        for channel in self._books.values():
-            for book in channel.take():
-                is_fed = True
-                self._book_sequence = book.sequence
-                if self._desk.take_book(book, now):
-                    self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
+        for source in self._books.lost():
+            log.warning("quoter.sentinel.lost", source=source)
+            self._desk.source_lost(source, now)
+        for book in self._books.take():
+            is_fed = True
+            self._book_sequence = book.sequence
+            if self._desk.take_book(book, now):
+                self._feed_to_quoter_us.add((now - book.received_ns) // 1_000)
         for reply in self._engine.take():
             self._desk.take_reply(reply, now)
         return is_fed
-
-    def _watch(self, markets: set[str]) -> None:
-        for market in markets - self._books.keys():
-            channel = self._bus.latest(f"book/{market}/*", BookState)
-            channel.listen(self._process.wake)
-            self._books[market] = channel
-        for market in self._books.keys() - markets:
-            self._books.pop(market).close()
 
     def _publish_beat(self, now: int) -> None:
         self._beats.publish(

@@ -1,18 +1,22 @@
 """The quoter's state machine: messages and the time in, Plans out. Pure.
 
-One plan a market is under way at a time; while the engine works on it the newest book simply waits.
+One plan a market is under way at a time; while the engine works on it the newest book simply waits. A message
+makes the markets that it concerns due; what only time changes is found by a review of all of them. So the work
+of one message does not grow with the number of markets held.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
+from clawswarm._core import ReferencePath
+from clawswarm.agents.quoter.outcomes import shift_logits
 from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
 from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
-from clawswarm.kernel.clock import NS_PER_S
-from clawswarm.model.instruments import Side
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
+from clawswarm.model.instruments import SETTLEMENT_FEED, Market, Side
 from clawswarm.model.messages import (
     Allocation,
     BookState,
@@ -28,11 +32,12 @@ from clawswarm.model.messages import (
     ReferencePrice,
     TokenPrice,
 )
-from clawswarm.model.units import notional_e6
+from clawswarm.model.units import MICRO, notional_e6
 
 # After the gate's refusal (budget, limits, halt) nothing changes for a while; after the venue's refusal of an
 # order the same book would lead to the same refusal: a newer one ends this pause.
 REFUSED_PAUSE_NS = NS_PER_S // 4
+REVIEW_NS = 20 * NS_PER_MS
 RATE_PAUSE_NS = NS_PER_S // 20
 
 
@@ -52,14 +57,21 @@ class QuoterDesk:
         self, name: str, settings: QuoterSettings, make_strategy: MakeStrategy | None = None
     ) -> None:
         self._name, self._settings = name, settings
-        self._make_strategy = make_strategy or (lambda: QuadraticQuoter(settings))
+        self._make_strategy = make_strategy or (
+            lambda: QuadraticQuoter(settings.model, settings.widen_below, settings.widen_factor)
+        )
         self._strategies: dict[str, Strategy] = {}
         self._references: dict[str, ReferencePrice] = {}
+        self._paths: dict[tuple[str, str], ReferencePath] = {}
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
         self._expires_ns = 0
         self._mandates: dict[str, Mandate] = {}
+        self._events: dict[str, list[str]] = {}
+        self._concerned: dict[str, set[str]] = {}
+        self._due: set[str] = set()
+        self._next_review_ns = 0
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
         self._under_way: dict[str, bool] = {}
@@ -71,8 +83,8 @@ class QuoterDesk:
 
     @property
     def markets(self) -> set[str]:
-        """Markets this quoter holds a mandate for."""
-        return set(self._mandates)
+        """Markets whose books this quoter needs: its own, and those whose outcomes exclude one of them."""
+        return self._mandates.keys() | {market for event in self._events.values() for market in event}
 
     def take_allocation(self, allocation: Allocation) -> None:
         """A mandate table; an older one changes nothing."""
@@ -81,18 +93,36 @@ class QuoterDesk:
         self._term, self._sent_ns = allocation.term, allocation.sent_ns
         self._expires_ns = allocation.sent_ns + allocation.life_ns
         self._mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
+        self._concerned = {}
+        for market, mandate in self._mandates.items():
+            self._concerned.setdefault(mandate.market.underlying, set()).add(market)
+        self._events = {
+            underlying: [
+                m.market.condition_id for m in allocation.mandates if m.market.underlying == underlying
+            ]
+            for underlying in self._concerned
+            if any(self._mandates[market].market.outcomes > 1 for market in self._concerned[underlying])
+        }
         self._sources.forget(self.markets)
+        self._due |= self._mandates.keys() | self._open.keys()
         for market in self._strategies.keys() - self._mandates.keys():
             # What a strategy remembers ends with its mandate.
             del self._strategies[market]
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
-        self._sources.take_health(health)
+        if self._sources.take_health(health):
+            self._due |= self._mandates.keys()
 
     def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when it only repeats what is known."""
+        self._due.add(book.market)
         return self._sources.take_book(book, now_ns)
+
+    def source_lost(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended."""
+        self._sources.lose(source, now_ns)
+        self._due |= self._mandates.keys()
 
     def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
         """(market, sentinel) that should ask the venue for its book now."""
@@ -100,14 +130,22 @@ class QuoterDesk:
 
     def take_reference(self, reference: ReferencePrice) -> None:
         """A price of an underlying."""
-        self._references[reference.underlying] = reference
+        underlying = reference.underlying
+        path = self._paths.setdefault((underlying, reference.feed), ReferencePath())
+        # Both sentinels tell the same prices: the first one counts.
+        if path.take(reference.value_e6 / MICRO, reference.source_ms):
+            if reference.feed == SETTLEMENT_FEED:
+                self._references[underlying] = reference
+            self._due |= self._concerned.get(underlying, set())
 
     def take_reply(self, reply: EngineReply, now_ns: int) -> None:
         """What the engine says."""
+        if isinstance(reply, TokenPrice):
+            self._shadow_price = reply.shadow_price
+            return
+        self._due.add(reply.market)
         if isinstance(reply, Inventory):
             self._inventory[reply.market] = reply
-        elif isinstance(reply, TokenPrice):
-            self._shadow_price = reply.shadow_price
         elif isinstance(reply, PlanDone):
             has_cancels = self._under_way.pop(reply.market, False)
             if reply.refused is not None:
@@ -120,6 +158,7 @@ class QuoterDesk:
 
     def _take_update(self, update: OrderUpdate, now_ns: int) -> None:
         quotes = self._open.setdefault(update.market, {})
+        self._tell_fill(update, quotes.get(update.ref), now_ns)
         if update.state in (OrderState.LIVE, OrderState.UNKNOWN):
             quotes[update.ref] = OpenQuote(
                 update.ref, update.order_id, update.side, update.price_e4, update.remaining_e6
@@ -133,6 +172,14 @@ class QuoterDesk:
             book_received_ns = self._judged.get(update.market, 0)
             self._refused[update.market] = _Refused(book_received_ns, now_ns + REFUSED_PAUSE_NS)
 
+    def _tell_fill(self, update: OrderUpdate, known: OpenQuote | None, now_ns: int) -> None:
+        take_fill = getattr(self._strategies.get(update.market), "take_fill", None)
+        if take_fill is None or known is None or update.state not in (OrderState.LIVE, OrderState.FILLED):
+            return
+        filled_e6 = known.remaining_e6 - (0 if update.state is OrderState.FILLED else update.remaining_e6)
+        if filled_e6 > 0:
+            take_fill(known.side, known.price_e4, filled_e6, now_ns)
+
     def engine_lost(self) -> None:
         """The connection closed: the engine cancels everything of ours, and says nothing any more."""
         self._open.clear()
@@ -141,11 +188,15 @@ class QuoterDesk:
 
     def plans(self, now_ns: int) -> list[Plan]:
         """What to send to the engine now."""
-        if now_ns >= self._expires_ns:
-            self._mandates = {}
+        if now_ns >= self._next_review_ns or now_ns >= self._expires_ns:
+            self._next_review_ns = now_ns + REVIEW_NS
+            if now_ns >= self._expires_ns:
+                self._mandates = {}
+            self._due |= self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}
         plans = []
-        for market in sorted(self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}):
-            if market not in self._under_way and (plan := self._plan(market, now_ns)) is not None:
+        for market in sorted(self._due - self._under_way.keys()):
+            self._due.discard(market)
+            if (plan := self._plan(market, now_ns)) is not None:
                 self._under_way[market] = bool(plan.cancels)
                 plans.append(plan)
         return plans
@@ -164,6 +215,14 @@ class QuoterDesk:
             return now_ns < refused.cancels_ns
         return refused.book_received_ns in (None, received_ns)
 
+    def _shift(self, market: Market, now_ns: int) -> float:
+        """By how many logits the other outcomes of the market's event move it."""
+        if market.outcomes <= 1:
+            return 0.0
+        event = self._events.get(market.underlying, [])
+        books = [self._sources.best(outcome, now_ns) for outcome in event]
+        return shift_logits(market, books)
+
     def _plan(self, market: str, now_ns: int) -> Plan | None:
         mandate = self._mandates.get(market)
         quotes = [quote for quote in self._open.get(market, {}).values() if quote.order_id]
@@ -176,12 +235,24 @@ class QuoterDesk:
         if mandate is not None and book is not None and inventory is not None:
             integrity = self._sources.integrity(book, now_ns)
             if integrity >= self._settings.pull_below:
-                reference = self._references.get(mandate.market.underlying)
+                underlying, settlement = mandate.market.underlying, mandate.market.settlement
+                feed = SETTLEMENT_FEED if settlement is None else settlement.feed
                 own = tuple(
                     (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
                     for quote in self._open.get(market, {}).values()
                 )
-                view = MarketView(book, mandate, inventory, reference, now_ns, integrity, own)
+                view = MarketView(
+                    book=book,
+                    mandate=mandate,
+                    inventory=inventory,
+                    reference=self._references.get(underlying),
+                    now_ns=now_ns,
+                    integrity=integrity,
+                    own=own,
+                    path=self._paths.get((underlying, feed)),
+                    shift=self._shift(mandate.market, now_ns),
+                    token_usd=(self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
+                )
                 tick_e4 = view.tick_e4
                 targets = self._strategy(market).quotes(view)
         if targets is None:
@@ -194,7 +265,7 @@ class QuoterDesk:
             return None
         if not changes.cancels and not changes.places:
             return None
-        value = float(sum(notional_e6(place.price_e4, place.size_e6) for place in changes.places))
+        value = sum(map(_worth, changes.places))
         weight = 1.0 if mandate is None else mandate.weight
         if not changes.cancels and value * weight < self._shadow_price * len(changes.places):
             # Others are worth more at the moment: the engine would let it wait in vain.
@@ -215,4 +286,11 @@ class QuoterDesk:
             book_sequence=book.sequence if book is not None else 0,
             book_received_ns=received_ns if is_tick else None,
             decided_ns=now_ns,
+            tick_e4=book.tick_e4 if book is not None else None,
         )
+
+
+def _worth(target: TargetQuote) -> float:
+    if target.gain_usd is not None:
+        return target.gain_usd
+    return notional_e6(target.price_e4, target.size_e6) / MICRO

@@ -1,80 +1,140 @@
-"""Target quotes of one market. Pure; the mathematics is `_core.quote` (quadratic spread function).
+"""The swarm's own strategy: its settings, and its way into `rust/core/src/quoting`, which does the mathematics.
 
-    x = logit(microprice),  r = x − skew·q,  d = base + a·|q| + b·q²,  quotes S(r ± d)
-
-with q = net inventory / largest position; the microprice is that of others' orders alone, and d grows where the
-book is believed in part only. Sizes taper towards the largest position on the side that adds to it.
+In: a `MarketView`. Out: the quotes that should rest. An order that the strategy wants kept is returned as it
+stands, so the planner finds it right; why a quote moves or stays is decided by value (quoting/quoter.rs).
 """
-
-import math
 
 import msgspec
 
-from clawswarm._core import microprice_without, quote
-from clawswarm.agents.quoter.strategy import MarketView, TargetQuote, order_size_e6
-from clawswarm.model.instruments import Side
-from clawswarm.model.units import PRICE_ONE_E4
+from clawswarm._core import Decision, MarketQuoter, MarketTerms, QuoterModel
+from clawswarm.agents.quoter.strategy import MarketView, TargetQuote
+from clawswarm.model.instruments import Market, Side
+
+
+class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of the quadratic spread function; spreads and skew in logits. Formulas: quoting/spread.rs."""
+
+    risk_aversion: float = 0.5
+    """γ, per logit."""
+    holding_s: float = 30.0
+    """T: how long a position is expected to be held."""
+    fill_decay: float = 25.0
+    """k: a quote this much further out, in logits, fills e times more rarely."""
+    fill_rate: float = 2.0
+    """A: shares a second that trade at fair value."""
+    queue_shares: float = 100.0
+    """Shares before an order at which its fills are halved."""
+    rest_s: float = 5.0
+    """How long an order is expected to rest."""
+    skew: float = 0.25
+    """Shift of the reservation price at the largest position."""
+    widen_linear: float = 0.02
+    """a of a·|q| + b·q², q = position / largest position."""
+    widen_quadratic: float = 0.06
+    """b."""
+    uncertainty_weight: float = 0.5
+    """How much of fair value's standard error is added to the half-spread."""
+    cost: float = 0.0
+    """Fixed costs of a fill."""
+    informed_prior: float = 0.02
+    """Share of takers who know more, before fills said so."""
+    reduce_only: float = 0.9
+    """Position, as a share of the largest, from which only the reducing side is quoted."""
+    change_usd: float = 0.002
+    """What a change must bring beyond its tokens."""
+    widen_s: float = 60.0
+    """In this time before the close half-spreads grow, up to twice."""
+    withdraw_s: float = 10.0
+    """And in this one nothing is quoted."""
+    pull_s: float = 1.0
+    """How long a side that a sweep or a jump of the reference endangers stays closed."""
+    jump_sigmas: float = 5.0
+    """A move of the reference within a second by so many of its deviations is a jump."""
 
 
 class QuoterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The strategy's parameters; half-spreads and skew are in logits."""
+    """How far books are believed, and the strategy."""
 
-    half_spread_logits: float
-    inventory_skew_logits: float
-    widen_linear: float
-    widen_quadratic: float
-    requote_ticks: int
-    hold_ticks: float
     feed_timeout_s: float
     widen_below: float
     widen_factor: float
     pull_below: float
+    requote_ticks: int
     strategy: str | None = None
     """FILE.py:Class or package.module:Class of a strategy to quote with instead of this file's."""
+    model: QuadraticModel = QuadraticModel()
 
 
 class QuadraticQuoter:
-    """The swarm's own strategy."""
+    """The built-in strategy in one market."""
 
-    def __init__(self, settings: QuoterSettings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        model: QuadraticModel = QuadraticModel(),  # noqa: B008 - frozen
+        widen_below: float = 0.0,
+        widen_factor: float = 1.0,
+        uses_reference: bool = True,
+    ) -> None:
+        self._quoter = MarketQuoter(QuoterModel(**msgspec.structs.asdict(model)))
+        self._widen_below, self._widen_factor = widen_below, widen_factor
+        self._uses_reference = uses_reference
+        self._market: Market | None = None
+        self._terms: MarketTerms | None = None
+
+    def take_fill(self, side: Side, price_e4: int, size_e6: int, now_ns: int) -> None:
+        """An order of ours traded: what fair value does next says what its taker knew."""
+        self._quoter.take_fill(side is Side.BUY, now_ns)
+
+    def decide(self, view: MarketView) -> Decision:
+        """The quotes and what they are made of, or the reason for none. Raises ValueError on a broken book."""
+        market, book, mandate = view.mandate.market, view.book, view.mandate
+        if market is not self._market or self._terms is None:
+            self._market, self._terms = market, terms_of(market)
+        return self._quoter.decide(
+            self._terms,
+            view.now_ns,
+            view.venue_ms,
+            book.bids,
+            book.asks,
+            view.tick_e4,
+            book.order_flow + book.trade_flow,
+            book.sweep,
+            mandate.spread_factor * (self._widen_factor if view.integrity < self._widen_below else 1.0),
+            view.inventory.net_e6,
+            mandate.max_position_e6,
+            mandate.order_size_e6,
+            mandate.capital_e6,
+            view.own,
+            view.path if self._uses_reference else None,
+            view.shift,
+            *view.token_usd,
+            mandate.is_reduce_only,
+        )
 
     def quotes(self, view: MarketView) -> list[TargetQuote]:
         """The quotes of the newest book."""
-        return target_quotes(view, self._settings)
+        decision = self.decide(view)
+        targets = []
+        for side, target in ((Side.BUY, decision.bid), (Side.SELL, decision.ask)):
+            if target is not None:
+                price_e4, size_e6, _, gain_usd = target
+                targets.append(TargetQuote(side, price_e4, price_e4, size_e6, gain_usd))
+        return targets
 
 
-def target_quotes(view: MarketView, settings: QuoterSettings) -> list[TargetQuote]:
-    """The quotes this book calls for, best effort on each side; none without a two-sided book."""
-    book, mandate, inventory = view.book, view.mandate, view.inventory
-    if book.microprice is None:
-        return []
-    # Behind our own orders may be nobody near: then the whole book is the better guess.
-    others = microprice_without(list(book.bids), list(book.asks), list(view.own)) if view.own else None
-    factor = settings.widen_factor if view.integrity < settings.widen_below else 1.0
-    factor *= mandate.spread_factor
-    ratio = max(-1.0, min(1.0, inventory.net_e6 / mandate.max_position_e6))
-    priced = quote(
-        book.microprice if others is None else others,
-        settings.half_spread_logits * factor,
-        ratio,
-        settings.inventory_skew_logits,
-        settings.widen_linear * factor,
-        settings.widen_quadratic * factor,
-        view.tick_e4,
-        book.bid_e4,
-        book.ask_e4,
+def terms_of(market: Market) -> MarketTerms:
+    """What the mathematics needs of a market."""
+    settlement, rewards = market.settlement, market.rewards
+    rule = "event" if settlement is None else "price"
+    return MarketTerms(
+        rule=rule if market.is_rule_known else "unknown",
+        closes_ms=market.closes_ms,
+        min_size_e6=market.min_size_e6,
+        rebate=market.rebate_rate,
+        window_s=0.0 if settlement is None else settlement.window_s,
+        opens_ms=None if settlement is None else settlement.opens_ms,
+        strike_usd=None if settlement is None else settlement.strike_usd,
+        rewards=None
+        if rewards is None
+        else (rewards.daily_usd, rewards.min_size_e6, rewards.max_spread_e4, rewards.min_age_s),
     )
-    targets = []
-    for side, price_e4 in ((Side.BUY, priced.bid_e4), (Side.SELL, priced.ask_e4)):
-        size_e6 = order_size_e6(side, mandate, inventory)
-        if price_e4 is not None and size_e6 >= mandate.market.min_size_e6:
-            exact = expit(priced.reservation - side.sign * priced.half_spread) * PRICE_ONE_E4
-            hold_e4 = math.floor(side.sign * exact + settings.hold_ticks * view.tick_e4) * side.sign
-            targets.append(TargetQuote(side, price_e4, hold_e4, size_e6))
-    return targets
-
-
-def expit(logit: float) -> float:
-    """Probability of a logit, in the form that no logit overflows."""
-    return 0.5 + 0.5 * math.tanh(logit / 2)

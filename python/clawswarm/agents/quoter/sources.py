@@ -1,7 +1,8 @@
 """Which sentinel to believe, per market, and how far. Pure.
 
-Both sentinels watch everything. A quoter stays with one and switches when its pulse is late, its connection is
-down, its book is invalid or the other's has more integrity. With none left there is no book: the quoter withdraws.
+Both sentinels watch everything. A quoter stays with one and switches when it ends, its pulse is late, its
+connection is down, its book is invalid or the other's has more integrity. With none left there is no book: the
+quoter withdraws.
 
 Two equal books share a fingerprint. Each sees states that the other's wire or this quoter's slot skipped, so they
 agree when the newest of one is among the latest of the other. Where that has not happened for 250 ms, both are
@@ -42,10 +43,13 @@ class BookSources:
         self._pairs: dict[str, _Pair] = {}
         self._chosen: dict[str, str] = {}
         self._crossed_since_ns: dict[tuple[str, str], int] = {}
+        self._lost_ns: dict[str, int] = {}
 
-    def take_health(self, health: FeedHealth) -> None:
-        """A pulse of one sentinel."""
+    def take_health(self, health: FeedHealth) -> bool:
+        """A pulse of one sentinel; whether it lives where it did not, or no longer."""
+        before = self._health.get(health.source)
         self._health[health.source] = health
+        return before is None or before.is_live is not health.is_live
 
     def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when it only repeats the last one."""
@@ -59,6 +63,17 @@ class BookSources:
             self._crossed_since_ns.setdefault((book.market, book.source), book.received_ns)
         self._compare(book, now_ns)
         return True
+
+    def lose(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended: its books are gone, and only a later pulse is its successor's."""
+        self._lost_ns[source] = now_ns
+        for books in self._books.values():
+            books.pop(source, None)
+        for pair in self._pairs.values():
+            if pair.latest.pop(source, None) is not None:
+                pair.differ_since_ns = None
+        for key in [key for key in self._crossed_since_ns if key[1] == source]:
+            del self._crossed_since_ns[key]
 
     def _compare(self, book: BookState, now_ns: int) -> None:
         pair = self._pairs.setdefault(book.market, _Pair())
@@ -134,4 +149,6 @@ class BookSources:
     def is_live(self, source: str, now_ns: int) -> bool:
         """Whether a sentinel's connection lives and its own pulse is fresh."""
         health = self._health.get(source)
-        return health is not None and health.is_live and now_ns - health.sent_ns <= self._timeout_ns
+        if health is None or not health.is_live or health.sent_ns <= self._lost_ns.get(source, -1):
+            return False
+        return now_ns - health.sent_ns <= self._timeout_ns

@@ -13,10 +13,10 @@ cancel and what to place follows from that (planner.py), within the mandate, beh
             return quote_pair(view, bid_e4=…, ask_e4=…)
 
 One object is made for each market and may keep what it saw; the time is in the view. `SEARCH` names the values
-of the parameters that `claw lab compare` tries; without it the defaults stand.
+of the parameters that `claw lab compare` tries; without it the defaults stand. A strategy that has a method
+`take_fill(side, price_e4, size_e6, now_ns)` is told of its fills.
 """
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -26,6 +26,8 @@ from typing import Protocol, cast
 
 import msgspec
 
+from clawswarm._core import ReferencePath
+from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.model.errors import UserFault
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import BookState, Inventory, Mandate, ReferencePrice
@@ -37,9 +39,12 @@ SIZE_STEP_E6 = 10_000
 class MarketView(msgspec.Struct, frozen=True):
     """What a strategy sees: the top of the book, what it may do, what it holds, the underlying, the time.
 
-    `reference` is None until a price of the underlying was seen; `now_ns` is the quoter's clock. `integrity` is
-    how far the book is believed, 1 is wholly; below [quoter] pull_below no strategy is asked. `own` is (is a buy,
-    price_e4, size_e6) of each own order, which the book contains.
+    `reference` is None until a price of the underlying was seen, `path` is what was seen of it: volatility,
+    averages, returns. `now_ns` is the quoter's clock. `integrity` is how far the book is believed, 1 is wholly;
+    below [quoter] pull_below no strategy is asked. `own` is (is a buy, price_e4, size_e6) of each own order,
+    which the book contains. `shift` is by how many logits the other outcomes of the event move this one,
+    `token_usd` what an order and a cancel cost now. How the market settles, its rewards and rebates are in
+    `mandate.market`.
     """
 
     book: BookState
@@ -49,23 +54,38 @@ class MarketView(msgspec.Struct, frozen=True):
     now_ns: int
     integrity: float = 1.0
     own: tuple[tuple[bool, int, int], ...] = ()
+    path: ReferencePath | None = None
+    shift: float = 0.0
+    token_usd: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock now: the book's own time and how long ago it was received."""
+        return self.book.server_ms + max(self.now_ns - self.book.received_ns, 0) // NS_PER_MS
+
+    @property
+    def to_close_s(self) -> float | None:
+        """Seconds until the market closes, below 0 afterwards; None without an end."""
+        closes_ms = self.mandate.market.closes_ms
+        return None if closes_ms is None else (closes_ms - self.venue_ms) / 1_000
 
     @property
     def tick_e4(self) -> int:
-        """The tick whose prices both the venue and the engine's gate accept.
-
-        After a tick change the book knows the new tick at once, the mandate when the orchestrator next writes it.
-        """
-        return math.lcm(self.book.tick_e4, self.mandate.market.tick_e4)
+        """The venue's tick: after a change the book knows it at once, the mandate seconds later."""
+        return self.book.tick_e4
 
 
 class TargetQuote(msgspec.Struct, frozen=True):
-    """One order that should rest; one that already rests up to `hold_e4` (more generous) is kept instead."""
+    """One order that should rest; one that already rests up to `hold_e4` (more generous) is kept instead.
+
+    `gain_usd` is what placing it is expected to bring: by it the engine shares scarce tokens out. None: by size.
+    """
 
     side: Side
     price_e4: int
     hold_e4: int
     size_e6: int
+    gain_usd: float | None = None
 
 
 class Strategy(Protocol):

@@ -10,9 +10,9 @@ import aiohttp
 import msgspec
 import structlog
 
-from clawswarm._core import ReferenceReturn
 from clawswarm.agents.sentinel.books import SentinelBooks, ShardChange
 from clawswarm.agents.sentinel.frames import FrameJournal
+from clawswarm.agents.sentinel.references import References
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import NS_PER_MS, ns
 from clawswarm.kernel.process import Process
@@ -30,9 +30,8 @@ from clawswarm.venues.polymarket.feed import (
     books_question,
     market_change,
     market_subscription,
-    read_reference,
-    reference_subscription,
 )
+from clawswarm.venues.polymarket.prices import PolyBolt, PolyBoltCredentials, PriceStream, PriceTick, Rtds
 from clawswarm.venues.polymarket.settings import SocketSettings
 from clawswarm.venues.polymarket.socket import VenueSocket, backoff_s
 
@@ -42,7 +41,6 @@ REVIEW_INTERVAL_S = 0.02
 ANSWER_TIMEOUT_S = 1.0
 # A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
 RECONNECT_DEAF_NS = 2_000 * NS_PER_MS
-RETURN_SPAN_MS = 5_000
 log = structlog.get_logger()
 
 
@@ -50,9 +48,12 @@ class MarketDataSources(msgspec.Struct, frozen=True):
     """Where market data comes from, and whether the reference prices are real."""
 
     market_ws_url: str
-    reference_ws_url: str
+    rtds_url: str
+    polybolt_url: str
     rest_url: str
     reference_is_synthetic: bool
+    prices_dead_after_s: float
+    polybolt_key: PolyBoltCredentials | None = None
 
 
 class FrameRetention(msgspec.Struct, frozen=True):
@@ -95,31 +96,47 @@ class Sentinel:
         self._shards: list[_Shard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._urgent = asyncio.Event()
+        self._is_due = False
         self._reason: str | None = "starting"
         self._last_frame_ns = 0
         self._counters = Counter(
             dict.fromkeys(
-                ("frames", "states", "bad_frames", "reconnects", "questions", "resubscriptions", "doubts"),
+                (
+                    "frames",
+                    "states",
+                    "bad_frames",
+                    "reconnects",
+                    "questions",
+                    "resubscriptions",
+                    "doubts",
+                    "prices_lost",
+                ),
                 0.0,
             )
         )
-        self._returns: dict[str, ReferenceReturn] = {}
+        self._prices = References(process.name, is_synthetic=sources.reference_is_synthetic)
         self._allocations = bus.latest("allocation", Allocation)
         self._wanted = bus.latest(f"snapshot/{process.name}/*", SnapshotWanted)
-        self._states = bus.latest("book", BookState)
+        self._states = bus.source("book")
         self._references = bus.latest("reference", ReferencePrice)
         self._health = bus.latest("feed", FeedHealth)
         self._beats = bus.latest("beat", Beat)
 
     async def run(self) -> None:
         """Work until asked to stop."""
+        self._loop = asyncio.get_running_loop()
         async with self._open_session() as session:
             self._allocations.listen(self._process.wake)
             self._wanted.listen(asyncio.Event())
+            self._states.open()
             self._tasks = [
-                asyncio.create_task(self._follow_reference(session)),
+                asyncio.create_task(self._follow_prices(session, self._sources.rtds_url, Rtds)),
                 asyncio.create_task(self._weigh(session)),
             ]
+            key = self._sources.polybolt_key
+            if key is not None:
+                following = self._follow_prices(session, self._sources.polybolt_url, lambda: PolyBolt(key))
+                self._tasks.append(asyncio.create_task(following))
             self._process.ready()
             next_health_ns = next_beat_ns = 0
             while await self._process.tick():
@@ -135,10 +152,10 @@ class Sentinel:
                 if now >= next_beat_ns:
                     next_beat_ns = now + ns(BEAT_INTERVAL_S)
                     self._publish_beat(now)
-                    self._states.repeat(f"{market}/{self._process.name}" for market in self._books.markets)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._states.close()
         if self._journal is not None:
             self._journal.close()
 
@@ -146,6 +163,8 @@ class Sentinel:
 
     async def _watch(self, session: aiohttp.ClientSession, allocation: Allocation) -> None:
         changes = self._books.watch(mandate.market for mandate in allocation.mandates)
+        if changes:
+            self._states.keep(self._books.markets)
         while len(self._shards) < self._books.shard_count:
             number = len(self._shards)
             self._shards.append(_Shard())
@@ -196,19 +215,26 @@ class Sentinel:
         self._counters["frames"] += 1
         self._last_frame_ns = now
         try:
-            states = self._books.apply(frame, now)
+            is_changed = self._books.apply(frame, now)
         except ValueError as fault:
             self._counters["bad_frames"] += 1
             log.warning("sentinel.frame.bad", reason=str(fault))
             return
-        self._publish_states(states)
-        if self._books.is_urgent:
-            self._urgent.set()
+        if is_changed and not self._is_due:
+            # After the frames that have come with this one: under overload each is applied, the newest published.
+            self._is_due = True
+            self._loop.call_soon(self._publish_changed)
         if self._journal is not None:
             self._journal.append(now, number, frame)
         if not self._shards[number].is_live:
             self._shards[number].is_live, self._reason = True, None
             self._publish_health(now)
+
+    def _publish_changed(self) -> None:
+        self._is_due = False
+        self._publish_states(self._books.changed(self._clock.now_ns()))
+        if self._books.is_urgent:
+            self._urgent.set()
 
     def _lost(self, number: int, reason: str) -> None:
         log.warning("sentinel.feed.lost", shard=number, reason=reason)
@@ -281,31 +307,38 @@ class Sentinel:
 
     # --- reference prices -----------------------------------------------------------------------
 
-    async def _follow_reference(self, session: aiohttp.ClientSession) -> None:
+    async def _follow_prices(
+        self, session: aiohttp.ClientSession, url: str, make_stream: Callable[[], PriceStream]
+    ) -> None:
+        dead_after_s = self._sources.prices_dead_after_s
+        settings = msgspec.structs.replace(
+            self._settings, ping_interval_s=dead_after_s / 2, dead_after_s=dead_after_s
+        )
         attempt = 0
         while True:
-            socket = VenueSocket(session, self._sources.reference_ws_url, self._settings, self._clock)
+            stream = make_stream()
+            socket = VenueSocket(session, url, settings, self._clock, stream.ping)
             try:
-                await socket.connect(reference_subscription())
+                await socket.connect(stream.hello())
                 async for frame in socket.frames():
-                    attempt = 0
-                    tick = read_reference(frame)
-                    if tick is not None:
-                        returns = self._returns.setdefault(tick.underlying, ReferenceReturn(RETURN_SPAN_MS))
-                        message = ReferencePrice(
-                            underlying=tick.underlying,
-                            source=self._process.name,
-                            value_e6=tick.value_e6,
-                            source_ms=tick.source_ms,
-                            received_ns=self._clock.now_ns(),
-                            is_synthetic=self._sources.reference_is_synthetic,
-                            return_5s=returns.take(tick.value_e6, tick.source_ms),
-                        )
-                        self._references.publish(message, f"{tick.underlying}/{self._process.name}")
+                    heard = stream.hear(frame)
+                    for answer in heard.answers:
+                        await socket.send(answer)
+                    if heard.lost:
+                        log.warning("sentinel.prices.gap", url=url, frames=heard.lost)
+                        self._counters["prices_lost"] += heard.lost
+                    for tick in heard.ticks:
+                        attempt = 0
+                        self._take_tick(tick)
             except (Retry, WireFault) as fault:
-                log.warning("sentinel.reference.lost", reason=str(fault))
+                log.warning("sentinel.prices.lost", url=url, reason=str(fault))
             await asyncio.sleep(backoff_s(self._settings, attempt, self._jitter.random()))
             attempt += 1
+
+    def _take_tick(self, tick: PriceTick) -> None:
+        price = self._prices.take(tick, self._clock.now_ns())
+        if price is not None:
+            self._references.publish(price, f"{price.feed}/{price.underlying}/{price.source}")
 
     # --- what leaves ----------------------------------------------------------------------------
 
@@ -316,7 +349,7 @@ class Sentinel:
     def _publish_states(self, states: list[BookState]) -> None:
         self._counters["states"] += len(states)
         for state in states:
-            self._states.publish(state, f"{state.market}/{state.source}")
+            self._states.publish(state, state.market)
 
     def _publish_health(self, now: int) -> None:
         self._health.publish(

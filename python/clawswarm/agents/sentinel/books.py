@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from clawswarm._core import Books, BookTop, MarketResolved, TradePrint
+from clawswarm._core import Books, BookTop
 from clawswarm.agents.sentinel.integrity import (
     DEAF_GRACE_NS,
     QUIET_AFTER_DEAF_NS,
@@ -27,7 +27,6 @@ from clawswarm.model.messages import BookState
 RESOLVED = "resolved"
 CROSSED = "crossed"
 TICK_CHANGE = "tick change"
-_BookUpdates = Sequence[BookTop | TradePrint | MarketResolved]
 
 
 class ShardChange(msgspec.Struct, frozen=True):
@@ -47,8 +46,8 @@ class SentinelBooks:
         self._markets: dict[str, Market] = {}
         self._evidence: dict[str, Evidence] = {}
         self._said: dict[str, Verdict] = {}
-        self._resolved: set[str] = set()
         self._open: set[str] = set()
+        self._changed: dict[str, None] = {}
         self._are_hashes_known = True
         self.losses = 0
         """Connections lost so far; an answer to what was asked before the last one is not for these books."""
@@ -64,9 +63,8 @@ class SentinelBooks:
         for key in [key for key in self._markets if key not in wanted]:
             gone = self._markets.pop(key)
             self._books.remove_market(key)
-            for held in (self._evidence, self._said):
+            for held in (self._evidence, self._said, self._changed):
                 held.pop(key, None)
-            self._resolved.discard(key)
             self._open.discard(key)
             change = changes.setdefault(self._shards.leave(key), ShardChange([], []))
             change.left.extend(tokens_of([gone]))
@@ -120,9 +118,21 @@ class SentinelBooks:
 
     # --- what comes -----------------------------------------------------------------------------
 
-    def apply(self, frame: bytes, received_ns: int) -> list[BookState]:
-        """Take one frame; the states it changed. Raises ValueError when it is no frame of the venue."""
-        return self._take(self._books.apply(frame, received_ns), received_ns)
+    def apply(self, frame: bytes, received_ns: int) -> bool:
+        """Take one frame; whether `changed` has something to say. Raises ValueError on what is no frame."""
+        for key in self._books.apply(frame, received_ns):
+            self._changed[key] = None
+        return bool(self._changed)
+
+    def changed(self, now_ns: int) -> list[BookState]:
+        """The newest state of every market that changed since the last call, whatever lay between."""
+        states = []
+        for key in self._changed:
+            top = self._books.top(key)
+            self._note(top, now_ns)
+            states.append(self._state(top, now_ns))
+        self._changed.clear()
+        return states
 
     def apply_listing(self, body: bytes, asked: Sequence[str], now_ns: int) -> list[BookState]:
         """Take the books that were asked for; the states that change. Raises ValueError when they are none.
@@ -130,8 +140,7 @@ class SentinelBooks:
         What differs from a silent stream's book was missed by it: such a market is deaf until the stream speaks,
         or until nothing has differed for a second.
         """
-        updates = self._books.apply_listing(body, now_ns)
-        differing = {update.market for update in updates if isinstance(update, BookTop)}
+        differing = self._books.apply_listing(body, now_ns)
         for key in asked:
             if (evidence := self._evidence.get(key)) is not None:
                 if evidence.is_unheard and key in differing:
@@ -143,7 +152,8 @@ class SentinelBooks:
                 evidence.silent_ns = None
                 if not evidence.is_open:
                     evidence.asked_ns, evidence.asks = None, 0
-        return self._take(updates, now_ns) + self.review(now_ns)
+        self._changed.update(dict.fromkeys(differing))
+        return self.changed(now_ns) + self.review(now_ns)
 
     def disconnect(self, shard: int) -> list[BookState]:
         """A connection is gone: its books are invalid until their next snapshot; the states that say so."""
@@ -152,6 +162,7 @@ class SentinelBooks:
         for key in self._shards.markets(shard):
             self._books.reset_market(key)
             self._evidence[key] = Evidence()
+            self._changed.pop(key, None)
             states.append(self._state(self._books.top(key), 0))
         return states
 
@@ -160,13 +171,12 @@ class SentinelBooks:
 
         Call it every few milliseconds: doubts ripen by time alone.
         """
-        for update in self._books.compare():
-            if isinstance(update, BookTop):
-                self._note(update, now_ns)
+        for key in self._books.compare():
+            self._note(self._books.top(key), now_ns)
         self._are_hashes_known = are_hashes_known(*self._books.hashes_compared)
         for key in self._books.silent(now_ns, SILENCE_FACTOR, SILENCE_LEAST_NS):
             evidence = self._evidence[key]
-            if not evidence.is_unheard and key not in self._resolved:
+            if not evidence.is_unheard and self._books.top(key).winner is None:
                 evidence.silent_ns = now_ns
                 self._open.add(key)
         states = []
@@ -174,6 +184,7 @@ class SentinelBooks:
             evidence = self._evidence[key]
             self._hear(key)
             if self._verdict(key, now_ns) != self._said.get(key):
+                self._changed.pop(key, None)
                 states.append(self._state(self._books.top(key), now_ns))
             if not evidence.is_open:
                 self._open.discard(key)
@@ -220,17 +231,6 @@ class SentinelBooks:
         """How many markets are not wholly believed."""
         return sum(verdict.reason is not None for verdict in self._said.values())
 
-    def _take(self, updates: _BookUpdates, now_ns: int) -> list[BookState]:
-        states = []
-        for update in updates:
-            if isinstance(update, BookTop):
-                self._note(update, now_ns)
-                states.append(self._state(update, now_ns))
-            elif isinstance(update, MarketResolved):
-                self._resolved.add(update.market)
-                states.append(self._state(self._books.top(update.market), now_ns))
-        return states
-
     def _hear(self, key: str) -> None:
         """Silence and deafness end with the stream's next word."""
         evidence = self._evidence[key]
@@ -260,7 +260,7 @@ class SentinelBooks:
     def _state(self, top: BookTop, now_ns: int) -> BookState:
         key = top.market
         verdict = self._said[key] = self._verdict(key, now_ns)
-        is_resolved = key in self._resolved
+        is_resolved = top.winner is not None
         is_valid = top.is_valid and not is_resolved
         reason = RESOLVED if is_resolved else top.reason if not top.is_valid else verdict.reason
         sweep = top.sweep

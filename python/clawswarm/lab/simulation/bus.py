@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clawswarm.kernel.bus import Latest, Ordered
+from clawswarm.kernel.bus import Follower, Latest, Ordered, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
@@ -69,6 +69,9 @@ class Medium:
         self._randoms: dict[str, Random] = {}
         self._subscriptions: list[Subscription] = []
         self._audiences: dict[str, list[Subscription]] = {}
+        self.sources: dict[tuple[str, str], VirtualSource] = {}
+        """By topic and owner."""
+        self.followers: list[VirtualFollower[BusMessage]] = []
 
     def random(self, owner: str) -> Random:
         """The chances of one process."""
@@ -95,19 +98,26 @@ class Medium:
         """A process is gone."""
         for subscription in [found for found in self._subscriptions if found.owner == owner]:
             self.unsubscribe(subscription)
+        self.followers = [follower for follower in self.followers if follower.owner != owner]
+        for source in [source for (_, name), source in self.sources.items() if name == owner]:
+            source.close()
 
     def publish(self, owner: str, name: str, payload: object) -> None:
         """Send to whoever listens."""
         audience = self._audiences.get(name)
         if audience is None:
             audience = self._audiences[name] = self._audience(name)
-        random, terms = self.random(owner), self.terms
+        random, loss_share = self.random(owner), self.terms.loss_share
         for subscription in audience:
-            if terms.loss_share and random.random() < terms.loss_share:
+            if loss_share and random.random() < loss_share:
                 continue
-            delay_s = terms.latency_s + random.random() * terms.jitter_s
-            over_s = self._partitions.over_s(owner, subscription.owner)
+            delay_s, over_s = self.delay(owner, subscription.owner)
             subscription.send(owner, (name, payload), delay_s, over_s)
+
+    def delay(self, owner: str, reader: str) -> tuple[float, float]:
+        """How long a message is on its way, and the time before which it cannot arrive, in seconds."""
+        delay_s = self.terms.latency_s + self.random(owner).random() * self.terms.jitter_s
+        return delay_s, self._partitions.over_s(owner, reader)
 
     def _audience(self, name: str) -> list[Subscription]:
         parts = name.split("/")
@@ -131,6 +141,14 @@ class VirtualBus:
         """A Latest channel on `topic`."""
         return VirtualLatest[M](self._medium, self._name, topic, self.heard)
 
+    def source(self, topic: str) -> Source:
+        """The publisher's end of a direct Latest channel."""
+        return VirtualSource(self._medium, self._name, topic)
+
+    def follower(self, topic: str, sources: Iterable[str], kind: type[M]) -> Follower[M]:
+        """The reader's end of direct Latest channels."""
+        return VirtualFollower[M](self._medium, self._name, topic, tuple(sources), self.heard)
+
     def ordered(self, topic: str, kind: type[M], journal: Journal | None = None) -> Ordered[M]:
         """An Ordered channel; its journal is the medium's, so that it outlives its publisher."""
         return VirtualOrdered(self._medium, self._name, topic, kind)
@@ -145,24 +163,15 @@ class VirtualLatest(Generic[M]):
 
     def __init__(self, medium: Medium, owner: str, topic: str, heard: Heard | None) -> None:
         self._medium, self._owner, self._topic, self._heard = medium, owner, topic, heard
-        self._sent: dict[str, M] = {}
         self._slots: dict[str, M] = {}
         self._subscription: Subscription | None = None
 
     def publish(self, message: M, key: str = "") -> None:
         """Overwrite the slot `topic/key`."""
         name = f"{self._topic}/{key}" if key else self._topic
-        self._sent[name] = message
         if self._medium.tap is not None:
             self._medium.tap(self._owner, name, message)
         self._medium.publish(self._owner, name, message)
-
-    def repeat(self, keys: Iterable[str]) -> None:
-        """Send the slots of `keys` once more and forget the others."""
-        names = {f"{self._topic}/{key}": None for key in keys}
-        self._sent = {name: message for name, message in self._sent.items() if name in names}
-        for name, message in self._sent.items():
-            self._medium.publish(self._owner, name, message)
 
     def listen(self, changed: asyncio.Event) -> None:
         """Begin to receive."""
@@ -188,6 +197,112 @@ class VirtualLatest(Generic[M]):
         """Stop receiving."""
         if self._subscription is not None:
             self._medium.unsubscribe(self._subscription)
+
+
+class VirtualSource:
+    """The publisher's end of a direct Latest channel: a stream, so late but never lost."""
+
+    def __init__(self, medium: Medium, owner: str, topic: str) -> None:
+        self._medium, self._owner, self._topic = medium, owner, topic
+        self.slots: dict[str, BusMessage] = {}
+
+    def open(self) -> None:
+        """Let followers in."""
+        self._medium.sources[self._topic, self._owner] = self
+
+    def publish(self, message: BusMessage, key: str) -> None:
+        """Overwrite the slot of `key`, and send it to every follower that wants it."""
+        self.slots[key] = message
+        if self._medium.tap is not None:
+            self._medium.tap(self._owner, f"{self._topic}/{key}", message)
+        for follower in self._medium.followers:
+            follower.offer(self._topic, self._owner, key, message)
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forget the slots of all keys but these."""
+        kept = set(keys)
+        self.slots = {key: message for key, message in self.slots.items() if key in kept}
+
+    def close(self) -> None:
+        """Let every follower go."""
+        self._medium.sources.pop((self._topic, self._owner), None)
+        for follower in self._medium.followers:
+            follower.lose(self._topic, self._owner)
+
+
+class VirtualFollower(Generic[M]):
+    """The reader's end of direct Latest channels."""
+
+    def __init__(
+        self, medium: Medium, owner: str, topic: str, sources: tuple[str, ...], heard: Heard | None
+    ) -> None:
+        self.owner = owner
+        self._medium, self._topic, self._sources, self._heard = medium, topic, sources, heard
+        self._wanted: frozenset[str] | None = frozenset()
+        self._slots: dict[tuple[str, str], M] = {}
+        self._lost: list[str] = []
+        self._links: dict[str, Subscription] = {}
+
+    def listen(self, changed: asyncio.Event) -> None:
+        """Begin to receive."""
+        self._changed = changed
+        self._links = {
+            name: Subscription(self._medium, self.owner, self._topic, self._receiver(name))
+            for name in self._sources
+        }
+        self._medium.followers.append(self)  # type: ignore[arg-type]  # it only takes messages of its own topic
+
+    def follow(self, keys: Iterable[str] | None) -> None:
+        """Want these keys and no others; None wants all there are."""
+        before, self._wanted = self._wanted, None if keys is None else frozenset(keys)
+        for name in self._links:
+            source = self._medium.sources.get((self._topic, name))
+            for key, message in source.slots.items() if source is not None else ():
+                if before is not None and key not in before:
+                    self.offer(self._topic, name, key, message)
+
+    def offer(self, topic: str, name: str, key: str, message: BusMessage) -> None:
+        """What a source sends."""
+        link = self._links.get(name)
+        if topic != self._topic or link is None or (self._wanted is not None and key not in self._wanted):
+            return
+        delay_s, over_s = self._medium.delay(name, self.owner)
+        link.send(name, (key, message), delay_s, over_s)
+
+    def lose(self, topic: str, name: str) -> None:
+        """A source has ended."""
+        if topic == self._topic and name in self._links:
+            self._lost.append(name)
+            self._changed.set()
+
+    def take(self) -> list[M]:
+        """The newest message of every key of every source that changed since the last call."""
+        if not self._slots:
+            return []
+        taken = list(self._slots.values())
+        self._slots.clear()
+        return taken
+
+    def lost(self) -> list[str]:
+        """Sources that have ended since the last call."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def close(self) -> None:
+        """Stop receiving."""
+        for link in self._links.values():
+            link.is_open = False
+        self._links = {}
+
+    def _receiver(self, name: str) -> Callable[[Sample], None]:
+        def received(sample: Sample) -> None:
+            key, message = sample
+            self._slots[name, key] = message  # type: ignore[assignment]  # a topic has one kind of message
+            self._changed.set()
+            if self._heard is not None:
+                self._heard(self.owner, message)  # type: ignore[arg-type]
+
+        return received
 
 
 class VirtualOrdered(Generic[M]):

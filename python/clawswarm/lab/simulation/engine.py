@@ -37,6 +37,7 @@ from clawswarm.model.messages import (
     Touch,
 )
 from clawswarm.model.units import parse_e6, parse_price_e4
+from clawswarm.runtime.roster import SENTINELS
 from clawswarm.venues.polymarket.settings import SocketSettings
 from clawswarm.venues.polymarket.socket import VenueSocket
 
@@ -122,7 +123,7 @@ class EngineProcess:
         self._allocations = bus.latest("allocation", Allocation)
         self._halts = bus.latest("halt", HaltSwarm)
         self._resumes = bus.latest("resume", ResumeSwarm)
-        self._books = bus.latest("book/*/*", BookState)
+        self._books = bus.follower("book", SENTINELS, BookState)
         self._pulses = bus.latest("feed/*", FeedHealth)
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
@@ -138,6 +139,7 @@ class EngineProcess:
         for channel in (self._allocations, self._halts, self._resumes):
             channel.listen(self._news)
         self._books.listen(asyncio.Event())
+        self._books.follow(None)
         self._pulses.listen(asyncio.Event())
         start = msgspec.structs.replace(start, fills=tuple(self._fills.published()))
         self.machine = self._make_machine(self._account.private_key, start, self._clock.now_ns())

@@ -265,12 +265,17 @@ class Swarm:
             self._session,
         ).run()
 
-    async def _open_wallet(self) -> Wallet:
+    async def _open_wallet(self, _term: int) -> Wallet:
         return self._relayed
 
     async def _run_sentinel(self, process: Process, bus: VirtualBus) -> None:
         sources = MarketDataSources(
-            "ws://venue/ws/market", "ws://venue/rtds", "http://venue", reference_is_synthetic=True
+            market_ws_url="ws://venue/ws/market",
+            rtds_url="ws://venue/rtds",
+            polybolt_url="ws://venue/polybolt/ws",
+            rest_url="http://venue",
+            reference_is_synthetic=True,
+            prices_dead_after_s=self._configuration.sentinel.prices_dead_after_s,
         )
         feed = self._configuration.feed
         altered = self._parts.alter_bus(process.name, bus)
@@ -279,7 +284,7 @@ class Swarm:
     async def _run_quoter(self, process: Process, bus: VirtualBus) -> None:
         bus.heard = self._monitor.delivered
         altered = self._parts.alter_bus(process.name, bus)
-        await Quoter(process, altered, self._configuration.quoter, Path(_PORT)).run()
+        await Quoter(process, altered, self._configuration.quoter, Path(_PORT), SENTINELS).run()
 
     async def _run_risk_manager(self, process: Process, bus: VirtualBus) -> None:
         risk, capital_usd = self._configuration.risk, self._asked.capital_usd

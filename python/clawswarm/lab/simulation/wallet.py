@@ -8,27 +8,27 @@ import asyncio
 from collections.abc import Sequence
 from random import Random
 
-import msgspec
 from coincurve import PrivateKey
-from eth_abi.abi import encode
 
 from clawswarm.kernel.clock import Clock
 from clawswarm.lab.simulation.network import LineTerms
+from clawswarm.lab.submissions import WalletOwner
 from clawswarm.model.errors import ClosedFor, Retry
-from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
-from clawswarm.sandbox.chain.batch import batch_digest
-from clawswarm.sandbox.chain.calls import RawCall, argument_types, selector
-from clawswarm.sandbox.chain.contracts import COLLATERAL_ADAPTER, COLLATERAL_TOKEN
-from clawswarm.sandbox.chain.relayer import RelayedTransaction, Submission
+from clawswarm.model.positions import (
+    BatchOutcome,
+    DayIncome,
+    Holding,
+    OrdersScoring,
+    Unwinding,
+    UnwindingKind,
+)
+from clawswarm.sandbox.chain.relayer import RelayedTransaction
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
-from clawswarm.sandbox.identity.wallets import DEPOSIT_FACTORY
+from clawswarm.sandbox.exchange.scoring import is_scoring
 from clawswarm.sandbox.venue import Venue
 
-_MERGE = "mergePositions(address,bytes32,bytes32,uint256[],uint256)"
-_REDEEM = "redeemPositions(address,bytes32,bytes32,uint256[])"
 _POLL_S = 0.5
 _LONGEST_S = 60.0
-_DEADLINE_S = 600
 _NS_PER_S = 1_000_000_000
 _CLOSED_S = 600.0
 _FAILED = ("STATE_FAILED", "STATE_INVALID")
@@ -75,7 +75,9 @@ class SimulatedWallet:
     async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
         """Submit one batch and wait for its end. Raises ClosedFor, Retry."""
         await self._hop()
-        body = self._signed(batch)
+        owner = WalletOwner(self._key, self._owner, self._wallet)
+        nonce, now_s = self._venue.chain.nonce(self._wallet), self._clock.now_ns() // _NS_PER_S
+        body = owner.submission(batch, nonce, now_s)
         try:
             transaction = self._venue.relayer.submit(self._owner, body, self._clock.now_ns())
         except VenueRefusal as refusal:
@@ -87,6 +89,26 @@ class SimulatedWallet:
             self.merged += sum(action.kind is UnwindingKind.MERGE for action in batch)
             self.redeemed += sum(action.kind is UnwindingKind.REDEEM for action in batch)
         return outcome
+
+    async def income(self, day: int) -> DayIncome:
+        """Rewards and rebates of a UTC day, so far. Raises Retry when the answer is lost."""
+        await self._hop()
+        rewards = self._venue.rewards.earnings(day, self._wallet)
+        rebates = self._venue.rebates.maker_rebates(day, self._wallet)
+        return DayIncome(
+            rewards_e6=sum(earning.amount_e6 for earning in rewards),
+            rebates_e6=sum(earning.amount_e6 for earning in rebates),
+        )
+
+    async def scoring(self) -> OrdersScoring:
+        """How many open orders earn rewards now. Raises Retry when the answer is lost."""
+        await self._hop()
+        exchange, now_ns = self._venue.exchange, self._clock.now_ns()
+        found = [
+            is_scoring(order, exchange.books[order.market.condition_id], now_ns)
+            for order in exchange.open_orders(self._wallet)
+        ]
+        return OrdersScoring(open=len(found), scoring=sum(found))
 
     async def _wait(self, transaction: RelayedTransaction) -> BatchOutcome:
         until_ns = self._clock.now_ns() + round(_LONGEST_S * _NS_PER_S)
@@ -105,34 +127,3 @@ class SimulatedWallet:
         await asyncio.sleep(terms.latency_s + self._random.random() * terms.jitter_s)
         if self._random.random() < terms.loss_share:
             raise Retry("the line lost it")
-
-    def _signed(self, batch: Sequence[Unwinding]) -> Submission:
-        """The body of POST /submit."""
-        calls = tuple(_encoded(action) for action in batch)
-        nonce = self._venue.chain.nonce(self._wallet)
-        deadline = self._clock.now_ns() // _NS_PER_S + _DEADLINE_S
-        signature = self._key.sign_recoverable(
-            batch_digest(self._wallet, nonce, deadline, calls), hasher=None
-        )
-        body = {
-            "type": "WALLET",
-            "from": self._owner,
-            "to": DEPOSIT_FACTORY,
-            "nonce": str(nonce),
-            "signature": "0x" + signature[:64].hex() + f"{27 + signature[64]:02x}",
-            "depositWalletParams": {
-                "depositWallet": self._wallet,
-                "deadline": str(deadline),
-                "calls": [{"target": c.target, "value": "0", "data": "0x" + c.data.hex()} for c in calls],
-            },
-        }
-        return msgspec.convert(body, Submission)
-
-
-def _encoded(action: Unwinding) -> RawCall:
-    """The call of an action."""
-    text = _MERGE if action.kind is UnwindingKind.MERGE else _REDEEM
-    values: list[object] = [COLLATERAL_TOKEN, bytes(32), bytes.fromhex(action.market[2:]), [1, 2]]
-    if action.kind is UnwindingKind.MERGE:
-        values.append(action.amount_e6)
-    return RawCall(COLLATERAL_ADAPTER, 0, selector(text) + encode(argument_types(text), values))

@@ -81,7 +81,12 @@ class Catalog:
             slug=market.slug,
             title=market.question,
             end_ms=market.end_ms,
-            description=f"Replay of a recorded {market.underlying} market in the sandbox.",
+            description=(
+                f"Replay of a recorded {market.underlying} market in the sandbox. This market will resolve to "
+                f'"Up" if the {market.underlying} price at the end of the time range specified in the title is '
+                "greater than or equal to the price at the beginning of that range. The resolution source is the "
+                "Chainlink data stream, as the recording or its synthetic reference tells it."
+            ),
             tags=("Crypto", "Up or Down", market.underlying),
         )
         self.describe(market, event)

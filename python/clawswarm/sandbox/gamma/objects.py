@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_e6, format_price
+from clawswarm.sandbox.chain.contracts import COLLATERAL_TOKEN
 from clawswarm.sandbox.exchange.book import UnifiedBook
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.gamma.catalog import Catalog, EventListing, MarketListing, Series
@@ -140,6 +141,18 @@ def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, 
         "comboStatus": "disabled",
         "makerRebatesFeeShareBps": 10_000,
     }
+    if market.rewards.is_on and market.rewards.daily_rate_e6:
+        record["clobRewards"] = [
+            {
+                "id": listing.id,
+                "conditionId": market.condition_id,
+                "assetAddress": COLLATERAL_TOKEN,
+                "rewardsAmount": 0,
+                "rewardsDailyRate": market.rewards.daily_rate_e6 / MICRO,
+                "startDate": iso_second(listed_ms)[:10],
+                "endDate": iso_second(market.end_ms)[:10],
+            }
+        ]
     if market.fee_rate_e4:
         record["feeType"] = _FEE_TYPE
         record["feeSchedule"] = {

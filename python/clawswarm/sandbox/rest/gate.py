@@ -110,6 +110,7 @@ class Gate:
 
     async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if (wait_ns := await self._wait_for_window(request)) > 0:
+            self._log(request, is_refused=True)
             return _too_many_requests(wait_ns)
         kind = _BUCKETS.get((request.method, request.path))
         if kind is None:
@@ -145,6 +146,7 @@ class Gate:
             return refused(payload_too_large())
         now_ns = self._now_ns()
         charge = buckets.charge(signer, kind, cost, now_ns)
+        self._log(request, is_refused=charge.is_refused)
         if charge.is_refused:
             refusal = _too_many_requests(charge.wait_ns)
             refusal.headers.update(charge.headers(now_ns))
@@ -157,6 +159,10 @@ class Gate:
             charge = self._debited(charge, signer, response)
         response.headers.update(charge.headers(self._now_ns()))
         return response
+
+    def _log(self, request: web.Request, is_refused: bool) -> None:
+        if self._venue.order_log is not None:
+            self._venue.order_log.note_request(request.method, request.path, is_refused, self._now_ns())
 
     def _debited(self, charge: Charge, signer: str, response: web.StreamResponse) -> Charge:
         if not isinstance(response, web.Response) or not isinstance(response.body, bytes):

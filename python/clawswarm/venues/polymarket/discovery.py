@@ -4,6 +4,9 @@ Gamma writes arrays inside strings, times in several formats, and leaves out wha
 is no tradable binary market is a WireFault with the reason, so that one odd market never hides the others.
 """
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,8 +15,9 @@ import msgspec
 import structlog
 
 from clawswarm.model.errors import Retry, WireFault
-from clawswarm.model.instruments import Market
+from clawswarm.model.instruments import Market, RewardTerms
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, parse_scaled
+from clawswarm.venues.polymarket.settlement import read_settlement
 from clawswarm.venues.polymarket.wire import UNREADABLE
 
 PAGE = 100
@@ -36,6 +40,21 @@ class GammaEvent(msgspec.Struct, frozen=True, rename="camel"):
     id: str | int = ""
     slug: str = ""
     series_slug: str | None = None
+    neg_risk_augmented: bool | None = None
+    event_metadata: object = None
+
+
+class GammaFees(msgspec.Struct, frozen=True, rename="camel"):
+    """A market's fee schedule."""
+
+    rate: float = 0.0
+    rebate_rate: float = 0.0
+
+
+class GammaRewards(msgspec.Struct, frozen=True, rename="camel"):
+    """One source of a market's liquidity rewards."""
+
+    rewards_daily_rate: float | None = None
 
 
 class GammaMarket(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,6 +80,11 @@ class GammaMarket(msgspec.Struct, frozen=True, rename="camel"):
     description: str | None = None
     resolution_source: str | None = None
     events: list[GammaEvent] | None = None
+    fees_enabled: bool | None = None
+    fee_schedule: GammaFees | None = None
+    rewards_min_size: float | None = None
+    rewards_max_spread: float | None = None
+    clob_rewards: list[GammaRewards] | None = None
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -77,6 +101,7 @@ class Listing(msgspec.Struct, frozen=True):
     """A market and its window: `starts_ms` is when the window begins, None for a market without one.
 
     Trading begins with the listing, long before the window; orders are refused from `market.closes_ms` on.
+    `exclusive_event` names the event whose listed outcomes exclude each other and leave nothing out.
     """
 
     market: Market
@@ -84,6 +109,7 @@ class Listing(msgspec.Struct, frozen=True):
     series: str | None
     resolution_source: str
     description: str
+    exclusive_event: str | None = None
 
 
 def read_market(record: bytes | msgspec.Raw) -> Listing:
@@ -102,6 +128,14 @@ def read_market(record: bytes | msgspec.Raw) -> Listing:
         tokens = tokens[::-1]
     event = found.events[0] if found.events else GammaEvent()
     is_neg_risk = found.neg_risk is True
+    starts_ms = read_time_ms(found.event_start_time)
+    settles = read_settlement(
+        found.description or "",
+        found.question,
+        starts_ms,
+        _strike_usd(event),
+        is_up_down=set(outcomes) == {"Up", "Down"},
+    )
     return Listing(
         market=Market(
             condition_id=found.condition_id,
@@ -114,11 +148,17 @@ def read_market(record: bytes | msgspec.Raw) -> Listing:
             neg_risk=is_neg_risk,
             is_open=bool(found.active and not found.closed and found.accepting_orders),
             closes_ms=read_time_ms(found.end_date),
+            settlement=settles.rule,
+            is_rule_known=settles.is_known,
+            rebate_rate=_rebate_rate(found),
+            rewards=_rewards(found),
         ),
-        starts_ms=read_time_ms(found.event_start_time),
+        starts_ms=starts_ms,
         series=event.series_slug,
         resolution_source=found.resolution_source or "",
         description=found.description or "",
+        # With outcomes still to come the listed ones do not make the whole event.
+        exclusive_event=found.neg_risk_market_id if not event.neg_risk_augmented else None,
     )
 
 
@@ -137,11 +177,25 @@ async def list_open_markets(session: aiohttp.ClientSession, gamma_url: str) -> l
             except WireFault as fault:
                 log.debug("market.left_out", reason=str(fault))
         if page.next_cursor is None:
-            return listings
+            return with_outcomes(listings)
         if page.next_cursor == cursor:
             break
         cursor = page.next_cursor
     raise WireFault(f"GET /markets/keyset went on for {MOST_PAGES} pages or gave the same cursor twice")
+
+
+def with_outcomes(listings: Sequence[Listing]) -> list[Listing]:
+    """The listings, each market told how many exclusive outcomes its event has."""
+    counts = Counter(listing.exclusive_event for listing in listings)
+    return [
+        listing
+        if listing.exclusive_event is None
+        else msgspec.structs.replace(
+            listing,
+            market=msgspec.structs.replace(listing.market, outcomes=counts[listing.exclusive_event]),
+        )
+        for listing in listings
+    ]
 
 
 async def _page(session: aiohttp.ClientSession, gamma_url: str, cursor: str | None) -> _Page:
@@ -180,6 +234,32 @@ def _underlying(slug: str, event_slug: str, is_neg_risk: bool) -> str:
         return event_slug
     first = slug.partition("-")[0]
     return _COINS.get(first, first.upper())
+
+
+def _strike_usd(event: GammaEvent) -> float | None:
+    """The price to beat, which the service tells once the window runs; its place is not documented."""
+    metadata = event.event_metadata
+    strike = metadata.get("priceToBeat") if isinstance(metadata, dict) else None
+    is_price = isinstance(strike, int | float) and 0 < strike < math.inf
+    return float(strike) if is_price else None
+
+
+def _rebate_rate(found: GammaMarket) -> float:
+    fees = found.fee_schedule
+    return 0.0 if fees is None or not found.fees_enabled else max(fees.rate * fees.rebate_rate, 0.0)
+
+
+def _rewards(found: GammaMarket) -> RewardTerms | None:
+    daily_usd = sum(rewards.rewards_daily_rate or 0.0 for rewards in found.clob_rewards or [])
+    if daily_usd <= 0 or not found.rewards_max_spread or found.rewards_min_size is None:
+        return None
+    return RewardTerms(
+        daily_usd=daily_usd,
+        min_size_e6=_exact(found.rewards_min_size, MICRO, f"rewarded size of {found.slug}"),
+        max_spread_e4=_exact(
+            found.rewards_max_spread, PRICE_ONE_E4 // 100, f"rewarded spread of {found.slug}"
+        ),
+    )
 
 
 def _strings(value: str | list[str] | None, what: str) -> list[str]:

@@ -1,44 +1,43 @@
 """A deposit wallet's positions, and the batches that unwind them, by the official client (polymarket.md §9).
 
-In: the owner's key and the venue's addresses; out: `Holding`s, and the outcome of each batch. The client signs,
+In: the account and someone who signs for it; out: `Holding`s, income, and the outcome of each batch. The client
 submits, retries what the relayer calls busy, and polls; its exceptions are translated here, once. Only what is
 CONFIRMED and not offered by an open order counts as held.
 """
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 from polymarket import AsyncSecureClient
 from polymarket.auth import ApiKey, RelayerApiKey
 from polymarket.calls import TransactionCall, ctf_merge_positions_call, ctf_redeem_positions_call
-from polymarket.environments import PRODUCTION, Environment, _create_environment
+from polymarket.environments import Environment
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError, TransactionFailedError
 from polymarket.models.clob.account import ClobTrade, OpenOrder
 from polymarket.models.data.portfolio import Position
 from polymarket.types import EvmAddress
 
 from clawswarm.model.errors import ClosedFor, Retry
-from clawswarm.model.positions import BatchOutcome, Holding, Unwinding, UnwindingKind
+from clawswarm.model.messages import AccountOpened
+from clawswarm.model.positions import (
+    BatchOutcome,
+    DayIncome,
+    Holding,
+    OrdersScoring,
+    Unwinding,
+    UnwindingKind,
+)
 from clawswarm.model.units import MICRO
+from clawswarm.venues.polymarket.income import read_income, read_scoring
+from clawswarm.venues.polymarket.keyless import ChainAddresses, environment_of, keyless_client, submit_batch
 
 # A trade that is not settled after this long is not going to be: its tokens are where the venue says.
 UNSETTLED_S = 3_600
 _SETTLED = ("CONFIRMED", "FAILED")
 CLOSED_PAUSE_S = 600.0
-
-
-class ChainAddresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the venue's hosts are."""
-
-    clob: str
-    gamma: str
-    data: str
-    relayer: str
-    rpc: str
 
 
 class RelayerKey(msgspec.Struct, frozen=True):
@@ -51,34 +50,41 @@ class RelayerKey(msgspec.Struct, frozen=True):
         return f"RelayerKey(address={self.address!r})"
 
 
+class Signs(Protocol):
+    """Whoever holds the key (kernel/account_port.py)."""
+
+    async def open_account(self) -> AccountOpened:
+        """Whose account it is. Raises Retry."""
+
+    async def sign(self, nonce: int, deadline_s: int, batch: Sequence[Unwinding]) -> str:
+        """The owner's signature of a batch. Raises Retry."""
+
+
 class WalletRelayer:
     """One deposit wallet."""
 
-    def __init__(self, client: AsyncSecureClient, environment: Environment) -> None:
-        self._client = client
+    def __init__(self, client: AsyncSecureClient, environment: Environment, owner: Signs) -> None:
+        self._client, self._owner = client, owner
         self._config = environment._config
 
     @classmethod
     async def open(
-        cls, private_key: str, addresses: ChainAddresses | None, relayer_key: RelayerKey | None = None
+        cls, owner: Signs, addresses: ChainAddresses | None, relayer_key: RelayerKey | None = None
     ) -> Self:
-        """Log in; without a relayer key the account's own builder key is made. Raises Retry."""
-        environment = PRODUCTION if addresses is None else _environment(addresses)
-        try:
-            client = await AsyncSecureClient.create(private_key=private_key, environment=environment)
-            key: ApiKey
-            if relayer_key is None:
+        """Get ready; without a relayer key the account's own builder key is made. Raises Retry."""
+        account, environment = await owner.open_account(), environment_of(addresses)
+        key: ApiKey
+        if relayer_key is None:
+            client = keyless_client(account, environment, None)
+            try:
                 key = await client.create_builder_api_key()
-            else:
-                key = RelayerApiKey(key=relayer_key.key, address=EvmAddress(relayer_key.address))
-            credentials = client.credentials
-            await client.close()
-            client = await AsyncSecureClient.create(
-                private_key=private_key, environment=environment, credentials=credentials, api_key=key
-            )
-        except PolymarketError as fault:
-            raise Retry(f"the relayer's client cannot log in: {fault}") from fault
-        return cls(client, environment)
+            except PolymarketError as fault:
+                raise Retry(f"the relayer's client cannot log in: {fault}") from fault
+            finally:
+                await client.close()
+        else:
+            key = RelayerApiKey(key=relayer_key.key, address=EvmAddress(relayer_key.address))
+        return cls(keyless_client(account, environment, key), environment, owner)
 
     @property
     def wallet(self) -> str:
@@ -104,15 +110,17 @@ class WalletRelayer:
         return holdings_of(positions, taken)
 
     async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Sign and submit one batch and wait for its end; UNKNOWN when nobody says how it ended.
+        """Have one batch signed, submit it and wait for its end; UNKNOWN when nobody says how it ended.
 
         Raises:
             ClosedFor: 429 again and again; the day's batches may be used up.
-            Retry: refused, nothing happened.
+            Retry: refused or not signed, nothing happened.
         """
         calls = [self._call(action) for action in batch]
         try:
-            handle = await self._client.execute_transaction(calls=calls, metadata="unwind")
+            handle = await submit_batch(
+                self._client, calls, lambda nonce, deadline_s: self._owner.sign(nonce, deadline_s, batch)
+            )
         except RateLimitError as fault:
             # The client has tried eleven times, and does not hand on the relayer's words about its quota.
             raise ClosedFor("the relayer", fault.retry_after or CLOSED_PAUSE_S) from fault
@@ -127,6 +135,14 @@ class WalletRelayer:
         except PolymarketError:
             return BatchOutcome.UNKNOWN
         return BatchOutcome.CONFIRMED
+
+    async def income(self, day: int) -> DayIncome:
+        """Rewards and rebates of a UTC day (days since 1970), so far. Raises Retry."""
+        return await read_income(self._client, day)
+
+    async def scoring(self) -> OrdersScoring:
+        """How many open orders earn rewards now. Raises Retry."""
+        return await read_scoring(self._client)
 
     def _call(self, action: Unwinding) -> TransactionCall:
         config = self._config
@@ -195,17 +211,3 @@ def _free_e6(position: Position | None, taken: dict[str, Decimal]) -> int:
         return 0
     free = position.current_size - taken.get(position.asset_id, Decimal(0))
     return max(0, int(free * MICRO))
-
-
-def _environment(addresses: ChainAddresses) -> Environment:
-    """The production environment with other hosts; the package has no public way to name them."""
-    config = dataclasses.replace(
-        PRODUCTION._config,
-        clob_url=addresses.clob,
-        gamma_url=addresses.gamma,
-        data_url=addresses.data,
-        relayer_url=addresses.relayer,
-        rpc_url=addresses.rpc,
-        relayer_poll_frequency_ms=500,
-    )
-    return _create_environment(name="other hosts", config=config)

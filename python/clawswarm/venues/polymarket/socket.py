@@ -6,10 +6,11 @@ only silence on an asked PING does. Data gaps are normal (recorded-data.md), sil
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 
-from clawswarm.kernel.clock import Clock, ns
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
 from clawswarm.model.errors import Retry
 from clawswarm.venues.polymarket.settings import SocketSettings
 
@@ -18,10 +19,17 @@ class VenueSocket:
     """One connection; `last_frame_ns` is when anything was last heard, None before the first connect."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, settings: SocketSettings, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        settings: SocketSettings,
+        clock: Clock,
+        ping: bytes = b"PING",
     ) -> None:
         self._session, self._url, self._settings, self._clock = session, url, settings, clock
+        self._ping = ping
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._is_silent = False
         self.last_frame_ns: int | None = None
 
     async def connect(self, hello: bytes) -> None:
@@ -53,28 +61,41 @@ class VenueSocket:
         socket = self._socket
         if socket is None:
             raise Retry("not connected")
-        settings, clock = self._settings, self._clock
-        pinged_ns = 0
+        watching = asyncio.create_task(self._watch())
         try:
             while True:
-                try:
-                    message = await socket.receive(timeout=settings.ping_interval_s)
-                except TimeoutError:
-                    now = clock.now_ns()
-                    if now - (self.last_frame_ns or 0) > ns(settings.dead_after_s):
-                        raise Retry(f"silent for {settings.dead_after_s} s, PONG included") from None
-                    if now - pinged_ns >= ns(settings.ping_interval_s):
-                        pinged_ns = now
-                        await self.send(b"PING")
-                    continue
+                message = await socket.receive()
                 if message.type is not aiohttp.WSMsgType.TEXT:
+                    if self._is_silent:
+                        raise Retry(f"silent for {self._settings.dead_after_s} s, PONG included")
                     who = "the venue" if self._socket is not None else "this side"
                     raise Retry(f"connection closed by {who} (code {socket.close_code})")
-                self.last_frame_ns = clock.now_ns()
+                self.last_frame_ns = self._clock.now_ns()
                 if message.data != "PONG":
                     yield message.data.encode()
         finally:
+            watching.cancel()
             await self.close()
+
+    async def _watch(self) -> None:
+        """Ask for a sign of life after a silence, and end the connection when none comes."""
+        interval_ns, limit_ns = ns(self._settings.ping_interval_s), ns(self._settings.dead_after_s)
+        pinged_ns = 0
+        while True:
+            now, heard_ns = self._clock.now_ns(), self.last_frame_ns or 0
+            # Unasked silence may be this process's own: it did not run, and the frames wait to be read.
+            if pinged_ns > heard_ns and now - heard_ns >= limit_ns:
+                self._is_silent = True
+                await self.close()
+                return
+            if now - max(heard_ns, pinged_ns) >= interval_ns:
+                pinged_ns = now
+                with suppress(Retry):  # who reads the frames says that it is gone
+                    await self.send(self._ping)
+            due_ns = max(heard_ns, pinged_ns) + interval_ns
+            if pinged_ns > heard_ns:
+                due_ns = max(min(due_ns, heard_ns + limit_ns), now + NS_PER_MS)
+            await asyncio.sleep((due_ns - now) / NS_PER_S)
 
     async def close(self) -> None:
         """Drop the connection without waiting for the peer's good-bye."""

@@ -1,5 +1,6 @@
 //! What happens to the engine and what it wants done.
 
+use super::batches::SignBatch;
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
@@ -26,6 +27,8 @@ pub enum Event {
     PlanSent(ConnectionId, Plan),
     /// A quoter's own loop goes on; the sequence of the last book it processed.
     Touched(ConnectionId, u64),
+    /// The orchestrator wants a batch of the wallet signed.
+    BatchAsked(ConnectionId, SignBatch),
     /// The guard has echoed a tick.
     GuardSeen,
     /// A sentinel has sent a book, or the pulse of a live feed.

@@ -1,11 +1,12 @@
 //! Fail-over: whatever is open on a route that broke is withdrawn over its standby, and quoting goes on.
 //!
 //! ```text
-//! move to the standby → cancel-all, list trades, after a CDN page ask about the region → go on → reconcile
+//! move to the standby → cancel-all, list trades, ask whether the region may trade → go on → reconcile
 //! ```
 //!
 //! It ends when no order that the venue has confirmed is open any more; one whose answer was lost is cancelled by
-//! its hash (resolve.rs) and counts as exposure until then. The loss of the user feed is the same without the move.
+//! its hash (resolve.rs) and counts as exposure until then. After a page of the CDN nothing is placed before the answer
+//! about the region (eligibility.rs); else it may come later. The loss of the user feed is the same without the move.
 //! Plans that come meanwhile are held, and given back undone: the quoter decides anew on its newest book.
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ const LONGEST_PAUSE_NS: u64 = 1_000 * NS_PER_MS;
 const HOLD_NS: u64 = 500 * NS_PER_MS;
 /// Bytes of a broken connection may arrive for so long: `TCP_USER_TIMEOUT`.
 const LINGER_NS: u64 = 1_000 * NS_PER_MS;
+const PAGE: &str = "a page of the CDN";
 
 /// Steps of a fail-over that the venue answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,6 @@ pub(super) enum FailoverStep {
     Cancel,
     List,
     Trades,
-    Region,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,6 @@ pub(super) struct Failover {
     is_cancelling: bool,
     is_cancelled: bool,
     has_trades: bool,
-    is_region_known: bool,
     /// Known orders when the listing was asked for.
     before: BTreeSet<String>,
     is_asking: bool,
@@ -52,7 +52,7 @@ pub(super) struct Failover {
 
 impl Failover {
     const fn is_answered(&self) -> bool {
-        self.is_cancelled && self.has_trades && self.is_region_known
+        self.is_cancelled && self.has_trades
     }
 }
 
@@ -70,7 +70,10 @@ impl<S: SignOrder> Engine<S> {
         match cause {
             // Connections that were given up break; that is no news.
             _ if generation != self.generation => {}
-            Cause::Transport(reason) => self.fail_over(&format!("route: {reason}"), false, now_ns),
+            Cause::Transport(reason) => {
+                self.fail_over(&format!("route: {reason}"), now_ns);
+                self.ask_region(now_ns);
+            }
             Cause::CdnPage => self.leave_flagged_route(now_ns),
             _ => {}
         }
@@ -81,7 +84,8 @@ impl<S: SignOrder> Engine<S> {
         let venue_ms = self.venue_clock.venue_ms(now_ns);
         if self.halted.is_some() {
             // Nothing is placed; the cancels get connections that the page was not sent on.
-            return self.move_to_standby(now_ns);
+            self.move_to_standby(now_ns);
+            return self.doubt_region(PAGE, now_ns);
         }
         match self.breaker.switch(self.settings.switches_per_day, venue_ms) {
             Some(switches_ms) => {
@@ -91,7 +95,7 @@ impl<S: SignOrder> Engine<S> {
                     .switches_left(self.settings.switches_per_day, venue_ms);
                 let fields = vec![("left_today", left.to_string())];
                 self.log(Level::Error, "engine.route.quarantined", fields);
-                self.fail_over("route: page of the CDN", true, now_ns);
+                self.fail_over("route: page of the CDN", now_ns);
             }
             None => {
                 self.move_to_standby(now_ns);
@@ -101,6 +105,7 @@ impl<S: SignOrder> Engine<S> {
                 );
             }
         }
+        self.doubt_region(PAGE, now_ns);
     }
 
     fn move_to_standby(&mut self, now_ns: u64) {
@@ -118,24 +123,20 @@ impl<S: SignOrder> Engine<S> {
                 .is_some_and(|broken_ns| now_ns < broken_ns + LINGER_NS)
     }
 
-    fn fail_over(&mut self, cause: &str, asks_region: bool, now_ns: u64) {
+    fn fail_over(&mut self, cause: &str, now_ns: u64) {
         self.move_to_standby(now_ns);
         let fields = vec![("cause", cause.to_owned())];
         self.log(Level::Warning, "engine.route.switched", fields);
         // What withdraws everything anyway asks again by itself.
         if self.phase == Phase::Running && self.clearance.is_none() {
-            self.pull(cause, asks_region, now_ns);
-        } else if asks_region {
-            self.send(Purpose::AskRegion, Request::AskRegion);
+            self.pull(cause, now_ns);
         }
     }
 
     /// Withdraw everything and go on; `cause` joins those of one that is under way.
-    pub(super) fn pull(&mut self, cause: &str, asks_region: bool, now_ns: u64) {
+    pub(super) fn pull(&mut self, cause: &str, now_ns: u64) {
         let running = self.failover.take();
-        let (mut causes, is_region_known) = running.map_or((Vec::new(), true), |running| {
-            (running.causes, running.is_region_known)
-        });
+        let mut causes = running.map_or(Vec::new(), |running| running.causes);
         if !causes.iter().any(|(known, _)| known == cause) {
             causes.push((cause.to_owned(), now_ns));
         }
@@ -147,7 +148,6 @@ impl<S: SignOrder> Engine<S> {
             is_cancelling: false,
             is_cancelled: self.orders.is_empty(),
             has_trades: false,
-            is_region_known: is_region_known && !asks_region,
             before: BTreeSet::new(),
             is_asking: false,
             pause_ns: FIRST_PAUSE_NS,
@@ -164,7 +164,7 @@ impl<S: SignOrder> Engine<S> {
         };
         failover.paused_until_ns = None;
         let (id, is_asking) = (failover.id, std::mem::replace(&mut failover.is_asking, true));
-        let (has_trades, is_region_known) = (failover.has_trades, failover.is_region_known);
+        let has_trades = failover.has_trades;
         if !failover.is_cancelled && !failover.is_cancelling {
             match self.limits.withdraw_all(ROUTE, open, now_ns) {
                 Ok(()) => {
@@ -179,9 +179,6 @@ impl<S: SignOrder> Engine<S> {
         }
         if !has_trades {
             self.send(Purpose::Failover(id, FailoverStep::Trades), Request::ListTrades);
-        }
-        if !is_region_known {
-            self.send(Purpose::Failover(id, FailoverStep::Region), Request::AskRegion);
         }
     }
 
@@ -204,10 +201,6 @@ impl<S: SignOrder> Engine<S> {
                     self.take_trade(trade, now_ns);
                 }
             }
-            (FailoverStep::Region, answer) => {
-                failover.is_region_known = true;
-                self.take_region(answer, now_ns);
-            }
             (FailoverStep::List, Answer::Orders(listed)) => {
                 let gone = std::mem::take(&mut failover.before);
                 for order_id in gone.iter().filter(|order_id| !listed.contains(order_id)) {
@@ -221,22 +214,12 @@ impl<S: SignOrder> Engine<S> {
                 match step {
                     FailoverStep::Cancel => failover.is_cancelling = false,
                     FailoverStep::List => failover.before.clear(),
-                    FailoverStep::Trades | FailoverStep::Region => failover.is_asking = false,
+                    FailoverStep::Trades => failover.is_asking = false,
                 }
                 return self.pause_failover(&other.into_failure(), now_ns);
             }
         }
         self.go_on_failing_over(now_ns);
-    }
-
-    /// Whether the venue says that this region may trade; whatever is no clear yes is a no.
-    pub(super) fn take_region(&mut self, answer: Answer, now_ns: u64) {
-        let cause = match answer {
-            Answer::Region(false) => return,
-            Answer::Region(true) => "eligibility: this region is blocked".to_owned(),
-            other => format!("eligibility: it cannot be asked: {}", other.into_failure()),
-        };
-        self.escalate(&cause, now_ns);
     }
 
     fn has_known(&self) -> bool {
@@ -299,13 +282,9 @@ impl<S: SignOrder> Engine<S> {
 
     /// A withdrawal of everything takes over; what it reports besides its own cause.
     pub(super) fn give_up_failover(&mut self) -> Vec<(String, u64)> {
-        let Some(given_up) = self.failover.take() else {
-            return Vec::new();
-        };
-        if !given_up.is_region_known {
-            self.send(Purpose::AskRegion, Request::AskRegion);
-        }
-        given_up.causes
+        self.failover
+            .take()
+            .map_or(Vec::new(), |given_up| given_up.causes)
     }
 
     /// Why nothing is placed for now, though everybody keeps its right to what is open.
@@ -316,7 +295,8 @@ impl<S: SignOrder> Engine<S> {
         if self.failover.is_some() {
             return Some("route: every order is being withdrawn over the standby".to_owned());
         }
-        self.breaker.refusal(self.places_under_way(), now_ns)
+        let breaker = || self.breaker.refusal(self.places_under_way(), now_ns);
+        self.eligibility.refusal().or_else(breaker)
     }
 
     /// Whether what blocks is about to end, so that a plan had better wait.
@@ -328,7 +308,8 @@ impl<S: SignOrder> Engine<S> {
             let began = failover.causes.first();
             began.is_some_and(|(_, began_ns)| now_ns < began_ns + HOLD_NS)
         });
-        is_failing_over || (self.feed != Feed::Live && is_feed_new)
+        let is_asking = self.eligibility.is_about_to_be_known(HOLD_NS, now_ns);
+        is_failing_over || is_asking || (self.feed != Feed::Live && is_feed_new)
     }
 
     fn release_plans(&mut self, now_ns: u64) {
@@ -348,6 +329,9 @@ impl<S: SignOrder> Engine<S> {
     pub(super) fn route_state(&self, now_ns: u64) -> &'static str {
         if self.failover.is_some() {
             return "switching";
+        }
+        if self.eligibility.refusal().is_some() {
+            return "ineligible";
         }
         match self.breaker.mode(now_ns) {
             Mode::Normal => "open",

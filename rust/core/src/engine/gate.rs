@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::messages::{Allocation, Inventory, Mandate, Place, Plan};
 use super::orders::OwnOrder;
 use crate::order::body::MAX_BATCH;
-use crate::units::{PRICE_ONE_E4, Side};
+use crate::units::{PRICE_ONE_E4, Side, is_tick_e4};
 
 /// The venue takes sizes in hundredths of a share.
 const SIZE_STEP_E6: u64 = 10_000;
@@ -87,6 +87,12 @@ impl Gate {
             .collect()
     }
 
+    /// Of the table in force; 0 before the first.
+    #[must_use]
+    pub const fn term(&self) -> u64 {
+        self.term
+    }
+
     /// The mandate in force in a market.
     #[must_use]
     pub fn mandate(&self, market: &str) -> Option<&Mandate> {
@@ -132,7 +138,11 @@ impl Gate {
                 plan.places.len()
             ));
         }
-        let misplaced = plan.places.iter().find_map(|place| misplacement(place, mandate));
+        let tick_e4 = plan.tick_e4.unwrap_or(mandate.market.tick_e4);
+        let misplaced = plan
+            .places
+            .iter()
+            .find_map(|place| misplacement(place, tick_e4, mandate));
         misplaced
             .or_else(|| reduce_refusal(&plan.places, mandate, exposure))
             .or_else(|| capital_refusal(&plan.places, mandate, exposure))
@@ -148,10 +158,10 @@ fn ended(mandate: &Mandate, cause: &'static str) -> Revoked {
     }
 }
 
-fn misplacement(place: &Place, mandate: &Mandate) -> Option<String> {
-    let (tick, price) = (mandate.market.tick_e4, place.price_e4);
+fn misplacement(place: &Place, tick: u16, mandate: &Mandate) -> Option<String> {
+    let price = place.price_e4;
     let is_on_grid =
-        tick > 0 && price >= tick && price <= PRICE_ONE_E4.saturating_sub(tick) && price % tick == 0;
+        is_tick_e4(tick) && price >= tick && price <= PRICE_ONE_E4.saturating_sub(tick) && price % tick == 0;
     if !is_on_grid {
         return Some(format!("price: {price} is outside the tick grid"));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::eligibility::Eligibility;
 use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Request, RequestId};
 use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
@@ -29,6 +30,8 @@ pub struct EngineSettings {
     pub reconcile_ns: u64,
     /// How long a withdrawal of everything may take.
     pub withdraw_timeout_ns: u64,
+    /// Time between two questions whether this region may trade.
+    pub region_ns: u64,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// How long guard, sentinels and quoters may be silent.
@@ -119,6 +122,7 @@ pub struct Engine<S> {
     pub(super) feed: Feed,
     pub(super) feed_lost_ns: Option<u64>,
     pub(super) breaker: Breaker,
+    pub(super) eligibility: Eligibility,
     pub(super) failover: Option<Failover>,
     /// Of the connections in use.
     pub(super) generation: u64,
@@ -171,6 +175,7 @@ impl<S: SignOrder> Engine<S> {
             feed: Feed::Down,
             feed_lost_ns: None,
             breaker: Breaker::new(start.switches_ms),
+            eligibility: Eligibility::unknown(now_ns),
             failover: None,
             generation: 0,
             broken_ns: None,
@@ -192,6 +197,7 @@ impl<S: SignOrder> Engine<S> {
             last_id: 0,
         };
         engine.clear(None, now_ns);
+        engine.doubt_region("it has not been asked yet", now_ns);
         let actions = engine.take_actions(now_ns);
         (engine, actions)
     }
@@ -207,6 +213,7 @@ impl<S: SignOrder> Engine<S> {
             Event::QuoterClosed(connection) => self.close_quoter(connection, now_ns),
             Event::PlanSent(connection, plan) => self.start_plan(connection, plan, now_ns),
             Event::Touched(connection, sequence) => self.take_touch(connection, sequence, now_ns),
+            Event::BatchAsked(connection, batch) => self.sign_batch(connection, &batch, now_ns),
             Event::GuardSeen => self.hear_guard(now_ns),
             Event::SentinelHeard => self.hear_sentinel(now_ns),
             Event::Allocated(allocation) => self.allocate(allocation, now_ns),
@@ -225,6 +232,7 @@ impl<S: SignOrder> Engine<S> {
                 let is_over = |halted: &mut Halted| halted.since_ns <= resume.sent_ns;
                 if self.halted.take_if(is_over).is_some() {
                     self.log(Level::Info, "engine.resumed", vec![("origin", resume.origin)]);
+                    self.ask_region(now_ns);
                 }
             }
             Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
@@ -295,6 +303,7 @@ impl<S: SignOrder> Engine<S> {
 
     fn tick(&mut self, now_ns: u64) {
         self.watch_all(now_ns);
+        self.ask_region_when_due(now_ns);
         if self.phase == Phase::Running {
             let revoked = self.gate.expire(now_ns);
             self.revoke(revoked, now_ns);
@@ -354,6 +363,7 @@ impl<S: SignOrder> Engine<S> {
         if let Answer::Ineligible(reason) = &answer {
             let cause = format!("eligibility: {reason}");
             self.escalate(&cause, now_ns);
+            self.doubt_region(&format!("refused: {reason}"), now_ns);
         }
         let paid_for = self.sweeps.remove(&request);
         if let Answer::Cancelled(report) = &answer {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::batches::{BatchSigned, SignBatch};
 use crate::units::Side;
 
 /// The version of the wire: written as 1, and nothing else is understood.
@@ -219,6 +220,11 @@ pub struct Plan {
     pub book_received_ns: Option<u64>,
     /// When it was decided.
     pub decided_ns: u64,
+    /// Tick of the book that the places are rounded to; None for the mandate's.
+    ///
+    /// The feed says of a new tick seconds before the orchestrator's listing does.
+    #[serde(default)]
+    pub tick_e4: Option<u16>,
 }
 
 /// A quoter's own loop has handled a book or a pulse of the sentinels.
@@ -238,6 +244,10 @@ pub enum EngineRequest {
     Plan(Plan),
     /// It goes on.
     Touch(Touch),
+    /// The orchestrator asks whose account it is.
+    OpenAccount,
+    /// The orchestrator wants a batch of the wallet signed.
+    SignBatch(SignBatch),
 }
 
 /// Where an order stands.
@@ -339,6 +349,8 @@ pub enum EngineReply {
     PlanDone(PlanDone),
     /// The account's holding changed or was asked for.
     Inventory(Inventory),
+    /// A batch is signed, or refused.
+    BatchSigned(BatchSigned),
     /// What a place costs.
     TokenPrice(TokenPrice),
 }

@@ -8,6 +8,8 @@
 //! An order is *unknown* from before it is sent until the venue has answered. Unknown orders count as exposure,
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
+mod batches;
+mod eligibility;
 mod events;
 mod failover;
 mod gate;
@@ -29,6 +31,7 @@ mod uptime;
 mod watch;
 mod withdraw;
 
+pub use batches::{BatchSigned, SignBatch};
 pub use events::{
     Action, Answer, BucketReport, CancelReport, ConnectionId, Event, Level, PlaceResult, Request, RequestId,
 };

@@ -199,11 +199,16 @@ impl Inventories {
             settled.yes_e6 -= bought.yes_e6;
             settled.no_e6 -= bought.no_e6;
         }
-        let merged = self.merged.get(market).copied().unwrap_or_default();
-        let merged = i64::try_from(merged).unwrap_or(i64::MAX);
+        let merged = i64::try_from(self.merged_e6(market)).unwrap_or(i64::MAX);
         settled.yes_e6 = settled.yes_e6.saturating_sub(merged);
         settled.no_e6 = settled.no_e6.saturating_sub(merged);
         settled
+    }
+
+    /// Pairs of a market that were ever taken out to be merged.
+    #[must_use]
+    pub fn merged_e6(&self, market: &str) -> u64 {
+        self.merged.get(market).copied().unwrap_or_default()
     }
 
     /// All pairs that were ever taken out to be merged.

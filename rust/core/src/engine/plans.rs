@@ -285,7 +285,7 @@ impl<S: SignOrder> Engine<S> {
             side: choice.side,
             price_e4: choice.price_e4,
             size_e6: place.size_e6,
-            tick_e4: market.tick_e4,
+            tick_e4: under_way.plan.tick_e4.unwrap_or(market.tick_e4),
             neg_risk: market.neg_risk,
             salt: self.salts.next(),
             timestamp_ms: self.venue_clock.venue_ms(now_ns),

@@ -263,6 +263,6 @@ impl Patience {
         if longest_ns == 0 {
             return LONGEST_PATIENCE_NS;
         }
-        (longest_ns + longest_ns / 2 + MARGIN_NS).clamp(self.floor_ns, LONGEST_PATIENCE_NS)
+        (longest_ns + longest_ns / 2 + MARGIN_NS).clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
     }
 }

@@ -1,8 +1,11 @@
 //! From an order on a token to the bytes that are sent: what the engine needs of an account's key.
 
+use super::batches::SignBatch;
 use super::orders::TokenOrder;
 use crate::order::amounts::limit_amounts;
+use crate::order::batch::WalletBatch;
 use crate::order::body::{MAX_SALT, OrderType, Submission, order_body};
+use crate::order::prefixed_hex;
 use crate::order::signing::OrderSigner;
 use crate::order::typed_data::{Exchange, OrderTerms, TokenId};
 
@@ -24,6 +27,12 @@ pub trait SignOrder {
     /// # Errors
     /// When no order can be made of it; says why.
     fn sign(&self, order: &TokenOrder) -> Result<SignedOrder, String>;
+
+    /// Sign a batch of the account's wallet: `0x` and 65 bytes.
+    ///
+    /// # Errors
+    /// When the account has no wallet, or the batch is none; says why.
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String>;
 }
 
 /// The account's key with the API key its orders are sent under.
@@ -62,6 +71,19 @@ impl SignOrder for AccountSigner<'_> {
             order_id: format!("0x{}", digits.collect::<String>()),
             body,
         })
+    }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        let batch = WalletBatch {
+            nonce: batch.nonce,
+            deadline_s: batch.deadline_s,
+            calls: &batch.calls,
+        };
+        let signature = self
+            .signer
+            .sign_batch(&batch)
+            .map_err(|fault| fault.to_string())?;
+        Ok(prefixed_hex(&signature))
     }
 }
 

@@ -397,7 +397,7 @@ impl<S: SignOrder> Engine<S> {
         }
         self.feed = Feed::Down;
         if was_live && self.phase == Phase::Running && self.clearance.is_none() {
-            self.pull("user feed lost", false, now_ns);
+            self.pull("user feed lost", now_ns);
         }
     }
 }

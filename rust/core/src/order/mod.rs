@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod amounts;
+pub mod batch;
 pub mod body;
 pub mod hmac;
 pub mod signing;

@@ -156,8 +156,9 @@ pub struct SignedOrder {
 /// One account that signs orders and logs in; everything constant is computed here once.
 #[derive(Debug)]
 pub struct OrderSigner {
-    key: SigningKey,
-    account: Account,
+    pub(super) key: SigningKey,
+    pub(super) account: Account,
+    pub(super) chain_id: u64,
     domains: Domains,
     order: OrderTemplate,
     wallet: WalletTemplate,
@@ -181,6 +182,7 @@ impl OrderSigner {
         Ok(Self {
             key,
             account,
+            chain_id,
             domains,
             order: OrderTemplate::new(maker, signer, account.signature_type()),
             wallet: WalletTemplate::new(chain_id, signer),

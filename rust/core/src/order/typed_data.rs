@@ -25,7 +25,7 @@ pub const ORDER_TYPE: &str = "Order(uint256 salt,address maker,address signer,ui
 
 const TYPED_DATA_SIGN_TYPE: &str = "TypedDataSign(Order contents,string name,string version,\
     uint256 chainId,address verifyingContract,bytes32 salt)";
-const CONTRACT_DOMAIN_TYPE: &str =
+pub(super) const CONTRACT_DOMAIN_TYPE: &str =
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 const LOGIN_DOMAIN_TYPE: &str = "EIP712Domain(string name,string version,uint256 chainId)";
 const LOGIN_TYPE: &str = "ClobAuth(address address,string timestamp,uint256 nonce,string message)";
@@ -261,11 +261,11 @@ pub fn keccak256(bytes: &[u8]) -> Word {
     Keccak256::digest(bytes).into()
 }
 
-fn hash_words(words: &[Word]) -> Word {
+pub(super) fn hash_words(words: &[Word]) -> Word {
     keccak256(words.as_flattened())
 }
 
-fn word(value: u64) -> Word {
+pub(super) fn word(value: u64) -> Word {
     let mut word = [0; WORD];
     word[WORD - 8..].copy_from_slice(&value.to_be_bytes());
     word

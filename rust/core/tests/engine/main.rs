@@ -1,6 +1,9 @@
 //! The engine's state machine against a venue in memory, on virtual time.
 
+mod batches;
 mod brakes;
+mod budget;
+mod eligibility;
 mod properties;
 mod routes;
 mod rules;

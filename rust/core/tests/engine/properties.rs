@@ -23,6 +23,8 @@ enum Step {
     Resume,
     Break,
     CdnPage,
+    Region(Option<bool>),
+    Refused,
     Mode(Option<Cause>),
     Guard(bool),
     Sentinels(bool),
@@ -71,6 +73,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Resume),
         2 => Just(Step::Break),
         1 => Just(Step::CdnPage),
+        2 => prop::option::weighted(0.8, prop::bool::weighted(0.2)).prop_map(Step::Region),
+        1 => Just(Step::Refused),
         2 => prop::option::weighted(0.5, mode()).prop_map(Step::Mode),
         1 => any::<bool>().prop_map(Step::Guard),
         1 => any::<bool>().prop_map(Step::Sentinels),
@@ -100,6 +104,8 @@ fn carry_out(world: &mut World, step: Step) {
         Step::Resume => world.resume(),
         Step::Break => world.break_route(),
         Step::CdnPage => world.meet_cdn_page(),
+        Step::Region(region) => world.region = region,
+        Step::Refused => world.refuse_region(),
         Step::Mode(mode) => world.mode = mode,
         Step::Guard(is_up) => world.speaking.guard = is_up,
         Step::Sentinels(are_up) => world.speaking.sentinels = are_up,
@@ -118,7 +124,7 @@ proptest! {
             carry_out(&mut world, step);
             world.check();
         }
-        world.mode = None;
+        (world.mode, world.region) = (None, Some(false));
         world.feed_up();
         world.land_late(None);
         world.settle(25_000);

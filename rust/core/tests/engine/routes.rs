@@ -38,7 +38,7 @@ fn a_broken_route_is_left_its_orders_go_and_quoting_goes_on_at_once() {
     let mut world = quoting();
     world.break_route();
     assert_eq!(world.generation, 1);
-    assert_eq!(asked(&world), ["CancelAll", "ListTrades"]);
+    assert_eq!(asked(&world), ["CancelAll", "ListTrades", "AskRegion"]);
     world.plan(0, 0, &NEAR);
     assert!(
         world.refusals.is_empty() && world.done == 2,
@@ -129,32 +129,6 @@ fn the_cdns_page_uses_the_days_move_and_then_halts() {
         "{refusal}"
     );
     assert_eq!(world.switches_ms.len(), 1);
-}
-
-#[test]
-fn after_a_page_of_the_cdn_nothing_is_placed_until_the_region_is_known_to_be_open() {
-    for answer in [Answer::Region(true), Answer::Failed("a page".to_owned())] {
-        let mut world = quoting();
-        world.meet_cdn_page();
-        let at = world
-            .requests
-            .iter()
-            .position(|(_, request)| *request == Request::AskRegion);
-        let (id, _) = world.requests.remove(at.unwrap()).unwrap();
-        answer_everything(&mut world);
-        world.plan(0, 0, &NEAR);
-        assert!(
-            world
-                .requests
-                .iter()
-                .all(|(_, request)| !matches!(request, Request::Place(_)))
-        );
-        world.tell(Event::Answered(id, answer, None));
-        world.settle(3_000);
-        world.plan(0, 0, &NEAR);
-        assert!(world.refusals.last().unwrap().starts_with("halted: eligibility"));
-        assert!(world.live.is_empty());
-    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ fn stranger() -> Resting {
 fn a_start_withdraws_what_an_earlier_life_left_and_looks_twice() {
     let mut world = World::starting();
     world.live.insert("0xold".to_owned(), stranger());
+    assert_eq!(world.requests[1].1, Request::AskRegion, "beside the rest");
+    world.end_request(1, Fate::Answered);
     let mut asked = Vec::new();
     while !world.is_ready {
         let kinds = world.requests.iter().map(|(_, request)| format!("{request:?}"));
@@ -406,6 +408,7 @@ fn plan(places: &[(Side, u16, u64)]) -> Plan {
         book_sequence: 1,
         book_received_ns: None,
         decided_ns: 0,
+        tick_e4: None,
     }
 }
 
@@ -470,6 +473,11 @@ fn a_cancel_of_an_order_that_the_engine_does_not_have_is_answered() {
 fn a_refusal_names_the_limit() {
     let buy = |price_e4, size_e6| plan(&[(Side::Buy, price_e4, size_e6)]);
     assert_eq!(refusal(&buy(4_800, 10 * SHARE), "q", 0), None);
+    let finer = Plan {
+        tick_e4: Some(10),
+        ..buy(4_850, 10 * SHARE)
+    };
+    assert_eq!(refusal(&finer, "q", 0), None, "the feed says of a new tick first");
     let table = [
         (
             refusal(&buy(4_800, 10 * SHARE), "other", 0),
@@ -489,6 +497,28 @@ fn a_refusal_names_the_limit() {
         (
             refusal(&buy(4_850, 10 * SHARE), "q", 0),
             "price: 4850 is outside the tick grid",
+        ),
+        (
+            refusal(
+                &Plan {
+                    tick_e4: Some(3),
+                    ..buy(4_800, 10 * SHARE)
+                },
+                "q",
+                0,
+            ),
+            "price: 4800 is outside the tick grid",
+        ),
+        (
+            refusal(
+                &Plan {
+                    tick_e4: Some(500),
+                    ..buy(4_800, 10 * SHARE)
+                },
+                "q",
+                0,
+            ),
+            "price: 4800 is outside the tick grid",
         ),
         (
             refusal(&buy(0, 10 * SHARE), "q", 0),

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
     Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade, VenueClock,
-    WatchSettings,
+    ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade,
+    VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -49,6 +49,10 @@ impl SignOrder for &Signer {
             body: Vec::new(),
         })
     }
+
+    fn sign_batch(&self, batch: &SignBatch) -> Result<String, String> {
+        Ok(format!("0x{}", batch.nonce))
+    }
 }
 
 /// Whoever has to speak, and who of them does.
@@ -89,6 +93,8 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// Pairs that the orchestrator takes out with the next table.
+    pub merged_e6: BTreeMap<String, u64>,
     /// Of every mandate.
     pub is_reduce_only: bool,
     /// Of the swarm, as the orchestrator has it.
@@ -108,11 +114,20 @@ pub struct World {
     pub intents: BTreeMap<String, String>,
     pub exit: Option<u8>,
     pub is_ready: bool,
-    pub is_blocked: bool,
+    /// What the venue says of the region; None is no answer that counts.
+    pub region: Option<bool>,
+    /// Whether the last answer about the region was a clear yes, and no 403 has come since.
+    pub is_cleared: bool,
     pub generation: u64,
     pub switches_ms: Vec<u64>,
     /// The counters as they were kept last.
     pub counters: Option<Vec<u64>>,
+    /// How far this host's clock is behind that of the venue.
+    pub behind_ns: u64,
+    /// Every request that was ever sent, and when on the venue's clock.
+    pub sent: Vec<(u64, RequestId, Request)>,
+    /// Orders that a cancel-all has cancelled at the venue, by its place in `sent`.
+    pub swept: BTreeMap<usize, u32>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -128,6 +143,41 @@ pub fn market(index: usize) -> Market {
         is_open: true,
         closes_ms: None,
     }
+}
+
+/// One life of an engine; `seed` makes its orders' ids.
+fn started(
+    signer: &'static Signer,
+    seed: u64,
+    limits: Limits,
+    now_ns: u64,
+) -> (Engine<&'static Signer>, Vec<Action>) {
+    let settings = EngineSettings {
+        heartbeat_ns: 5_000 * MS,
+        reconcile_ns: 10_000 * MS,
+        withdraw_timeout_ns: 10_000 * MS,
+        region_ns: 60_000 * MS,
+        switches_per_day: 1,
+        watch: WatchSettings {
+            guard_ns: Some(3_000 * MS),
+            touch_ns: Some(500 * MS),
+            sentinel_ns: Some(500 * MS),
+        },
+        limits: LimitSettings::default(),
+    };
+    let start = Start {
+        signer,
+        venue_clock: VenueClock {
+            venue_ms: 1_700_000_000_000,
+            at_ns: now_ns,
+        },
+        seed,
+        markets: vec![market(0), market(1)],
+        switches_ms: Vec::new(),
+        fills: Vec::new(),
+        limits,
+    };
+    Engine::start(settings, start, now_ns)
 }
 
 impl World {
@@ -147,32 +197,9 @@ impl World {
 
     pub fn starting() -> Self {
         let signer: &'static Signer = Box::leak(Box::default());
-        let settings = EngineSettings {
-            heartbeat_ns: 5_000 * MS,
-            reconcile_ns: 10_000 * MS,
-            withdraw_timeout_ns: 10_000 * MS,
-            switches_per_day: 1,
-            watch: WatchSettings {
-                guard_ns: Some(3_000 * MS),
-                touch_ns: Some(500 * MS),
-                sentinel_ns: Some(500 * MS),
-            },
-            limits: LimitSettings::default(),
-        };
         let now_ns = 1_000_000 * MS;
-        let start = Start {
-            signer,
-            venue_clock: VenueClock {
-                venue_ms: 1_700_000_000_000,
-                at_ns: now_ns,
-            },
-            seed: 1,
-            markets: vec![market(0), market(1)],
-            switches_ms: Vec::new(),
-            fills: Vec::new(),
-            limits: Limits::new(LimitSettings::default(), now_ns),
-        };
-        let (engine, actions) = Engine::start(settings, start, now_ns);
+        let limits = Limits::new(LimitSettings::default(), now_ns);
+        let (engine, actions) = started(signer, 1, limits, now_ns);
         let mut world = Self {
             engine,
             signer,
@@ -196,6 +223,7 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            merged_e6: BTreeMap::new(),
             is_reduce_only: false,
             state: SwarmState::Normal,
             value: 0.0,
@@ -211,20 +239,56 @@ impl World {
             intents: BTreeMap::new(),
             exit: None,
             is_ready: false,
-            is_blocked: false,
+            region: Some(false),
+            is_cleared: false,
             generation: 0,
             switches_ms: Vec::new(),
             counters: None,
+            behind_ns: 0,
+            sent: Vec::new(),
+            swept: BTreeMap::new(),
         };
         world.act(actions);
         world
+    }
+
+    /// The engine dies with whatever it had not heard of, and its successor starts with the counters of its file.
+    pub fn restart(&mut self, counters: Option<&[u64]>) {
+        let settings = LimitSettings::default();
+        let limits = match counters {
+            Some(words) => Limits::restore(settings, words, self.now_ns),
+            None => Limits::after_loss(settings, self.now_ns),
+        };
+        self.requests.clear();
+        self.broken.clear();
+        self.feed.clear();
+        self.late.clear();
+        self.connections.clear();
+        (self.is_feed_up, self.is_ready, self.generation) = (false, false, 0);
+        let seed = 1_000 + self.sent.len() as u64;
+        let (engine, actions) = started(self.signer, seed, limits, self.now_ns);
+        self.engine = engine;
+        self.act(actions);
     }
 
     pub fn engine(&self) -> &Engine<impl SignOrder> {
         &self.engine
     }
 
+    /// Ask something that changes nothing: what the engine wants done.
+    pub fn ask(&mut self, event: Event) -> Vec<Action> {
+        self.engine.handle(event, self.now_ns)
+    }
+
     pub fn tell(&mut self, event: Event) {
+        match &event {
+            Event::Answered(_, Answer::Region(is_blocked), _) => self.is_cleared = !is_blocked,
+            Event::Answered(_, Answer::Ineligible(_), _) => self.is_cleared = false,
+            Event::RouteFault(generation, Cause::CdnPage) if *generation == self.generation => {
+                self.is_cleared = false;
+            }
+            _ => {}
+        }
         let actions = self.engine.handle(event, self.now_ns);
         self.act(actions);
         while let Some((id, request)) = self.broken.pop_front() {
@@ -266,6 +330,7 @@ impl World {
     fn send(&mut self, id: RequestId, request: Request) {
         match &request {
             Request::Place(orders) => {
+                assert!(self.is_cleared, "nothing is placed without a clear yes");
                 for order in orders {
                     assert!(
                         self.intents.contains_key(&order.order_id),
@@ -280,6 +345,8 @@ impl World {
             Request::Cancel(order_ids) => self.cancel_requests.push(order_ids.clone()),
             _ => {}
         }
+        self.sent
+            .push((self.now_ns + self.behind_ns, id, request.clone()));
         self.requests.push_back((id, request));
     }
 
@@ -287,7 +354,12 @@ impl World {
     fn switch(&mut self, generation: u64) {
         assert!(generation > self.generation, "generations grow");
         self.generation = generation;
-        self.broken.append(&mut self.requests);
+        // The question about the region goes another way.
+        let requests = std::mem::take(&mut self.requests);
+        let is_region = |(_, request): &(RequestId, Request)| *request == Request::AskRegion;
+        let (kept, broken): (VecDeque<_>, VecDeque<_>) = requests.into_iter().partition(is_region);
+        self.requests = kept;
+        self.broken.extend(broken);
     }
 
     /// The route breaks: whatever is under way is answered as lost, done or not.
@@ -299,6 +371,16 @@ impl World {
     /// The CDN answers with a page.
     pub fn meet_cdn_page(&mut self) {
         self.tell(Event::RouteFault(self.generation, Cause::CdnPage));
+    }
+
+    /// The venue refuses the next place that is under way because of the region.
+    pub fn refuse_region(&mut self) {
+        let is_place = |(_, request): &(RequestId, Request)| matches!(request, Request::Place(_));
+        if let Some(at) = self.requests.iter().position(is_place) {
+            let (id, _) = self.requests.remove(at).expect("it was found");
+            let refused = Answer::Ineligible("restricted in your region".to_owned());
+            self.tell(Event::Answered(id, refused, None));
+        }
     }
 
     // --- the swarm ------------------------------------------------------------------------------
@@ -334,6 +416,7 @@ impl World {
             sent_ns: self.now_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
+            merged_e6: self.merged_e6.clone(),
             state: self.state,
             ..Allocation::default()
         };
@@ -374,6 +457,7 @@ impl World {
             book_sequence: 1,
             book_received_ns: Some(self.now_ns),
             decided_ns: self.now_ns,
+            tick_e4: None,
         };
         let Some(connection) = self.connections.get(quoter) else {
             return;
@@ -450,7 +534,18 @@ impl World {
         if let (Fate::Answered, Some(cause)) = (fate, self.refusal(&request)) {
             self.tell(Event::RouteFault(self.generation, cause));
         }
+        let open = self.live.len();
         let answer = self.answer(&request, fate);
+        if request == Request::CancelAll {
+            let swept = open.saturating_sub(self.live.len());
+            // Ids begin anew with every life.
+            let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
+            self.swept
+                .insert(number.expect("it was sent"), u32::try_from(swept).expect("few"));
+        }
+        if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
+            self.is_cleared = false;
+        }
         let sent_ns = Some(self.now_ns);
         self.tell(Event::Answered(id, answer, sent_ns));
     }
@@ -522,7 +617,10 @@ impl World {
                 Answer::IsLive(self.live.contains_key(order_id))
             }
             Request::ListTrades => Answer::Trades(self.trades.clone()),
-            Request::AskRegion => Answer::Region(self.is_blocked),
+            Request::AskRegion => match self.region {
+                Some(is_blocked) => Answer::Region(is_blocked),
+                None => Answer::Failed("a page".to_owned()),
+            },
             Request::Heartbeat(_) => Answer::Heartbeat {
                 is_accepted: true,
                 next_id: "next".to_owned(),

@@ -1,5 +1,5 @@
 use claw_core::book::Invalidity;
-use claw_core::books::{Books, Update};
+use claw_core::books::{Books, Slot};
 use claw_core::decode::Event;
 use claw_core::features::Touch;
 use claw_core::ladder::Level;
@@ -11,7 +11,7 @@ use crate::wire::encode;
 
 const START_MS: u64 = 1_000;
 
-fn send(books: &mut Books, event: &Event) -> Vec<Update> {
+fn send(books: &mut Books, event: &Event) -> Vec<Slot> {
     books
         .apply(encode(event).as_bytes(), 7)
         .expect("the encoder writes valid frames")
@@ -31,10 +31,10 @@ proptest! {
         send(&mut books, &venue.book(of, START_MS));
         for (server_ms, &action) in (START_MS + 1..).zip(&actions) {
             let Some(event) = venue.act(action, server_ms) else { continue };
-            let updates = send(&mut books, &event);
+            let changed = send(&mut books, &event);
             prop_assert_eq!(books.levels(MARKET, usize::MAX).unwrap(), venue.levels());
             prop_assert_eq!(books.top(MARKET).unwrap().invalidity, None);
-            prop_assert!(updates.len() <= 1);
+            prop_assert!(changed.len() <= 1);
         }
     }
 
@@ -127,6 +127,6 @@ fn second_tick_event_does_not_void_the_new_snapshot() {
         Some(Invalidity::TickChange)
     );
     send(&mut books, &Venue::default().book(Outcome::Yes, START_MS + 1));
-    assert_eq!(books.apply(tick("NO").as_bytes(), 9).unwrap(), []);
+    assert!(books.apply(tick("NO").as_bytes(), 9).unwrap().is_empty());
     assert_eq!(books.top(MARKET).unwrap().invalidity, None);
 }

@@ -1,0 +1,733 @@
+//! The quoter of one market: what it sees → the quotes that should rest. A state machine without clock or I/O.
+//!
+//! Fair value (`belief`, with `digital` where a price settles) → spread and optimum (`spread`) → sizes. An order that
+//! rests already competes with every new one at its own place in the queue, so replacing it must be worth the place
+//! and the tokens; one that would lose by its next fill is never kept on the side that adds to the position.
+//!
+//! Nothing is quoted, for one [`Reason`], where the book or the rule cannot be relied on, or the end is near. A sweep
+//! or a jump of the reference closes the side it endangers for a while.
+
+use super::belief::{Belief, Fair, Sight};
+use super::digital::{AverageTerms, Averages, Digital, NoDigital, average_digital, digital};
+use super::reference::ReferencePath;
+use super::rewards::{RewardTerms, Scores, combine};
+use super::spread::{
+    Candidate, Grid, NewOrder, Pool, SideValue, Spread, SpreadModel, SpreadState, candidates, optimum, spread,
+};
+use super::toxicity::Toxicity;
+use super::{expit, logit};
+use crate::features::{Touch, touch_without};
+use crate::ladder::Level;
+use crate::units::{PRICE_ONE_E4, Side, is_tick_e4};
+
+const SHARE_E6: f64 = 1e6;
+const NS_PER_S: f64 = 1e9;
+const MS_PER_S: f64 = 1e3;
+/// The venue takes sizes in hundredths of a share.
+const SIZE_STEP_E6: u64 = 10_000;
+/// At these prices of the touch a market is decided, or nobody knows that it is.
+const EXTREME_E4: u16 = 10;
+/// A reference price older than this says nothing.
+const REFERENCE_MS: u64 = 10_000;
+const JUMP_SPAN_MS: u64 = 1_000;
+/// A model is never surer than this.
+const SUREST: f64 = 1e-3;
+
+/// Parameters of the strategy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuoterModel {
+    /// The spread function.
+    pub spread: SpreadModel,
+    /// μ before there were fills.
+    pub informed_prior: f64,
+    /// Position, as a share of the largest, from which only the reducing side is quoted.
+    pub reduce_only: f64,
+    /// What replacing an order must bring beyond its tokens, in USD.
+    pub change_usd: f64,
+    /// Half-spreads grow in this time before the close.
+    pub widen_s: f64,
+    /// Nothing is quoted in this time before the close.
+    pub withdraw_s: f64,
+    /// How long an endangered side stays closed.
+    pub pull_s: f64,
+    /// A move of the reference by so many deviations of a second is a jump.
+    pub jump_sigmas: f64,
+}
+
+impl QuoterModel {
+    /// The first parameter that is out of its range.
+    #[must_use]
+    pub fn unusable(&self) -> Option<&'static str> {
+        let spread = &self.spread;
+        let positive = [
+            ("fill_decay", spread.fill_decay),
+            ("fill_rate", spread.fill_rate),
+            ("queue_shares", spread.queue_shares),
+            ("rest_s", spread.rest_s),
+            ("jump_sigmas", self.jump_sigmas),
+        ];
+        let not_negative = [
+            ("risk_aversion", spread.risk_aversion),
+            ("holding_s", spread.holding_s),
+            ("skew", spread.skew),
+            ("widen_linear", spread.widen_linear),
+            ("widen_quadratic", spread.widen_quadratic),
+            ("uncertainty_weight", spread.uncertainty_weight),
+            ("cost", spread.cost),
+            ("reduce_only", self.reduce_only),
+            ("change_usd", self.change_usd),
+            ("widen_s", self.widen_s),
+            ("withdraw_s", self.withdraw_s),
+            ("pull_s", self.pull_s),
+        ];
+        let is_odd = |value: f64| !value.is_finite();
+        let below = positive.iter().find(|(_, value)| is_odd(*value) || *value <= 0.0);
+        let negative = not_negative
+            .iter()
+            .find(|(_, value)| is_odd(*value) || *value < 0.0);
+        let share = [("informed_prior", self.informed_prior)];
+        let no_share = share.iter().find(|(_, value)| !(0.0..1.0).contains(value));
+        below.or(negative).or(no_share).map(|&(name, _)| name)
+    }
+}
+
+/// How a market ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    /// An event: nothing but the book tells its value.
+    Event,
+    /// A price of the underlying.
+    Price(Settlement),
+    /// It cannot be read: nothing is quoted.
+    Unknown,
+}
+
+/// Which price settles; the final one at or above the strike is YES.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settlement {
+    /// Seconds that are averaged before either instant; 0 for the price itself.
+    pub window_s: f64,
+    /// When the strike is taken, in the venue's ms; None when it is a listed number.
+    pub opens_ms: Option<u64>,
+    /// The strike, once it is known.
+    pub strike_usd: Option<f64>,
+}
+
+/// What does not change from one instant to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MarketTerms {
+    /// How it ends.
+    pub rule: Rule,
+    /// When, in the venue's ms.
+    pub closes_ms: Option<u64>,
+    /// Smallest order in 1e-6 shares.
+    pub min_size_e6: u64,
+    /// Fee rate times the makers' share of it.
+    pub rebate: f64,
+    /// Liquidity rewards.
+    pub rewards: Option<RewardTerms>,
+}
+
+/// What is seen and allowed at one instant.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The quoter's clock.
+    pub now_ns: u64,
+    /// The venue's clock, as far as it is known.
+    pub venue_ms: u64,
+    /// Best first, own orders included.
+    pub bids: &'a [Level],
+    /// Best first, own orders included.
+    pub asks: &'a [Level],
+    /// Tick in 1e-4.
+    pub tick_e4: u16,
+    /// Bought less sold, placed less cancelled: signed flow in shares.
+    pub flow_shares: f64,
+    /// The last sweep: the aggressor's side and when.
+    pub sweep: Option<(Side, u64)>,
+    /// How much to widen for what is doubtful, at least 1.
+    pub doubt: f64,
+    /// Net position.
+    pub net_e6: i64,
+    /// Largest position either way.
+    pub max_position_e6: u64,
+    /// Usual order.
+    pub order_size_e6: u64,
+    /// Money that may be at stake.
+    pub capital_e6: u64,
+    /// Own orders that rest.
+    pub own: &'a [(Side, Level)],
+    /// The underlying.
+    pub reference: Option<&'a ReferencePath>,
+    /// Shift of fair value in logits that the other outcomes of the event ask for.
+    pub shift: f64,
+    /// Price of an order and of a cancel in USD.
+    pub token_usd: (f64, f64),
+    /// Only what makes the position smaller is allowed.
+    pub is_reduce_only: bool,
+}
+
+/// Why nothing is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The rule that settles the market cannot be read.
+    UnknownRule,
+    /// A number is not finite or out of its range.
+    Unusable,
+    /// A side of the book is empty.
+    OneSided,
+    /// The best bid is not below the best ask.
+    Crossed,
+    /// The touch is at 0.001 or 0.999.
+    Extreme,
+    /// The market has closed.
+    Expired,
+    /// The close is near.
+    Closing,
+}
+
+impl Reason {
+    /// The reason in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownRule => "unknown settlement rule",
+            Self::Unusable => "unusable number",
+            Self::OneSided => "one-sided book",
+            Self::Crossed => "no width between bid and ask",
+            Self::Extreme => "price at the end of the scale",
+            Self::Expired => "market closed",
+            Self::Closing => "close is near",
+        }
+    }
+}
+
+/// An order that should rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// Price and size.
+    pub level: Level,
+    /// Whether it is one that rests already.
+    pub is_kept: bool,
+    /// For a new one: what placing it brings over its rest beyond what rests already, in USD.
+    pub gain_usd: f64,
+}
+
+/// The answer to one situation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision {
+    /// The bid that should rest.
+    pub bid: Option<Target>,
+    /// The ask that should rest.
+    pub ask: Option<Target>,
+    /// Why neither, when the market as a whole is not quoted.
+    pub reason: Option<Reason>,
+    /// Fair value; None when there is a reason.
+    pub fair: Option<Fair>,
+    /// The spread; None when there is a reason.
+    pub spread: Option<Spread>,
+    /// U of the targets in USD per second.
+    pub value: f64,
+    /// What of it are rewards.
+    pub reward: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    price_e4: u16,
+    ahead_e6: u64,
+}
+
+/// One market's quoter.
+#[derive(Debug)]
+pub struct MarketQuoter {
+    model: QuoterModel,
+    belief: Belief,
+    toxicity: Toxicity,
+    fair: Option<f64>,
+    strike_usd: Option<f64>,
+    places: [Option<Place>; 2],
+    closed_until_ns: [u64; 2],
+    sweep_ns: u64,
+    jump_ms: u64,
+    sides: [Vec<Candidate>; 2],
+}
+
+impl MarketQuoter {
+    /// A quoter that has seen nothing.
+    #[must_use]
+    pub fn new(model: QuoterModel) -> Self {
+        Self {
+            model,
+            belief: Belief::default(),
+            toxicity: Toxicity::new(model.informed_prior),
+            fair: None,
+            strike_usd: None,
+            places: [None; 2],
+            closed_until_ns: [0; 2],
+            sweep_ns: 0,
+            jump_ms: 0,
+            sides: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// One of our orders traded.
+    pub fn take_fill(&mut self, side: Side, now_ns: u64) {
+        if let Some(fair) = self.fair {
+            self.toxicity.take_fill(side, fair, now_ns);
+        }
+    }
+
+    /// μ̂ of those who meet our bids and our asks.
+    #[must_use]
+    pub fn informed(&self) -> [f64; 2] {
+        [Side::Buy, Side::Sell].map(|side| self.toxicity.informed(side))
+    }
+
+    /// How far flow and the underlying are believed, in [0, 1].
+    #[must_use]
+    pub fn weights(&self) -> (f64, f64) {
+        self.belief.weights()
+    }
+
+    /// What should rest now.
+    pub fn decide(&mut self, terms: &MarketTerms, seen: &Situation<'_>) -> Decision {
+        let to_close_s = terms.closes_ms.map_or(f64::INFINITY, |closes_ms| {
+            (closes_ms as f64 - seen.venue_ms as f64) / MS_PER_S
+        });
+        if let Some(reason) = refusal(terms, seen, to_close_s) {
+            return self.nothing(reason);
+        }
+        let others = touch_without(seen.bids, seen.asks, seen.own);
+        // Behind our own orders may be nobody near: then the whole book is the better guess.
+        let touch = if others.bid.is_some() && others.ask.is_some() {
+            others
+        } else {
+            Touch {
+                bid: seen.bids.first().copied(),
+                ask: seen.asks.first().copied(),
+            }
+        };
+        let (Some(bid), Some(ask), Some(microprice)) = (touch.bid, touch.ask, touch.microprice()) else {
+            return self.nothing(Reason::OneSided);
+        };
+        let width = logit(price(ask.price_e4)) - logit(price(bid.price_e4));
+        let depth = (bid.size_e6 + ask.size_e6) as f64 / SHARE_E6;
+        let sight = Sight {
+            microprice,
+            width,
+            flow: (seen.flow_shares / depth).tanh(),
+        };
+        let modelled = self.modelled(terms, seen);
+        let mut fair = self.belief.take(&sight, modelled, seen.now_ns);
+        fair.logit += seen.shift;
+        let value = expit(fair.logit);
+        self.fair = Some(value);
+        self.toxicity.take_fair(value, seen.now_ns);
+        self.watch(terms, seen);
+        self.keep_places(seen);
+        if to_close_s <= self.model.withdraw_s {
+            return self.nothing(Reason::Closing);
+        }
+        self.quote(terms, seen, fair, to_close_s)
+    }
+
+    fn nothing(&mut self, reason: Reason) -> Decision {
+        self.places = [None; 2];
+        Decision {
+            bid: None,
+            ask: None,
+            reason: Some(reason),
+            fair: None,
+            spread: None,
+            value: 0.0,
+            reward: 0.0,
+        }
+    }
+
+    /// Logit of the underlying's opinion, where there is one.
+    fn modelled(&mut self, terms: &MarketTerms, seen: &Situation<'_>) -> Option<f64> {
+        let (Rule::Price(mut settlement), Some(path)) = (terms.rule, seen.reference) else {
+            return None;
+        };
+        if settlement.strike_usd.is_none() {
+            // Kept, because a long window outlives the path.
+            self.strike_usd = self
+                .strike_usd
+                .or_else(|| settlement.drawn_strike_usd(path, seen.venue_ms));
+            settlement.strike_usd = self.strike_usd;
+        }
+        let valued = value_by_reference(&settlement, path, terms.closes_ms?, seen.venue_ms).ok()?;
+        Some(logit(valued.probability.clamp(SUREST, 1.0 - SUREST)))
+    }
+
+    /// Close the side that a sweep or a jump of the reference endangers.
+    fn watch(&mut self, terms: &MarketTerms, seen: &Situation<'_>) {
+        let until_ns = seen.now_ns + (self.model.pull_s * NS_PER_S) as u64;
+        if let Some((aggressor, at_ns)) = seen.sweep.filter(|&(_, at_ns)| at_ns > self.sweep_ns) {
+            self.sweep_ns = at_ns;
+            let is_recent = (seen.now_ns.saturating_sub(at_ns) as f64) < self.model.pull_s * NS_PER_S;
+            if is_recent {
+                // Whoever buys what stands lifts asks: the next one would be ours.
+                self.closed_until_ns[index(aggressor.opposite())] = until_ns;
+            }
+        }
+        // Where YES does not win by a higher price, the reference endangers no side.
+        let path = seen.reference.filter(|_| matches!(terms.rule, Rule::Price(_)));
+        let Some((at_ms, _)) = path.and_then(ReferencePath::last) else {
+            return;
+        };
+        if at_ms <= self.jump_ms {
+            return;
+        }
+        let Some((moved, sigma)) =
+            path.and_then(|path| Some((path.log_return(JUMP_SPAN_MS)?, path.volatility()?)))
+        else {
+            return;
+        };
+        if moved.abs() > self.model.jump_sigmas * sigma {
+            self.jump_ms = at_ms;
+            let endangered = if moved > 0.0 { Side::Sell } else { Side::Buy };
+            self.closed_until_ns[index(endangered)] = until_ns;
+        }
+    }
+
+    /// Follow how many shares stand before our orders: what left a level may have stood before them.
+    fn keep_places(&mut self, seen: &Situation<'_>) {
+        for side in [Side::Buy, Side::Sell] {
+            let levels = if side == Side::Buy { seen.bids } else { seen.asks };
+            let own = seen.own.iter().find(|(of, _)| *of == side);
+            self.places[index(side)] = own.map(|(_, order)| {
+                let shown = levels.iter().find(|level| level.price_e4 == order.price_e4);
+                let others_e6 = shown.map(|level| level.size_e6.saturating_sub(order.size_e6));
+                let before = self.places[index(side)]
+                    .filter(|place| place.price_e4 == order.price_e4)
+                    .map(|place| place.ahead_e6);
+                let ahead_e6 = match (before, others_e6) {
+                    (Some(before), Some(others)) => before.min(others),
+                    (known, shown) => known.or(shown).unwrap_or(0),
+                };
+                Place {
+                    price_e4: order.price_e4,
+                    ahead_e6,
+                }
+            });
+        }
+    }
+
+    fn quote(&mut self, terms: &MarketTerms, seen: &Situation<'_>, fair: Fair, to_close_s: f64) -> Decision {
+        let model = self.model;
+        let ratio = (seen.net_e6 as f64 / seen.max_position_e6 as f64).clamp(-1.0, 1.0);
+        let nearness = if to_close_s < model.widen_s {
+            1.0 - to_close_s / model.widen_s
+        } else {
+            0.0
+        };
+        let state = SpreadState {
+            fair: fair.logit,
+            uncertainty: fair.uncertainty,
+            volatility: fair.volatility,
+            inventory_ratio: ratio,
+            to_close_s,
+            informed: self.informed(),
+            doubt: seen.doubt * (1.0 + nearness),
+        };
+        let spread = spread(&model.spread, &state);
+        let rewards = terms.rewards.as_ref().and_then(|rewards| {
+            let midpoint_e4 = rewards.midpoint_e4(seen.bids, seen.asks)?;
+            Some((rewards, midpoint_e4))
+        });
+        let grid = Grid {
+            tick_e4: seen.tick_e4,
+            bid_e4: seen.bids.first().map_or(0, |level| level.price_e4),
+            ask_e4: seen.asks.first().map_or(PRICE_ONE_E4, |level| level.price_e4),
+        };
+        for side in [Side::Buy, Side::Sell] {
+            self.fill_side(side, terms, seen, &spread, &grid, rewards);
+        }
+        let pool = rewards.map(|(terms, midpoint_e4)| Pool {
+            terms,
+            others: others_score(terms, midpoint_e4, seen),
+            midpoint_e4,
+        });
+        let [bids, asks] = &self.sides;
+        let (bid, ask, value) = optimum(bids, asks, pool.as_ref());
+        // An order that rests is the first candidate of its side.
+        let resting = |side: &[Candidate]| usize::from(side.first().is_some_and(|first| first.is_kept));
+        let (_, _, before) = optimum(&bids[..resting(bids)], &asks[..resting(asks)], pool.as_ref());
+        let (bid, ask) = uncrossed(bid.map(|place| bids[place]), ask.map(|place| asks[place]));
+        let score = |side: Option<Candidate>| side.map_or(0.0, |candidate| candidate.score);
+        let reward = pool.map_or(0.0, |pool| {
+            let ours = Scores {
+                one: score(bid),
+                two: score(ask),
+            };
+            pool.terms.income(ours, pool.others, pool.midpoint_e4)
+        });
+        let places = [bid, ask]
+            .into_iter()
+            .flatten()
+            .filter(|side| !side.is_kept)
+            .count();
+        let gain_usd = (value - before) * model.spread.rest_s / places.max(1) as f64;
+        Decision {
+            bid: bid.map(|candidate| target(candidate, gain_usd)),
+            ask: ask.map(|candidate| target(candidate, gain_usd)),
+            reason: None,
+            fair: Some(fair),
+            spread: Some(spread),
+            value,
+            reward,
+        }
+    }
+
+    /// List what may stand on one side: the order that rests, and every tick for a new one.
+    fn fill_side(
+        &mut self,
+        side: Side,
+        terms: &MarketTerms,
+        seen: &Situation<'_>,
+        spread: &Spread,
+        grid: &Grid,
+        rewards: Option<(&RewardTerms, f64)>,
+    ) {
+        let found = &mut self.sides[index(side)];
+        found.clear();
+        let is_adding = seen.net_e6 == 0 || (seen.net_e6 > 0) == (side == Side::Buy);
+        let ratio = seen.net_e6.unsigned_abs() as f64 / seen.max_position_e6 as f64;
+        let is_closed = seen.now_ns < self.closed_until_ns[index(side)];
+        let is_reduce_only = seen.is_reduce_only || ratio >= self.model.reduce_only;
+        if is_closed || (is_adding && is_reduce_only) {
+            return;
+        }
+        let value = SideValue::new(&self.model.spread, spread, side, terms.rebate);
+        let levels = if side == Side::Buy { seen.bids } else { seen.asks };
+        let wanted_e6 = wanted_size_e6(seen.order_size_e6, if is_adding { ratio } else { 0.0 });
+        let own = seen.own.iter().find(|(of, _)| *of == side);
+        if let (Some(&(_, order)), Some(place)) = (own, self.places[index(side)]) {
+            let worth = value.value(order.price_e4, order.size_e6, place.ahead_e6 as f64 / SHARE_E6);
+            let is_fit = order.size_e6 <= room_e6(side, seen, 0)
+                && order.size_e6 <= (wanted_e6 + wanted_e6 / 2).max(terms.min_size_e6)
+                && order.price_e4 % seen.tick_e4 == 0;
+            if is_fit && !(is_adding && worth < 0.0) {
+                let distance = |midpoint_e4: f64| (f64::from(order.price_e4) - midpoint_e4).abs();
+                found.push(Candidate {
+                    price_e4: order.price_e4,
+                    size_e6: order.size_e6,
+                    value: worth,
+                    score: rewards.map_or(0.0, |(terms, midpoint_e4)| {
+                        terms.score(distance(midpoint_e4), order.size_e6)
+                    }),
+                    is_kept: true,
+                });
+            }
+        }
+        // Every cancel may fail and every place fill: what rests still counts.
+        let standing = seen.own.iter().filter(|(of, _)| *of == side);
+        let standing_e6 = standing.map(|(_, order)| order.size_e6).sum();
+        let size_e6 = floor_size_e6(
+            wanted_e6
+                .max(terms.min_size_e6)
+                .min(room_e6(side, seen, standing_e6)),
+        );
+        if size_e6 < terms.min_size_e6 {
+            return;
+        }
+        let change_usd = own.map_or(0.0, |_| seen.token_usd.1 + self.model.change_usd);
+        let rest_s = self.model.spread.rest_s;
+        let order = NewOrder {
+            size_e6,
+            cost: (seen.token_usd.0 + change_usd) / rest_s,
+            scoring_share: rewards.map_or(0.0, |(terms, _)| (1.0 - terms.min_age_s / rest_s).max(0.0)),
+        };
+        let deepest = levels.last().map_or(0, |level| level.size_e6);
+        let ahead = |price_e4: u16| {
+            let shown = levels.iter().find(|level| level.price_e4 == price_e4);
+            let is_beyond = levels.last().is_some_and(|last| match side {
+                Side::Buy => price_e4 < last.price_e4,
+                Side::Sell => price_e4 > last.price_e4,
+            });
+            let unseen = if is_beyond { deepest } else { 0 };
+            shown.map_or(unseen, |level| level.size_e6) as f64 / SHARE_E6
+        };
+        candidates(&value, grid, &order, rewards, ahead, found);
+    }
+}
+
+impl Settlement {
+    const fn window_ms(&self) -> u64 {
+        (self.window_s * MS_PER_S) as u64
+    }
+
+    /// The strike as the path shows it; None before it is complete, or when the path did not see it.
+    #[must_use]
+    pub fn drawn_strike_usd(&self, path: &ReferencePath, venue_ms: u64) -> Option<f64> {
+        let opens_ms = self.opens_ms.filter(|&opens_ms| opens_ms <= venue_ms)?;
+        path.average(opens_ms.saturating_sub(self.window_ms()), opens_ms)
+    }
+}
+
+/// What the underlying says of a market: the digital of its settlement at this instant.
+///
+/// # Errors
+/// [`NoDigital`] when a price, the strike or an average is not known, or the market has ended.
+pub fn value_by_reference(
+    settlement: &Settlement,
+    path: &ReferencePath,
+    closes_ms: u64,
+    venue_ms: u64,
+) -> Result<Digital, NoDigital> {
+    let to_close_s = (closes_ms as f64 - venue_ms as f64) / MS_PER_S;
+    let (at_ms, spot) = path.last().ok_or(NoDigital::Unusable)?;
+    let sigma = path.volatility().ok_or(NoDigital::Unusable)?;
+    if venue_ms.saturating_sub(at_ms) > REFERENCE_MS {
+        return Err(NoDigital::Unusable);
+    }
+    let window_ms = settlement.window_ms();
+    let opens_ms = settlement.opens_ms.filter(|_| settlement.strike_usd.is_none());
+    if window_ms == 0 {
+        let strike_usd = match opens_ms {
+            // The strike is yet to be drawn, from the price that will be then: even odds.
+            Some(opens_ms) if opens_ms > venue_ms => spot * (-0.5 * sigma * sigma * to_close_s).exp(),
+            _ => settlement.strike_usd.ok_or(NoDigital::NoStrike)?,
+        };
+        return digital(spot, strike_usd, sigma, to_close_s);
+    }
+    let terms = AverageTerms {
+        window_s: settlement.window_s,
+        span_s: opens_ms.map(|opens_ms| closes_ms.saturating_sub(opens_ms) as f64 / MS_PER_S),
+    };
+    let forming = opens_ms.filter(|&opens_ms| opens_ms > venue_ms);
+    let averages = Averages {
+        strike_usd: settlement.strike_usd.or_else(|| {
+            forming.and_then(|opens_ms| path.average(opens_ms.saturating_sub(window_ms), venue_ms))
+        }),
+        final_usd: path.average(closes_ms.saturating_sub(window_ms), venue_ms),
+    };
+    average_digital(spot, sigma * spot, to_close_s, &terms, &averages)
+}
+
+fn refusal(terms: &MarketTerms, seen: &Situation<'_>, to_close_s: f64) -> Option<Reason> {
+    if terms.rule == Rule::Unknown {
+        return Some(Reason::UnknownRule);
+    }
+    let is_usable = is_tick_e4(seen.tick_e4)
+        && seen.doubt.is_finite()
+        && seen.doubt >= 1.0
+        && seen.flow_shares.is_finite()
+        && seen.shift.is_finite()
+        && seen.max_position_e6 > 0
+        && seen.token_usd.0 >= 0.0
+        && seen.token_usd.1 >= 0.0;
+    if !is_usable {
+        return Some(Reason::Unusable);
+    }
+    if to_close_s <= 0.0 {
+        return Some(Reason::Expired);
+    }
+    let (Some(bid), Some(ask)) = (seen.bids.first(), seen.asks.first()) else {
+        return Some(Reason::OneSided);
+    };
+    if bid.price_e4 == 0 || ask.price_e4 >= PRICE_ONE_E4 || bid.size_e6 == 0 || ask.size_e6 == 0 {
+        return Some(Reason::Unusable);
+    }
+    if bid.price_e4 >= ask.price_e4 {
+        return Some(Reason::Crossed);
+    }
+    let is_extreme = bid.price_e4 <= EXTREME_E4 || ask.price_e4 >= PRICE_ONE_E4 - EXTREME_E4;
+    is_extreme.then_some(Reason::Extreme)
+}
+
+/// Q_min of everybody else, from the levels that are shown.
+fn others_score(terms: &RewardTerms, midpoint_e4: f64, seen: &Situation<'_>) -> f64 {
+    let mut scores = terms.scores(midpoint_e4, seen.bids, seen.asks);
+    for (side, order) in seen.own {
+        let ours = terms.score((f64::from(order.price_e4) - midpoint_e4).abs(), order.size_e6);
+        match side {
+            Side::Buy => scores.one = (scores.one - ours).max(0.0),
+            Side::Sell => scores.two = (scores.two - ours).max(0.0),
+        }
+    }
+    combine(scores, midpoint_e4)
+}
+
+/// How much may be added on a side beside what stands there, by position and by money.
+fn room_e6(side: Side, seen: &Situation<'_>, standing_e6: u64) -> u64 {
+    let signed = if side == Side::Buy {
+        seen.net_e6
+    } else {
+        -seen.net_e6
+    };
+    // Where only reducing is allowed no order may turn the position round.
+    let limit_e6 = if seen.is_reduce_only {
+        0
+    } else {
+        seen.max_position_e6
+    };
+    let most = i128::from(limit_e6) - i128::from(signed) - i128::from(standing_e6);
+    let position_e6 = u64::try_from(most.max(0)).unwrap_or(u64::MAX);
+    // A share costs less than a dollar, whichever token it is: no price can break this bound.
+    let at_stake_e6: u64 = seen.own.iter().map(|(_, order)| order.size_e6).sum();
+    let stood_e6 = if standing_e6 == 0 {
+        // The order in question is one of those that stand.
+        at_stake_e6.saturating_sub(
+            seen.own
+                .iter()
+                .filter(|(of, _)| *of == side)
+                .map(|(_, o)| o.size_e6)
+                .sum(),
+        )
+    } else {
+        at_stake_e6
+    };
+    let held_e6 = seen.net_e6.unsigned_abs();
+    let is_adding = signed >= 0;
+    let freed_e6 = if is_adding { 0 } else { held_e6 };
+    let money_e6 = (seen.capital_e6 + freed_e6).saturating_sub(held_e6 + stood_e6);
+    position_e6.min(money_e6)
+}
+
+/// The order size of a side: less, the larger the position it adds to.
+fn wanted_size_e6(order_size_e6: u64, ratio: f64) -> u64 {
+    floor_size_e6((order_size_e6 as f64 * (1.0 - ratio).max(0.0)) as u64)
+}
+
+const fn floor_size_e6(size_e6: u64) -> u64 {
+    size_e6 - size_e6 % SIZE_STEP_E6
+}
+
+/// Our own quotes never meet: where they would, the one that is worth less waits.
+fn uncrossed(bid: Option<Candidate>, ask: Option<Candidate>) -> (Option<Candidate>, Option<Candidate>) {
+    match (bid, ask) {
+        (Some(bid), Some(ask)) if bid.price_e4 >= ask.price_e4 => {
+            if bid.value >= ask.value {
+                (Some(bid), None)
+            } else {
+                (None, Some(ask))
+            }
+        }
+        pair => pair,
+    }
+}
+
+const fn target(candidate: Candidate, gain_usd: f64) -> Target {
+    Target {
+        level: Level {
+            price_e4: candidate.price_e4,
+            size_e6: candidate.size_e6,
+        },
+        is_kept: candidate.is_kept,
+        gain_usd: if candidate.is_kept { 0.0 } else { gain_usd },
+    }
+}
+
+const fn index(side: Side) -> usize {
+    match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
+    }
+}
+
+fn price(price_e4: u16) -> f64 {
+    f64::from(price_e4) / f64::from(PRICE_ONE_E4)
+}

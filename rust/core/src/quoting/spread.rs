@@ -1,0 +1,314 @@
+//! The quadratic spread function, and the tick of each side that is worth most.
+//!
+//! **Half-spread**, in logits, for the side whose takers are informed with share μ:
+//!
+//! ```text
+//! r      = x − q·(skew + γσ²T)                                       reservation (Avellaneda–Stoikov)
+//! δ₀(q)  = [ ½γσ²T + 2·artanh μ + κ·uncertainty + cost ]·doubt
+//!          + a·|q| + b·q²                                            break-even: a fill at r ∓ δ₀ is worth nothing
+//! δ(q)   = δ₀(q) + (1/γ)·ln(1 + γ/k)                                 with the maker's markup
+//! ```
+//!
+//! q = position / largest position, σ the belief's volatility per √s, T the holding time in seconds (never beyond the
+//! close), 2·artanh μ Glosten and Milgrom's half-spread, constant in logits; doubt ≥ 1 grows as the book is believed
+//! less and as the resolution nears. Sources: market-science §1, §3, §6.
+//!
+//! **Optimum.** An order at price p, a distance d in logits from r, with a shares before it in the queue, is worth
+//! per second
+//!
+//! ```text
+//! F(p) = min(A·e^(−k·d) / (1 + a/queue), size/rest) · [ |S(r) − p| − |S(r) − S(r ∓ δ₀)| + rebate·p(1 − p) ]
+//! U    = F(bid) + F(ask) + reward(Q_min of both) − price of the tokens that a new order costs, per second of rest
+//! ```
+//!
+//! where |S(r) − S(r ∓ δ₀)| holds the markout cost. Rewards are convex in the price (`rewards`), so U may have an
+//! interior minimum: every pair of admissible ticks (on the grid, not marketable) is tried, "do not quote" and the
+//! orders that rest already among them. Without rewards and costs the optimum is within a tick of r ∓ δ.
+
+use super::expit;
+use super::rewards::{RewardTerms, Scores};
+use crate::units::{PRICE_ONE_E4, Side};
+
+/// Candidates of a side: the reach of a reward of 4.5 cents on the finest usual grid.
+pub const MOST_TICKS: usize = 45;
+const SHARE_E6: f64 = 1e6;
+const ONE: f64 = PRICE_ONE_E4 as f64;
+
+/// Parameters of the spread function; logits, seconds, shares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpreadModel {
+    /// γ, per logit.
+    pub risk_aversion: f64,
+    /// Longest T in seconds.
+    pub holding_s: f64,
+    /// k, per logit.
+    pub fill_decay: f64,
+    /// A, shares per second.
+    pub fill_rate: f64,
+    /// Shares before an order at which its fills are halved.
+    pub queue_shares: f64,
+    /// How long an order is expected to rest, in seconds.
+    pub rest_s: f64,
+    /// Shift of the reservation at the largest position.
+    pub skew: f64,
+    /// a.
+    pub widen_linear: f64,
+    /// b.
+    pub widen_quadratic: f64,
+    /// κ.
+    pub uncertainty_weight: f64,
+    /// Fixed costs.
+    pub cost: f64,
+}
+
+/// What the spread depends on at one instant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpreadState {
+    /// x, fair value in logits.
+    pub fair: f64,
+    /// Its standard error.
+    pub uncertainty: f64,
+    /// σ, per √s.
+    pub volatility: f64,
+    /// q, in [−1, 1].
+    pub inventory_ratio: f64,
+    /// Seconds to the close; infinite when it is far.
+    pub to_close_s: f64,
+    /// μ of those who sell to our bid and of those who buy our ask, in [0, 1).
+    pub informed: [f64; 2],
+    /// At least 1.
+    pub doubt: f64,
+}
+
+/// r and the break-even and full half-spreads of bid and ask.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// r.
+    pub reservation: f64,
+    /// δ₀ of bid and ask.
+    pub break_even: [f64; 2],
+    /// δ of bid and ask.
+    pub half_spread: [f64; 2],
+}
+
+/// The spread function.
+#[must_use]
+pub fn spread(model: &SpreadModel, state: &SpreadState) -> Spread {
+    let q = state.inventory_ratio;
+    let horizon_s = model.holding_s.min(state.to_close_s).max(0.0);
+    let risk = model.risk_aversion * state.volatility.powi(2) * horizon_s;
+    let markup = if model.risk_aversion > 0.0 {
+        (model.risk_aversion / model.fill_decay).ln_1p() / model.risk_aversion
+    } else {
+        1.0 / model.fill_decay
+    };
+    let widening = model.widen_linear * q.abs() + model.widen_quadratic * q * q;
+    let shared = 0.5 * risk + model.uncertainty_weight * state.uncertainty + model.cost;
+    let break_even = state
+        .informed
+        .map(|mu| (shared + 2.0 * mu.atanh()) * state.doubt + widening);
+    Spread {
+        reservation: state.fair - q * (model.skew + risk),
+        break_even,
+        half_spread: break_even.map(|half_spread| half_spread + markup),
+    }
+}
+
+/// The grid and what others show on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// Tick in 1e-4.
+    pub tick_e4: u16,
+    /// Best bid of the book in 1e-4.
+    pub bid_e4: u16,
+    /// Best ask of the book in 1e-4.
+    pub ask_e4: u16,
+}
+
+/// One order that may stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Price in 1e-4.
+    pub price_e4: u16,
+    /// Size in 1e-6 shares.
+    pub size_e6: u64,
+    /// Value in USD per second, rewards left out.
+    pub value: f64,
+    /// Reward score.
+    pub score: f64,
+    /// Whether it rests already.
+    pub is_kept: bool,
+}
+
+/// Values of orders of one side under one spread.
+#[derive(Debug, Clone, Copy)]
+pub struct SideValue<'a> {
+    model: &'a SpreadModel,
+    side: Side,
+    reservation: f64,
+    centre: f64,
+    cost: f64,
+    rebate: f64,
+}
+
+impl<'a> SideValue<'a> {
+    /// Prepare; `rebate` is fee rate times the makers' share, per share and p(1 − p).
+    #[must_use]
+    pub fn new(model: &'a SpreadModel, spread: &Spread, side: Side, rebate: f64) -> Self {
+        let (sign, half) = match side {
+            Side::Buy => (-1.0, spread.break_even[0]),
+            Side::Sell => (1.0, spread.break_even[1]),
+        };
+        let centre = expit(spread.reservation);
+        let limit = expit(spread.reservation + sign * half);
+        Self {
+            model,
+            side,
+            reservation: spread.reservation,
+            centre,
+            cost: (centre - limit).abs(),
+            rebate,
+        }
+    }
+
+    /// The price at which a fill just breaks even, rebate included, in 1e-4; more generous ones lose by themselves.
+    #[must_use]
+    pub fn limit_e4(&self) -> f64 {
+        let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
+        let rebate = self.rebate * self.centre * (1.0 - self.centre);
+        (self.centre - sign * (self.cost - rebate)) * ONE
+    }
+
+    /// F of an order with so many shares before it, in USD per second.
+    #[must_use]
+    pub fn value(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> f64 {
+        let p = f64::from(price_e4) / ONE;
+        let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
+        let distance = sign * (self.reservation - super::logit(p));
+        let rate = self.model.fill_rate * (-self.model.fill_decay * distance).exp();
+        let rate = rate / (1.0 + ahead_shares / self.model.queue_shares);
+        let most = size_e6 as f64 / SHARE_E6 / self.model.rest_s;
+        rate.min(most) * (sign * (self.centre - p) - self.cost + self.rebate * p * (1.0 - p))
+    }
+}
+
+/// What a new order of one side would be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewOrder {
+    /// Its size in 1e-6 shares.
+    pub size_e6: u64,
+    /// What changing costs, in USD per second of rest.
+    pub cost: f64,
+    /// Share of its rest in which it is old enough for rewards.
+    pub scoring_share: f64,
+}
+
+/// Append every admissible tick of a side, most generous first; `ahead` tells the shares that stand at a price.
+///
+/// Ticks that lose by their fills are left out unless they are nearer to the midpoint of the rewards.
+pub fn candidates(
+    side: &SideValue<'_>,
+    grid: &Grid,
+    order: &NewOrder,
+    rewards: Option<(&RewardTerms, f64)>,
+    ahead: impl Fn(u16) -> f64,
+    found: &mut Vec<Candidate>,
+) {
+    let tick = i32::from(grid.tick_e4);
+    let highest = i32::from(PRICE_ONE_E4) - tick;
+    let (limit_e4, middle_e4) = (side.limit_e4(), rewards.map(|(_, midpoint_e4)| midpoint_e4));
+    let (mut price, step) = match side.side {
+        Side::Buy => {
+            let passive = ((i32::from(grid.ask_e4) - 1) / tick * tick).min(highest);
+            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.max(middle_e4));
+            (
+                passive.min((useful / f64::from(tick)).ceil() as i32 * tick),
+                -tick,
+            )
+        }
+        Side::Sell => {
+            let passive = ((i32::from(grid.bid_e4) / tick + 1) * tick).max(tick);
+            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.min(middle_e4));
+            (
+                passive.max((useful / f64::from(tick)).floor() as i32 * tick),
+                tick,
+            )
+        }
+    };
+    for _ in 0..MOST_TICKS {
+        let Some(price_e4) = u16::try_from(price)
+            .ok()
+            .filter(|_| (tick..=highest).contains(&price))
+        else {
+            return;
+        };
+        let score = rewards.map_or(0.0, |(terms, midpoint_e4)| {
+            terms.score((f64::from(price_e4) - midpoint_e4).abs(), order.size_e6)
+        });
+        found.push(Candidate {
+            price_e4,
+            size_e6: order.size_e6,
+            value: side.value(price_e4, order.size_e6, ahead(price_e4)) - order.cost,
+            score: score * order.scoring_share,
+            is_kept: false,
+        });
+        price += step;
+    }
+}
+
+/// What a market's rewards would pay for a pair of scores, in USD per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pool<'a> {
+    /// Its terms.
+    pub terms: &'a RewardTerms,
+    /// Q_min of the others.
+    pub others: f64,
+    /// Midpoint in 1e-4.
+    pub midpoint_e4: f64,
+}
+
+impl Pool<'_> {
+    fn income(&self, one: f64, two: f64) -> f64 {
+        self.terms
+            .income(Scores { one, two }, self.others, self.midpoint_e4)
+    }
+}
+
+/// The pair that is worth most: indices into bids and asks, None for a side that is better not quoted, and U.
+#[must_use]
+pub fn optimum(
+    bids: &[Candidate],
+    asks: &[Candidate],
+    pool: Option<&Pool<'_>>,
+) -> (Option<usize>, Option<usize>, f64) {
+    let best = |side: &[Candidate]| {
+        let mut found: (Option<usize>, f64) = (None, 0.0);
+        for (place, candidate) in side.iter().enumerate() {
+            if candidate.value > found.1 {
+                found = (Some(place), candidate.value);
+            }
+        }
+        found
+    };
+    let Some(pool) = pool else {
+        let ((bid, bid_value), (ask, ask_value)) = (best(bids), best(asks));
+        return (bid, ask, bid_value + ask_value);
+    };
+    let sides = |side: &[Candidate]| -> Vec<(Option<usize>, f64, f64)> {
+        let none = std::iter::once((None, 0.0, 0.0));
+        let each = side.iter().enumerate();
+        none.chain(each.map(|(place, c)| (Some(place), c.value, c.score)))
+            .collect()
+    };
+    let (bids, asks) = (sides(bids), sides(asks));
+    let mut found = (None, None, 0.0);
+    for &(bid, bid_value, one) in &bids {
+        for &(ask, ask_value, two) in &asks {
+            let value = bid_value + ask_value + pool.income(one, two);
+            if value > found.2 {
+                found = (bid, ask, value);
+            }
+        }
+    }
+    found
+}
