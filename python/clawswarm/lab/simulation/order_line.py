@@ -161,16 +161,19 @@ class OrderLine:
         now_ns = self._clock.now_ns()
         wait_ns = self._venue.windows.admit(ADDRESS, flight.method, flight.path, now_ns)
         if wait_ns:
-            return self._throttle(flight, wait_ns)
+            self._throttle(flight, wait_ns)
+            return
         kind = _bucket_of(flight.what)
         if kind is not None and self.key is not None:
             try:
                 self._venue.modes.check_request(kind == "cancel", now_ns)
             except ModeRefusal as refusal:
-                return self._refuse(flight, refusal.status, refusal.text, _cause_of_mode(refusal))
+                self._refuse(flight, refusal.status, refusal.text, _cause_of_mode(refusal))
+                return
             charge = self._venue.buckets.charge(self.key.address.lower(), kind, _cost_of(flight.what), now_ns)
             if charge.is_refused:
-                return self._throttle(flight, charge.wait_ns)
+                self._throttle(flight, charge.wait_ns)
+                return
         answer, cause = self._serve(flight.what, now_ns)
         if lost is None:
             self._back(flight, answer, cause)
