@@ -60,11 +60,12 @@ def main() -> None:
     if not chosen.full:
         allow_retries_for(RETRIES_S)
     began = time.perf_counter()
-    found = [
-        row
-        for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True)
-        for row in SUITES[name](chosen.full)
-    ]
+    found: list[Row] = []
+    took_s: dict[str, float] = {}
+    for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True):
+        suite_began = time.perf_counter()
+        found += SUITES[name](chosen.full)
+        took_s[name] = time.perf_counter() - suite_began
     if not chosen.suites:
         LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     console = Console()
@@ -72,7 +73,8 @@ def main() -> None:
     for row in found:
         for line in below(row):
             console.print(line, markup=False, highlight=False)
-    console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s", highlight=False)
+    each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took_s.items())
+    console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s: {each}", highlight=False)
 
 
 def table(rows: list[Row]) -> Table:
