@@ -24,6 +24,7 @@ from benchmarks import (
     ledger,
     mayhem,
     order_path,
+    quoter,
     sandbox,
     sentinel,
 )
@@ -39,6 +40,7 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "bytes": lambda _is_full: engine.rows(N),
     "sandbox": lambda _is_full: sandbox.rows(N),
     "chaos": lambda _is_full: chaos.rows(),
+    "quoter": lambda _is_full: quoter.rows(N),
     "lab": lambda _is_full: lab.rows(N),
     "path": order_path.rows,
     "failover": failover.rows,
