@@ -224,6 +224,8 @@ def agree(venue: RunningVenue, run_dir: Path) -> None:
     held = store.balances()
     assert held["cash"] == Balance(settled_e6=cash_e6)
     for outcome, token in (("YES", market.yes_token), ("NO", market.no_token)):
-        assert held.get(f"{market.condition_id}:{outcome}", Balance()) == Balance(settled_e6=tokens.get(token, 0))
+        assert held.get(f"{market.condition_id}:{outcome}", Balance()) == Balance(
+            settled_e6=tokens.get(token, 0)
+        )
     assert verify(store, files, None).is_ok
     store.close()
