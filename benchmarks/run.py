@@ -14,7 +14,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import chaos, deadman, engine, failover, governor, lab, order_path, sandbox, sentinel
+from benchmarks import (
+    chaos,
+    deadman,
+    engine,
+    failover,
+    governor,
+    lab,
+    ledger,
+    mayhem,
+    order_path,
+    quoter,
+    sandbox,
+    sentinel,
+)
 from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
@@ -27,11 +40,14 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "bytes": lambda _is_full: engine.rows(N),
     "sandbox": lambda _is_full: sandbox.rows(N),
     "chaos": lambda _is_full: chaos.rows(),
+    "quoter": lambda _is_full: quoter.rows(N),
     "lab": lambda _is_full: lab.rows(N),
     "path": order_path.rows,
     "failover": failover.rows,
     "deadman": deadman.rows,
     "governor": governor.rows,
+    "mayhem": mayhem.rows,
+    "ledger": lambda _is_full: ledger.rows(),
 }
 
 
