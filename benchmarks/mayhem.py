@@ -10,6 +10,7 @@ right.
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -17,15 +18,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
-from tests.faults.swarm_run import SwarmRun
+
+if TYPE_CHECKING:
+    from faults.swarm_run import SwarmRun
 
 from benchmarks.measure import NotMeasured, Observation, Row, observe
 from clawswarm.kernel.journal import scan
 from clawswarm.lab.engine_machine import Intent
 from clawswarm.sandbox.order_log import OrderChange, RequestSeen, read_order_log
 
+TESTS = str(Path(__file__).parents[1] / "tests")
 NS_PER_S = 1_000_000_000
 FULL_S, SHORT_S = 600.0, 40.0
 LONGEST_STOP_S = 4.0
@@ -76,6 +81,11 @@ def _row(seconds: float) -> Observation:
 
 def play(folder: Path, seconds: float, seed: int) -> tuple[dict[str, int], Verdict]:
     """Run a swarm under so long of this; what was done to it, and the verdict. Fails when it does not survive."""
+    if TESTS not in sys.path:
+        # The swarm as the end-to-end tests run it; their folder is no package.
+        sys.path.append(TESTS)
+    from faults.swarm_run import SwarmRun
+
     log_path = folder / "orders.log"
     run = SwarmRun(folder, restarts=100_000, order_log=str(log_path), start_timeout_s=120.0)
     try:
@@ -91,7 +101,7 @@ def play(folder: Path, seconds: float, seed: int) -> tuple[dict[str, int], Verdi
         run.close()
 
 
-def torment(run: SwarmRun, rng: Random, seconds: float) -> dict[str, int]:
+def torment(run: "SwarmRun", rng: Random, seconds: float) -> dict[str, int]:
     """Kill, stop and cut for so long; how often what was done."""
     done: dict[str, int] = defaultdict(int)
     stopped: dict[int, float] = {}
@@ -108,7 +118,7 @@ def torment(run: SwarmRun, rng: Random, seconds: float) -> dict[str, int]:
     return dict(done)
 
 
-def _disturb(run: SwarmRun, rng: Random, stopped: dict[int, float]) -> str:
+def _disturb(run: "SwarmRun", rng: Random, stopped: dict[int, float]) -> str:
     how = rng.choices(("killed", "stopped", "cut"), (4, 3, 3))[0]
     if how == "cut":
         path, body = rng.choice(CUTS)

@@ -158,14 +158,14 @@ def book_hash(n: int) -> Row:
 
 
 def tick_cost(n: int) -> Row:
-    """`sentinel.tick_1000`: frame → BookState among 1,000 markets; the peer is the same among 100."""
+    """`sentinel.tick_1000`: frame → BookState, all of 1,000 markets in turn; the peer is the same among 100."""
 
     def among(markets: int) -> Candidate:
         books = SentinelBooks("sentinel-1")
         books.watch(_market(number) for number in range(markets))
         for number in range(markets):
             books.apply(json.dumps(feed_child.snapshot(number, 1)).encode(), 1)
-        numbers = itertools.cycle(range(0, markets, max(markets // 97, 1)))
+        numbers = itertools.cycle(range(markets))
         held = {"frame": b""}
         sizes = itertools.cycle(range(2, 90))
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from benchmarks.mayhem import Caps, judge, owners_of
 
+from clawswarm.sandbox.order_log import OrderChange, read_order_log
 from faults.swarm_run import PROJECT, SwarmRun, claw, eventually
 
 BACK_S = 30.0
@@ -77,6 +79,33 @@ def test_an_old_one_that_wakes_changes_nothing(start_swarm: Callable[..., SwarmR
     assert code == 0, run.output()
     assert report["orders"]["open_at_end"] == 0
     assert not {event["cause"] for event in report["deadman"] if "mandate" in event["cause"]}
+
+
+@pytest.mark.timeout(240)
+def test_the_markets_of_a_lost_quoter_move_once_its_orders_are_gone(
+    start_swarm: Callable[..., SwarmRun], tmp_path: Path
+) -> None:
+    log_path = tmp_path / "orders.log"
+    run = start_swarm(watchdog_s=120.0, order_log=str(log_path))
+    run.until_quoting(markets=6)
+    (market,) = (market for market, owner in run.owners().items() if owner == "quoter-1")
+    pid = run.pid("quoter-1")
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: run.owners()[market] != "quoter-1", BACK_S, "another quoter has its market")
+    heir = run.owners()[market]
+    eventually(lambda: bool(run.open_orders(market)), BACK_S, "it quotes it")
+    os.kill(pid, signal.SIGCONT)
+    for _ in range(100):
+        assert run.owners()[market] == heir, "who wakes finds its market taken"
+    code, _ = run.finish()
+    assert code == 0, run.output()
+    changes, owners = read_order_log(log_path), owners_of(run.run_dir)
+    seen = {
+        owners[change.id] for change in changes if isinstance(change, OrderChange) and change.market == market
+    }
+    assert seen == {"quoter-1", heir}
+    caps = Caps(position_e6=200_000_000, capital_e6=5_000_000_000 // 6)
+    assert judge(changes, owners, caps).wrong == ()
 
 
 @pytest.mark.timeout(240)
