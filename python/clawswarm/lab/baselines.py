@@ -73,27 +73,27 @@ class SwarmQuoter(QuadraticQuoter):
     """What the swarm quotes with, the underlying's price included: on a synthetic one it is flattered."""
 
     SEARCH: ClassVar[dict[str, tuple[float, ...]]] = {
-        "uncertainty_weight": (0.5, 1.0, 2.0),
-        "skew": (0.25, 0.75),
-        "withdraw_s": (10.0, 60.0),
+        "cost": (0.0, 0.04, 0.08),
+        "skew": (1.5, 3.0),
+        "uncertainty_weight": (1.0, 4.0),
     }
 
     def __init__(
         self,
-        uncertainty_weight: float = 0.5,
-        skew: float = 0.25,
-        withdraw_s: float = 10.0,
+        cost: float = 0.04,
+        skew: float = 3.0,
+        uncertainty_weight: float = 1.0,
         uses_reference: bool = True,
     ) -> None:
-        model = QuadraticModel(uncertainty_weight=uncertainty_weight, skew=skew, withdraw_s=withdraw_s)
+        model = QuadraticModel(cost=cost, skew=skew, uncertainty_weight=uncertainty_weight)
         super().__init__(model, uses_reference=uses_reference)
 
 
 class BookQuoter(SwarmQuoter):
     """The same, blind to the underlying: what the book alone is good for."""
 
-    def __init__(self, uncertainty_weight: float = 0.5, skew: float = 0.25, withdraw_s: float = 10.0) -> None:
-        super().__init__(uncertainty_weight, skew, withdraw_s, uses_reference=False)
+    def __init__(self, cost: float = 0.04, skew: float = 3.0, uncertainty_weight: float = 1.0) -> None:
+        super().__init__(cost, skew, uncertainty_weight, uses_reference=False)
 
 
 BASELINES = {

@@ -238,8 +238,10 @@ class QuoterDesk:
                 underlying, settlement = mandate.market.underlying, mandate.market.settlement
                 feed = SETTLEMENT_FEED if settlement is None else settlement.feed
                 own = tuple(
-                    (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
-                    for quote in self._open.get(market, {}).values()
+                    [
+                        (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
+                        for quote in self._open.get(market, {}).values()
+                    ]
                 )
                 view = MarketView(
                     book=book,

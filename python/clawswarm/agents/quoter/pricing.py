@@ -26,15 +26,15 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Shares before an order at which its fills are halved."""
     rest_s: float = 5.0
     """How long an order is expected to rest."""
-    skew: float = 0.25
+    skew: float = 3.0
     """Shift of the reservation price at the largest position."""
-    widen_linear: float = 0.02
+    widen_linear: float = 0.01
     """a of a·|q| + b·q², q = position / largest position."""
-    widen_quadratic: float = 0.06
+    widen_quadratic: float = 0.02
     """b."""
-    uncertainty_weight: float = 0.5
+    uncertainty_weight: float = 1.0
     """How much of fair value's standard error is added to the half-spread."""
-    cost: float = 0.0
+    cost: float = 0.04
     """Fixed costs of a fill."""
     informed_prior: float = 0.02
     """Share of takers who know more, before fills said so."""

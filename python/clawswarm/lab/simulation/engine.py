@@ -27,6 +27,7 @@ from clawswarm.model.messages import (
     BookState,
     DeadmanFired,
     EngineRequest,
+    Evidence,
     FeedHealth,
     Fill,
     HaltSwarm,
@@ -43,7 +44,6 @@ from clawswarm.venues.polymarket.socket import VenueSocket
 
 TICK_NS, BEAT_NS, NS_PER_S = 100_000_000, 500_000_000, 1_000_000_000
 USER_URL = "ws://venue/ws/user"
-_SETTLED = ("MINED", "CONFIRMED")
 
 
 class Machine(Protocol):
@@ -328,6 +328,7 @@ class _UserFrame(msgspec.Struct, frozen=True):
     id: str = ""
     market: str = ""
     status: str = ""
+    match_time: str = "0"
     maker_orders: list[_UserPart] = []
 
 
@@ -360,8 +361,8 @@ def read_user_frame(frame: bytes, api_key: str) -> Event | None:
         OwnTrade(
             id=found.id,
             market=found.market,
-            is_failed=found.status == "FAILED",
-            is_settled=found.status in _SETTLED,
+            evidence=Evidence(found.status),
+            matched_ms=int(found.match_time) * 1_000,
             parts=parts,
         )
     )

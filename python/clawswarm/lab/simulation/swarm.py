@@ -43,6 +43,8 @@ from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.lab.simulation.outcome import Outcome
 from clawswarm.lab.simulation.processes import Main, Processes
 from clawswarm.lab.simulation.wallet import SimulatedWallet
+from clawswarm.ledger.keeper import LedgerKeeper
+from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import Halt
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
@@ -261,6 +263,7 @@ class Swarm:
             self._configuration.rollover,
             "http://venue/gamma",
             StorePlace(self._folder / "standing.json", self._folder / "record.json"),
+            LedgerKeeper(self._folder, LedgerSettings(), process.clock, _at_once),
             Chain(unwinding, self._open_wallet),
             self._session,
         ).run()
@@ -461,3 +464,8 @@ def _market(listed: ListedMarket) -> Market:
         is_open=listed.is_open,
         closes_ms=listed.end_ms,
     )
+
+
+async def _at_once(work: Callable[[], object]) -> object:
+    """Virtual time knows no threads."""
+    return work()

@@ -23,7 +23,7 @@
 //!
 //! where |S(r) − S(r ∓ δ₀)| holds the markout cost. Rewards are convex in the price (`rewards`), so U may have an
 //! interior minimum: every pair of admissible ticks (on the grid, not marketable) is tried, "do not quote" and the
-//! orders that rest already among them. Without rewards and costs the optimum is within a tick of r ∓ δ.
+//! orders that rest already among them, but for those that are provably worth less than another. Without rewards and costs the optimum is within a tick of r ∓ δ.
 
 use super::expit;
 use super::rewards::{RewardTerms, Scores};
@@ -32,6 +32,8 @@ use crate::units::{PRICE_ONE_E4, Side};
 /// Candidates of a side: the reach of a reward of 4.5 cents on the finest usual grid.
 pub const MOST_TICKS: usize = 45;
 const SHARE_E6: f64 = 1e6;
+/// At least ∂gain/∂logit: a quarter for the price, and no rebate adds more than that.
+const STEEPEST: f64 = 0.5;
 const ONE: f64 = PRICE_ONE_E4 as f64;
 
 /// Parameters of the spread function; logits, seconds, shares.
@@ -140,6 +142,29 @@ pub struct Candidate {
     pub is_kept: bool,
 }
 
+/// What one order is worth, in its parts.
+#[derive(Debug, Clone, Copy)]
+struct Worth {
+    gain: f64,
+    rate: f64,
+    most: f64,
+    queue: f64,
+}
+
+impl Worth {
+    fn value(&self) -> f64 {
+        (self.rate / self.queue).min(self.most) * self.gain
+    }
+
+    /// Whether no order further out can be worth more than `best`, whatever stands before it.
+    ///
+    /// Without a queue an order is worth rate·gain, which falls once k·gain exceeds the slope of the price, p(1 − p)
+    /// and the rebate's share of it.
+    fn ends(&self, best: f64, fill_decay: f64) -> bool {
+        self.rate < self.most && fill_decay * self.gain > STEEPEST && self.rate * self.gain < best
+    }
+}
+
 /// Values of orders of one side under one spread.
 #[derive(Debug, Clone, Copy)]
 pub struct SideValue<'a> {
@@ -182,13 +207,21 @@ impl<'a> SideValue<'a> {
     /// F of an order with so many shares before it, in USD per second.
     #[must_use]
     pub fn value(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> f64 {
+        self.worth(price_e4, size_e6, ahead_shares).value()
+    }
+
+    fn worth(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> Worth {
         let p = f64::from(price_e4) / ONE;
         let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
         let distance = sign * (self.reservation - super::logit(p));
         let rate = self.model.fill_rate * (-self.model.fill_decay * distance).exp();
-        let rate = rate / (1.0 + ahead_shares / self.model.queue_shares);
         let most = size_e6 as f64 / SHARE_E6 / self.model.rest_s;
-        rate.min(most) * (sign * (self.centre - p) - self.cost + self.rebate * p * (1.0 - p))
+        Worth {
+            gain: sign * (self.centre - p) - self.cost + self.rebate * p * (1.0 - p),
+            rate,
+            most,
+            queue: 1.0 + ahead_shares / self.model.queue_shares,
+        }
     }
 }
 
@@ -235,6 +268,7 @@ pub fn candidates(
             )
         }
     };
+    let mut best = 0.0_f64;
     for _ in 0..MOST_TICKS {
         let Some(price_e4) = u16::try_from(price)
             .ok()
@@ -245,10 +279,16 @@ pub fn candidates(
         let score = rewards.map_or(0.0, |(terms, midpoint_e4)| {
             terms.score((f64::from(price_e4) - midpoint_e4).abs(), order.size_e6)
         });
+        let worth = side.worth(price_e4, order.size_e6, ahead(price_e4));
+        let value = worth.value();
+        if score <= 0.0 && worth.ends(best, side.model.fill_decay) {
+            return;
+        }
+        best = best.max(value);
         found.push(Candidate {
             price_e4,
             size_e6: order.size_e6,
-            value: side.value(price_e4, order.size_e6, ahead(price_e4)) - order.cost,
+            value: value - order.cost,
             score: score * order.scoring_share,
             is_kept: false,
         });
@@ -294,10 +334,23 @@ pub fn optimum(
         let ((bid, bid_value), (ask, ask_value)) = (best(bids), best(asks));
         return (bid, ask, bid_value + ask_value);
     };
+    // What scores nothing differs by its value alone: the best of it stands for all.
+    let plain = |side: &[Candidate]| {
+        let mut found: Option<usize> = None;
+        for (place, candidate) in side.iter().enumerate() {
+            let is_better = found.is_none_or(|at| candidate.value > side[at].value);
+            if candidate.score <= 0.0 && candidate.value > 0.0 && is_better {
+                found = Some(place);
+            }
+        }
+        found
+    };
     let sides = |side: &[Candidate]| -> Vec<(Option<usize>, f64, f64)> {
-        let none = std::iter::once((None, 0.0, 0.0));
-        let each = side.iter().enumerate();
-        none.chain(each.map(|(place, c)| (Some(place), c.value, c.score)))
+        let plain = plain(side);
+        let is_tried = |&(place, c): &(usize, &Candidate)| c.score > 0.0 || Some(place) == plain;
+        let each = side.iter().enumerate().filter(is_tried);
+        std::iter::once((None, 0.0, 0.0))
+            .chain(each.map(|(place, c)| (Some(place), c.value, c.score)))
             .collect()
     };
     let (bids, asks) = (sides(bids), sides(asks));

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
-    Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade,
-    VenueClock, WatchSettings,
+    Event, Evidence, Fill, HaltSwarm, Inventory, MakerPart, Mandate, Market, OrderState, Place, PlaceResult,
+    Plan, Request, RequestId, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder,
+    TokenPrice, Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -107,6 +107,11 @@ pub struct World {
     /// What each connection was told of its orders: by reference.
     pub told: Vec<(u64, u64, OrderState)>,
     pub deadman: Vec<DeadmanFired>,
+    pub fills: Vec<Fill>,
+    /// What quoters were told they hold.
+    pub inventories: Vec<Inventory>,
+    /// Every listing of trades that was asked for.
+    pub listed: Vec<Request>,
     pub refusals: Vec<String>,
     pub done: usize,
     pub cancel_requests: Vec<Vec<String>>,
@@ -232,6 +237,9 @@ impl World {
             quotes: BTreeMap::new(),
             told: Vec::new(),
             deadman: Vec::new(),
+            fills: Vec::new(),
+            inventories: Vec::new(),
+            listed: Vec::new(),
             refusals: Vec::new(),
             done: 0,
             cancel_requests: Vec::new(),
@@ -316,6 +324,8 @@ impl World {
                     self.done += 1;
                     self.refusals.extend(done.refused);
                 }
+                Action::Reply(_, EngineReply::Inventory(held)) => self.inventories.push(held),
+                Action::PublishFill(fill) => self.fills.push(fill),
                 Action::Reply(_, EngineReply::TokenPrice(price)) => self.token_prices.push(price),
                 Action::PublishDeadman(fired) => self.deadman.push(fired),
                 Action::BeReady => self.is_ready = true,
@@ -343,6 +353,7 @@ impl World {
                 }
             }
             Request::Cancel(order_ids) => self.cancel_requests.push(order_ids.clone()),
+            Request::ListTrades(_) => self.listed.push(request.clone()),
             _ => {}
         }
         self.sent
@@ -616,7 +627,7 @@ impl World {
                 self.land_late(Some(order_id));
                 Answer::IsLive(self.live.contains_key(order_id))
             }
-            Request::ListTrades => Answer::Trades(self.trades.clone()),
+            Request::ListTrades(_) => Answer::Trades(self.trades.clone()),
             Request::AskRegion => match self.region {
                 Some(is_blocked) => Answer::Region(is_blocked),
                 None => Answer::Failed("a page".to_owned()),
@@ -687,8 +698,9 @@ impl World {
         let trade = Trade {
             id: format!("t{}", self.trades.len()),
             market: order.market.clone(),
-            is_failed: false,
-            is_settled: true,
+            bucket_index: 0,
+            evidence: Evidence::Confirmed,
+            matched_ms: None,
             parts: vec![MakerPart {
                 order_id,
                 token_id: order.token_id,
