@@ -36,7 +36,7 @@ Strike = Callable[["Scene"], Awaitable[int]]
 
 def rows(is_full: bool) -> list[Row]:
     """Every row of this file."""
-    n, of_host = (20, 20) if is_full else (5, 1)
+    n, of_host = (100, 20) if is_full else (20, 1)
     return [
         _row("quoter_killed", lambda: _quoter_rows(n, _kill_quoter)),
         _row("quoter_stopped", lambda: _quoter_rows(n, _stop_quoter)),

@@ -91,7 +91,10 @@ class Feed:
             while sent < elapsed_s * self._rate:
                 text = change(sent % self._markets, 2 + sent % 90, self._clock.now_ns() // NS_PER_MS).decode()
                 for socket in list(self._sockets):
-                    await socket.send_str(text)
+                    try:
+                        await socket.send_str(text)
+                    except ConnectionResetError:  # its sentinel was killed
+                        self._sockets.discard(socket)
                 sent += 1
             await asyncio.sleep(BURST_S)
         print(f"sent {sent}", flush=True)

@@ -46,7 +46,7 @@ def rows(is_full: bool) -> list[Row]:
         observe(
             "engine.load_60", "ms", _run(lambda: load(LoadPlan("copper", 5, 60, 600 if is_full else 20, 2)))
         ),
-        observe("engine.load_500", "ms", _run(lambda: load(LoadPlan("elite", 10, 500, 10, 5)))),
+        observe("engine.load_500", "ms", _run(lambda: load(LoadPlan("elite", 10, 500, 10, 10)))),
     ]
 
 

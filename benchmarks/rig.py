@@ -118,7 +118,7 @@ class Rig:
 
     async def _start(self) -> None:
         configuration = self._configuration()
-        sockets, run_dir = self._folder / "s", self._folder / "run"
+        sockets, run_dir = self._folder / "s", self._folder / "state/runs/1"
         sockets.mkdir()
         (run_dir / "logs").mkdir(parents=True)
         place = RunPlace(str(self._folder / "config.toml"), str(run_dir), str(sockets))

@@ -14,7 +14,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import chaos, deadman, engine, failover, governor, lab, order_path, quoter, sandbox, sentinel
+from benchmarks import (
+    chaos,
+    deadman,
+    engine,
+    failover,
+    governor,
+    lab,
+    ledger,
+    mayhem,
+    order_path,
+    quoter,
+    sandbox,
+    sentinel,
+)
 from benchmarks.measure import Row, allow_retries_for
 
 LATEST = Path(__file__).with_name("latest.json")
@@ -33,6 +46,8 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "failover": failover.rows,
     "deadman": deadman.rows,
     "governor": governor.rows,
+    "mayhem": mayhem.rows,
+    "ledger": lambda _is_full: ledger.rows(),
 }
 
 
@@ -47,11 +62,12 @@ def main() -> None:
     if not chosen.full:
         allow_retries_for(RETRIES_S)
     began = time.perf_counter()
-    found = [
-        row
-        for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True)
-        for row in SUITES[name](chosen.full)
-    ]
+    found: list[Row] = []
+    took_s: dict[str, float] = {}
+    for name in track(chosen.suites or list(SUITES), "benchmarks", transient=True):
+        suite_began = time.perf_counter()
+        found += SUITES[name](chosen.full)
+        took_s[name] = time.perf_counter() - suite_began
     if not chosen.suites:
         LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     console = Console()
@@ -59,7 +75,8 @@ def main() -> None:
     for row in found:
         for line in below(row):
             console.print(line, markup=False, highlight=False)
-    console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s", highlight=False)
+    each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in took_s.items())
+    console.print(f"{len(found)} rows in {time.perf_counter() - began:.0f} s: {each}", highlight=False)
 
 
 def table(rows: list[Row]) -> Table:

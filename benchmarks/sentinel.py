@@ -12,8 +12,9 @@ import json
 import msgspec
 
 from benchmarks import feed_child
-from benchmarks.measure import Candidate, Row, compare, observe, percentile
-from benchmarks.sentinel_child import Watched, bare_hops, watch
+from benchmarks.measure import Candidate, Observation, Row, compare, observe, percentile
+from benchmarks.sentinel_child import bare_hops, watch, watch_kills
+from benchmarks.tick import tick_change
 from clawswarm._core import Books
 from clawswarm.agents.sentinel.books import SentinelBooks
 from clawswarm.model.instruments import Market
@@ -102,8 +103,10 @@ def rows(n: int) -> list[Row]:
         book_hash(n // 4),
         tick_cost(n // 2),
         hop(),
-        *load("537", 2, 537, 10),
-        *load("burst", 2, 6_000, 10),
+        load("537", 2, 537, 10),
+        load("burst", 2, 6_000, 10),
+        kill(30),
+        tick_change(30),
     ]
 
 
@@ -155,14 +158,14 @@ def book_hash(n: int) -> Row:
 
 
 def tick_cost(n: int) -> Row:
-    """`sentinel.tick_1000`: frame → BookState among 1,000 markets; the peer is the same among 100."""
+    """`sentinel.tick_1000`: frame → BookState, all of 1,000 markets in turn; the peer is the same among 100."""
 
     def among(markets: int) -> Candidate:
         books = SentinelBooks("sentinel-1")
         books.watch(_market(number) for number in range(markets))
         for number in range(markets):
             books.apply(json.dumps(feed_child.snapshot(number, 1)).encode(), 1)
-        numbers = itertools.cycle(range(0, markets, max(markets // 97, 1)))
+        numbers = itertools.cycle(range(markets))
         held = {"frame": b""}
         sizes = itertools.cycle(range(2, 90))
 
@@ -187,43 +190,48 @@ def tick_cost(n: int) -> Row:
 
 def hop() -> Row:
     """`sentinel.hop`: frame read → state in another process; the peer is a bare Unix-socket hop of 300 bytes."""
-    bare: list[float] = []
 
-    def run() -> list[float]:
-        bare[:] = bare_hops(1_000)
-        return watch(2, 200, 5).hop_us
+    def run() -> Observation:
+        bare = bare_hops(1_000)
+        return Observation(watch(2, 200, 5).hop_us, peer="bare Unix socket", peer_samples=bare)
 
-    row = observe("sentinel.hop", "µs", run)
-    if row.p50 is None:
-        return msgspec.structs.replace(row, peer="bare Unix socket")
-    peer_p50 = percentile(bare, 0.5)
-    ratio = round(peer_p50 / row.p50, 2)
-    return msgspec.structs.replace(row, peer="bare Unix socket", peer_p50=peer_p50, ratio=ratio)
+    return observe("sentinel.hop", "µs", run)
 
 
-def load(name: str, markets: int, rate: float, seconds: float) -> list[Row]:
-    """`sentinel.age_*`: ms from the venue's send to the quoter's hands at a rate; CPU, frames lost."""
-    seen: list[Watched] = []
+def load(name: str, markets: int, rate: float, seconds: float) -> Row:
+    """`sentinel.age_*`: ms from the venue's send to the quoter's hands at a rate; CPU and loss in its notes."""
 
-    def run() -> list[float]:
-        seen.append(watch(markets, rate, seconds))
-        return seen[-1].age_ms
+    def run() -> Observation:
+        seen = watch(markets, rate, seconds)
+        # The subscription's answer is a frame too.
+        lost = seen.sent + 1 - seen.frames
+        return Observation(
+            seen.age_ms,
+            notes=(
+                f"{rate:g} frames/s over {markets} markets for {seconds:g} s; lost {lost} of {seen.sent}",
+                f"the sentinel used {seen.cpu_share:.1%} of one core",
+            ),
+        )
 
-    age = observe(f"sentinel.age_{name}", "ms", run)
-    last, n = seen[-1], len(seen[-1].age_ms)
-    # The subscription's answer is a frame too.
-    lost = last.sent + 1 - last.frames
-    figures = (
-        (f"sentinel.cpu_{name}", "share of a core", round(last.cpu_share, 3)),
-        (f"sentinel.lost_{name}", "frames", lost),
-    )
-    return [
-        age,
-        *(
-            Row(row, unit, n, value, None, None, None, None, age.other_cores, None)
-            for row, unit, value in figures
-        ),
-    ]
+    return observe(f"sentinel.age_{name}", "ms", run)
+
+
+def kill(n: int) -> Row:
+    """`sentinel.kill`: how much later than with both alive any change reaches its quoter when one is killed."""
+
+    def run() -> Observation:
+        seen = watch_kills(n)
+        usual = percentile(seen.usual_ms, 0.5)
+        return Observation(
+            [max(longest - usual, 0.0) for longest in seen.longest_ms],
+            notes=(
+                f"{n} kills; with both alive a change is {usual:g} ms old at p50, "
+                f"{percentile(seen.usual_ms, 0.99):g} ms at p99",
+                "each sample is the oldest change in the second after a kill, less that p50",
+            ),
+        )
+
+    return observe("sentinel.kill", "ms", run)
 
 
 def _market(number: int) -> Market:

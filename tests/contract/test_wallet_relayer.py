@@ -1,7 +1,7 @@
 """Our own use of the official client: what a wallet holds for certain, batches, outcomes, the quota's end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,12 @@ async def holdings(venue: RunningVenue, relayer: WalletRelayer) -> dict[str, Hol
     return {held.market: held for held in await relayer.holdings(now_s(venue))}
 
 
+async def unwind(relayer: WalletRelayer, batch: Sequence[Unwinding]) -> BatchOutcome:
+    transaction_id = await relayer.submit(batch)
+    assert transaction_id is not None
+    return await relayer.outcome(transaction_id)
+
+
 def give_pairs(venue: RunningVenue, market: str, shares: int) -> None:
     venue.steer("/accounts/split", address=WALLET, market=market, shares=str(shares))
 
@@ -68,7 +74,7 @@ def test_merge_and_redeem_in_one_batch(two: RunningVenue) -> None:
             (UnwindingKind.MERGE, first),
             (UnwindingKind.REDEEM, second),
         ]
-        assert await relayer.unwind(actions) is BatchOutcome.CONFIRMED
+        assert await unwind(relayer, actions) is BatchOutcome.CONFIRMED
         assert await holdings(two, relayer) == {}
         after = two.look(lambda server: server.venue.trading.account(WALLET).collateral_e6)
         assert after == before + 50 * SHARE
@@ -105,8 +111,8 @@ def test_only_what_is_confirmed_and_free_is_held(two: RunningVenue) -> None:
 
 def test_a_batch_that_reverts_is_failed(two: RunningVenue) -> None:
     async def scene(relayer: WalletRelayer) -> None:
-        much = Unwinding(UnwindingKind.MERGE, two.market.condition_id, False, 5 * SHARE, 5 * SHARE)
-        assert await relayer.unwind([much]) is BatchOutcome.FAILED
+        much = Unwinding(UnwindingKind.MERGE, two.market.condition_id, False, *(5 * SHARE,) * 4)
+        assert await unwind(relayer, [much]) is BatchOutcome.FAILED
 
     play(two, scene)
 
@@ -122,7 +128,7 @@ def test_the_end_of_the_quota_is_told(two: RunningVenue) -> None:
         give_pairs(two, two.market.condition_id, 5)
         (action,) = actions_of(await relayer.holdings(now_s(two)), 1)
         with pytest.raises(ClosedFor) as told:
-            await relayer.unwind([action])
+            await unwind(relayer, [action])
         assert told.value.seconds == CLOSED_PAUSE_S
 
     play(two, scene)
@@ -134,6 +140,8 @@ def test_a_venue_that_does_not_answer(two: RunningVenue) -> None:
         with pytest.raises(Retry):
             await relayer.holdings(now_s(two))
         with pytest.raises(Retry, match="down"):
-            await relayer.unwind([Unwinding(UnwindingKind.REDEEM, two.market.condition_id, False, 0, 1)])
+            await unwind(
+                relayer, [Unwinding(UnwindingKind.REDEEM, two.market.condition_id, False, 0, 1, 1, 0)]
+            )
 
     play(two, scene)

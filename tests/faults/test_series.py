@@ -1,8 +1,17 @@
-"""A swarm on a series that rolls by itself: it finds the windows, and an end in one does not touch the next."""
+"""A swarm on a series that rolls by itself: windows that pause, windows that close, and those that go on."""
 
 from collections.abc import Callable
 
 from faults.swarm_run import SwarmRun, eventually
+
+
+def see_pause(run: SwarmRun, market: str) -> None:
+    """A market that takes no orders for a while: none is left in it, and it is quoted again afterwards."""
+    run.control("POST", "/markets/accepting", {"market": market, "accepting": False})
+    eventually(lambda: market not in run.owners(), 10, "the orchestrator sees that the market pauses")
+    eventually(lambda: not run.open_orders(market), 10, "no order is left in it")
+    run.control("POST", "/markets/accepting", {"market": market, "accepting": True})
+    eventually(lambda: bool(run.open_orders(market)), 15, "the market is quoted again")
 
 
 def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callable[..., SwarmRun]) -> None:
@@ -11,6 +20,7 @@ def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callabl
     run.until_quoting(markets=2)
     quoted = sorted(run.quoted_markets())
     closing, staying = quoted[0], quoted[1]
+    see_pause(run, staying)
     run.control("POST", "/markets/close", {"market": closing, "winner": "YES"})
 
     def is_left() -> bool:

@@ -10,13 +10,26 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import ClassVar
+
+import msgspec
 
 from clawswarm._core import OrderSigner
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.engine_machine import Action, Answer, EngineMachine, EngineStart, Event, OwnPart, OwnTrade
 from clawswarm.model.instruments import Market, Side
-from clawswarm.model.messages import Allocation, Mandate, OrderState, OrderUpdate, Place, Plan, PlanDone
+from clawswarm.model.messages import (
+    Allocation,
+    Evidence,
+    Fill,
+    Mandate,
+    OrderState,
+    OrderUpdate,
+    Place,
+    Plan,
+    PlanDone,
+)
 from clawswarm.sandbox.exchange.events import Event as VenueEvent
 from clawswarm.sandbox.exchange.events import OrderChanged, Trade, TradeUpdated
 from clawswarm.sandbox.exchange.markets import ListedMarket
@@ -38,7 +51,7 @@ QUOTERS = ("quoter-1", "quoter-2")
 LOST_SHARE = 0.01
 """Of requests, and as many of answers."""
 LOST_AFTER_NS = 1_500 * NS_PER_MS
-# Every comparison lists all trades of the day: at the engine's usual 10 s that is most of the work.
+# More often than a person would need to see that it holds; the engine's usual 10 s would be most of the work.
 RECONCILE_NS = 10 * MINUTE
 
 
@@ -55,7 +68,11 @@ class Quoter:
 class Day:
     """The world. `run` plays it; afterwards its attributes tell what happened."""
 
+    reconcile_ns = RECONCILE_NS
+    venue_settings: ClassVar[dict[str, object]] = {}
+
     def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._rng = Random(seed)
         self.now_ns = BEGAN_NS
         self.counts: Counter[str] = Counter()
@@ -79,21 +96,25 @@ class Day:
         signer = OrderSigner(KEY, CHAIN_ID, 0, None)
         self.key = self.venue.create_key(signer.login_headers(self.now_ns // NS_PER_S, 0), self.now_ns)
         self.account = self.venue.exchange.ledger.accounts[self.key.address]
+        self._start_engine(seed)
+
+    def _start_engine(self, seed: int, fills: tuple[Fill, ...] = ()) -> None:
         start = EngineStart(
             chain_id=CHAIN_ID,
             api_key=self.key.key,
             venue_ms=self.now_ns // NS_PER_MS,
             seed=seed,
             markets=tuple(self.markets),
-            reconcile_ns=RECONCILE_NS,
+            fills=fills,
+            reconcile_ns=self.reconcile_ns,
         )
         self.engine = EngineMachine(KEY, start, self.now_ns)
         self._carry_out(self.engine.first_actions)
 
     def _open_venue(self, seed: int) -> None:
         """Two markets with somebody else's wide book."""
-        settings = SandboxSettings(data="", port=0, control_port=0, seed=seed, single_key=True)
-        self.venue = _HeardVenue(settings, self._hear)
+        base = SandboxSettings(data="", port=0, control_port=0, seed=seed, single_key=True)
+        self.venue = _HeardVenue(msgspec.structs.replace(base, **self.venue_settings), self._hear)
         exchange = self.venue.exchange
         maker, taker = (participant_account(exchange, name) for name in ("replay", "taker"))
         self.markets, self._takers = list[Market](), list[Taker]()
@@ -159,7 +180,7 @@ class Day:
     def _until(self, end_ns: int) -> None:
         due_ns = self.venue.next_due_ns()
         while self.exit_code is None:
-            wake_ns = self.engine.next_wake_ns
+            wake_ns = self._wake_ns()
             tick_ns = self._tick_ns if wake_ns is None else min(self._tick_ns, wake_ns)
             first_ns = min(self._queue[0][0], tick_ns)
             if due_ns is not None and due_ns <= first_ns:
@@ -176,6 +197,9 @@ class Day:
                 self.handle(machine.Tick())
                 continue  # what the engine does about it reaches the venue later
             due_ns = self.venue.next_due_ns()
+
+    def _wake_ns(self) -> int | None:
+        return self.engine.next_wake_ns
 
     def _in(self, delay_ns: int, deed: Callable[[], None]) -> None:
         self._serial += 1
@@ -247,9 +271,13 @@ class Day:
             case machine.LookUp(order_id):
                 order = venue.exchange.orders.get(order_id)
                 return machine.IsLive(order is not None and order.status == "LIVE")
-            case machine.ListTrades():
+            case machine.ListTrades(after_s):
                 trades = venue.exchange.trades_by_account.get(self.account.address, {}).values()
-                return machine.Trades(tuple(self._own_trade(trade, trade.status) for trade in trades))
+                since_ns = (after_s or 0) * NS_PER_S
+                own = (
+                    self._own_trade(trade, trade.status) for trade in trades if trade.matched_ns >= since_ns
+                )
+                return machine.Trades(tuple(own))
             case machine.Heartbeat(id=sent):
                 try:
                     return machine.HeartbeatTaken(True, venue.beat(self.key, sent, now_ns))
@@ -279,8 +307,8 @@ class Day:
         own = OwnTrade(
             id=trade.id,
             market=trade.market.condition_id,
-            is_failed=status == "FAILED",
-            is_settled=status in ("MINED", "CONFIRMED"),
+            evidence=Evidence(status),
+            matched_ms=trade.matched_ns // NS_PER_MS,
             parts=parts,
         )
         self._own_trades[trade.id, status] = own

@@ -18,6 +18,9 @@ from rich.live import Live
 from rich.table import Table
 
 from clawswarm.console.lab import lab
+from clawswarm.console.ledger import ledger
+from clawswarm.console.ledger import report as report_period
+from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from clawswarm.console.sandbox import sandbox
 from clawswarm.console.view import budget_table, live_view, process_lines, progress_line, report_table
 from clawswarm.egress.proxies import forget_proxies
@@ -31,7 +34,6 @@ from clawswarm.runtime.state_dir import StateDir
 from clawswarm.runtime.summary import build_report
 from clawswarm.runtime.supervisor import Supervisor, SwarmState
 
-DEFAULT_CONFIG = Path("config/sandbox.toml")
 SCREENS_PER_S = 4
 LINE_INTERVAL_S = 5.0
 EXIT_FAILED = 1
@@ -45,7 +47,8 @@ app = typer.Typer(
 )
 app.command()(sandbox)
 app.add_typer(lab, name="lab")
-ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")]
+app.add_typer(ledger, name="ledger")
+app.command("report")(report_period)
 
 
 @app.command()
@@ -138,7 +141,7 @@ class _Lines:
 @app.command()
 def status(
     config: ConfigOption = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the state of the running swarm and of each agent."""
     _show(_ask(config, "status"), as_json)
@@ -147,7 +150,7 @@ def status(
 @app.command()
 def halt(
     config: ConfigOption = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Cancel every order and place none; returns when the venue has confirmed."""
     _show(_ask(config, "halt"), as_json)
@@ -156,7 +159,7 @@ def halt(
 @app.command()
 def resume(
     config: ConfigOption = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Lift a halt."""
     _show(_ask(config, "resume"), as_json)

@@ -61,7 +61,7 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is left to chance.")] = 1,
     hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Virtual hours.")] = 1.0,
     faults: Annotated[
-        str, typer.Option(help="What goes wrong: none, network, venue, processes, all, storm.")
+        str, typer.Option(help="What goes wrong: none, network, venue, processes, operator, all, storm.")
     ] = "all",
     config: Annotated[Path, typer.Option(help="Whose agents' settings.")] = Path("config/sandbox.toml"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

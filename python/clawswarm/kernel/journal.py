@@ -83,6 +83,21 @@ def scan(path: Path) -> Iterator[tuple[int, bytes]]:
             offset += _HEAD.size + len(record)
 
 
+def read_on(path: Path, start: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (start, end, record) of the good records from `start`, where one begins, to the end of the file.
+
+    What another process is writing just now is not good yet: it comes with the next call.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(start)
+        while (record := _read_record(file)) is not None:
+            end = start + _HEAD.size + len(record)
+            yield start, end, record
+            start = end
+
+
 def _read_record(file: IO[bytes]) -> bytes | None:
     head = file.read(_HEAD.size)
     if len(head) != _HEAD.size:

@@ -14,6 +14,7 @@ from clawswarm.model.messages import (
     Beat,
     BookState,
     DeadmanFired,
+    Evidence,
     Fill,
     HaltSwarm,
     Inventory,
@@ -65,8 +66,9 @@ class OwnTrade(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     market: str
-    is_failed: bool
-    is_settled: bool
+    bucket_index: int = 0
+    evidence: Evidence
+    matched_ms: int | None
     parts: tuple[OwnPart, ...]
 
 
@@ -346,7 +348,9 @@ class LookUp(msgspec.Struct, frozen=True, tag=True):
 
 
 class ListTrades(msgspec.Struct, frozen=True, tag=True):
-    """List the account's trades."""
+    """List the account's trades since this venue second, None for all."""
+
+    after_s: int | None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):

@@ -259,23 +259,60 @@ class TokenPrice(Message, frozen=True):
     """What a place costs now, said when it changes.
 
     `shadow_price` is the most that a place was worth per token (plan's value times weight) that got none within
-    the
-    last second: one that is worth less would wait in vain. 0 when nobody went without. `scarcity` is 0 while the
-    scarcest bucket or window is full, 1 when half of it is left, more below.
+    the last second: one that is worth less would wait in vain. 0 when nobody went without. `scarcity` is 0 while
+    the scarcest bucket or window is full, 1 when half of it is left, more below.
     """
 
     shadow_price: float
     scarcity: float
 
 
-class Fill(Message, frozen=True):
-    """One of our orders traded (channel: Ordered). Price and side in the YES frame.
+class Outcome(StrEnum):
+    """An outcome token; the book's price is that of YES."""
 
-    `fair_e4` is the microprice when the fill was seen, None when no valid book was at hand.
+    YES = "YES"
+    NO = "NO"
+
+
+class Evidence(StrEnum):
+    """How far a trade's settlement is known to be; of two reports the one with the higher `rank` holds."""
+
+    MATCHED = "MATCHED"
+    RETRYING = "RETRYING"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    FAILED = "FAILED"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of the members."""
+        return _RANKS[self]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing follows."""
+        return self in (Evidence.CONFIRMED, Evidence.FAILED)
+
+
+_RANKS = {evidence: rank for rank, evidence in enumerate(Evidence)}
+FillKey = tuple[str, str, int]
+"""(trade id, order id, bucket index)."""
+
+
+class Fill(Message, frozen=True):
+    """One of our orders traded, or its settlement went on (channel: Ordered). Price and side in the YES frame.
+
+    The same `key` comes again with each new evidence; FAILED takes it out. `outcome` is the token that changed
+    hands, `matched_ms` the venue's time of the match. `fair_e4` is the microprice when the fill was first seen,
+    None when no valid book was at hand; `yes_e6` and `no_e6` are held after it.
     """
 
     trade_id: str
     order_id: str
+    bucket_index: int
+    evidence: Evidence
+    matched_ms: int
+    outcome: Outcome
     market: str
     underlying: str
     owner: str
@@ -287,6 +324,11 @@ class Fill(Message, frozen=True):
     yes_e6: int
     no_e6: int
     seen_ns: int
+
+    @property
+    def key(self) -> FillKey:
+        """What makes it the same fill."""
+        return self.trade_id, self.order_id, self.bucket_index
 
 
 # --- orchestrator and engine (Unix socket, never the bus) ----------------------------------------

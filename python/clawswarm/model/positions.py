@@ -24,13 +24,18 @@ class UnwindingKind(StrEnum):
 
 
 class Unwinding(msgspec.Struct, frozen=True):
-    """One action on one market; `amount_e6` are pairs, and means nothing to a redemption, which takes all."""
+    """One action on one market; `amount_e6` are pairs, and means nothing to a redemption, which takes all.
+
+    `yes_e6` and `no_e6` are the tokens it takes, `worth_e6` the collateral it brings.
+    """
 
     kind: UnwindingKind
     market: str
     neg_risk: bool
     amount_e6: int
     worth_e6: int
+    yes_e6: int
+    no_e6: int
 
 
 class DayIncome(msgspec.Struct, frozen=True):
@@ -53,3 +58,10 @@ class BatchOutcome(StrEnum):
     CONFIRMED = "confirmed"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class AccountBalances(msgspec.Struct, frozen=True):
+    """What the venue says an account holds; a token that is not named is not known, or is nothing."""
+
+    cash_e6: int
+    tokens_e6: dict[str, int]

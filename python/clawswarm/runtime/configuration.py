@@ -13,6 +13,7 @@ from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
+from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.engine import EngineSettings
 from clawswarm.sandbox.settings import SandboxSettings
@@ -53,6 +54,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     sandbox: SandboxSettings
     rollover: RolloverSettings = RolloverSettings()
     unwinding: UnwindingSettings = UnwindingSettings()
+    ledger: LedgerSettings = LedgerSettings()
     supervision: SupervisionSettings
 
 
@@ -107,6 +109,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         "[orchestrator] mandate_life_s": orchestrator.mandate_life_s,
         "[orchestrator] renew_s": orchestrator.renew_s,
         "[rollover] leave_s": configuration.rollover.leave_s,
+        "[ledger] compare_s": configuration.ledger.compare_s,
+        "[ledger] settlement_s": configuration.ledger.settlement_s,
         "[quoter] requote_ticks": quoter.requote_ticks,
         "[quoter] feed_timeout_s": quoter.feed_timeout_s,
         "[quoter] widen_factor": quoter.widen_factor,

@@ -17,6 +17,7 @@ from clawswarm.model.messages import (
     Exposure,
     FeedHealth,
     Fill,
+    FillKey,
     Inventory,
     ReferencePrice,
 )
@@ -48,7 +49,7 @@ class Observer:
         self.trading_s: dict[str, float] = {}
         self.causes_seen: dict[str, None] = {}
         self.markets_seen: set[str] = set()
-        self.fills: list[Fill] = []
+        self.fills: dict[FillKey, Fill] = {}
         self.deadman: list[DeadmanFired] = []
         self.following: list[asyncio.Task[None]] = []
 
@@ -139,7 +140,7 @@ class Observer:
 
     async def _follow_fills(self) -> None:
         async for fill in self._fill_channel.messages():
-            self.fills.append(fill)
+            self.fills[fill.key] = fill
 
     async def _follow_deadman(self) -> None:
         async for event in self._deadman_channel.messages():

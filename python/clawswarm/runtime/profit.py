@@ -7,7 +7,7 @@ Rewards and rebates come on top, as far as they are known.
 
 from collections.abc import Mapping, Sequence
 
-from clawswarm.model.messages import Fill
+from clawswarm.model.messages import Evidence, Fill
 from clawswarm.model.positions import DayIncome
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
 from clawswarm.runtime.report import Pnl
@@ -16,7 +16,8 @@ _UNIT = PRICE_ONE_E4 * MICRO
 
 
 def profit(fills: Sequence[Fill], mark_e4: Mapping[str, float], income: DayIncome | None = None) -> Pnl:
-    """Split of the profit; parts that lack a price are null, never zero."""
+    """Split of the profit; parts that lack a price are null, never zero. A fill that failed never happened."""
+    fills = [fill for fill in fills if fill.evidence is not Evidence.FAILED]
     fees = sum(fill.fee_e6 for fill in fills) / MICRO
     total: float | None = 0.0 - fees
     spread: float | None = 0.0

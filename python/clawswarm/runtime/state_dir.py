@@ -82,3 +82,17 @@ def find_control(state_dir: Path) -> ControlAddress:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise UserFault(f"no swarm is running in {state_dir}; start one with `claw up`") from fault
     return address
+
+
+def find_run(state_dir: Path, number: int | None) -> Path:
+    """Folder of a run, the newest without a number. Raises UserFault when there is none."""
+    runs = state_dir / "runs"
+    numbers = (
+        sorted(int(entry.name) for entry in runs.iterdir() if entry.name.isdigit()) if runs.is_dir() else []
+    )
+    if not numbers:
+        raise UserFault(f"no swarm ever ran in {state_dir}; start one with `claw up`")
+    if number is not None and number not in numbers:
+        kept = ", ".join(map(str, numbers))
+        raise UserFault(f"there is no run {number} in {state_dir}; kept are: {kept}")
+    return runs / str(numbers[-1] if number is None else number)

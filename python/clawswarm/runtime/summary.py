@@ -56,7 +56,7 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
             time_outside_s=_rounded(observer.total("risk_manager", "time_outside_s")),
             hedges=None,
         ),
-        pnl_usd=profit(observer.fills, observer.marks_e4, _income(observer)),
+        pnl_usd=profit(list(observer.fills.values()), observer.marks_e4, _income(observer)),
         quoting_uptime=uptime,
         failovers=tuple(supervisor.failovers),
         deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in withdrawals),

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -45,6 +45,8 @@ from clawswarm.sandbox.settings import CA_FILE
 
 if TYPE_CHECKING:
     from clawswarm.agents.orchestrator.agent import Wallet
+    from clawswarm.model.positions import AccountBalances
+    from clawswarm.venues.polymarket.keyless import ChainAddresses
 
 CHAIN_ID = 137
 # The sandbox begins with the run: it has counted nothing yet (rust/engine/src/counters.rs).
@@ -191,32 +193,51 @@ class Wiring:
 
     async def _orchestrator(self, process: Process) -> None:
         from clawswarm.agents.orchestrator.agent import Chain, Orchestrator, StorePlace
+        from clawswarm.ledger.keeper import LedgerKeeper
 
         record = self._run_dir / ORCHESTRATOR / "record.json"
         place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
         bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
-        engine = self._configuration.engine
-        # Only a deposit wallet has a relayer, and only its owner signs batches.
-        has_wallet = engine.signature_type == 3 and not engine.session_signer
-        chain = Chain(self._configuration.unwinding, self._open_wallet) if has_wallet else None
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, chain).run()
+        chain = Chain(self._configuration.unwinding, self._open_wallet) if self._has_wallet else None
+        ledger = LedgerKeeper(self._run_dir, self._configuration.ledger, process.clock)
+        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, ledger, chain).run()
         bus.close()
+
+    @property
+    def _has_wallet(self) -> bool:
+        """Only a deposit wallet has a relayer, and only its owner signs batches."""
+        engine = self._configuration.engine
+        return engine.signature_type == 3 and not engine.session_signer
+
+    async def venue_balances(self) -> "AccountBalances | None":
+        """What the venue says the run's wallet holds, None where there is none. Raises Retry."""
+        if not self._has_wallet:
+            return None
+        module = importlib.import_module("clawswarm.venues.polymarket.relayer")
+        account = await AccountPort(self._port, 0).open_account()
+        balances: AccountBalances = await module.balances_of(account, self._addresses(module))
+        return balances
 
     async def _open_wallet(self, term: int) -> "Wallet":
         """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
-        addresses = module.ChainAddresses(
+        wallet: Wallet = await module.WalletRelayer.open(
+            AccountPort(self._port, term), self._addresses(module)
+        )
+        return wallet
+
+    def _addresses(self, module: Any) -> "ChainAddresses":
+        addresses: ChainAddresses = module.ChainAddresses(
             clob=self._http,
             gamma=f"{self._http}/gamma",
             data=f"{self._http}/data-api",
             relayer=self._http,
             rpc=f"{self._http}/rpc",
         )
-        wallet: Wallet = await module.WalletRelayer.open(AccountPort(self._port, term), addresses)
-        return wallet
+        return addresses
 
     async def _sentinel(self, process: Process) -> None:
         from clawswarm.agents.sentinel.agent import FrameRetention, MarketDataSources, Sentinel

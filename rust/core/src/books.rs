@@ -645,9 +645,6 @@ impl Books {
         let ask_e4 = best(snapshot.asks, |price, best| price < best);
         let ask_e4 = ask_e4.unwrap_or(crate::units::PRICE_ONE_E4);
         market.witness.claim_touch(bid_e4, ask_e4, snapshot.server_ms);
-        if let Some(last_trade_e4) = scanned.last_trade_e4 {
-            market.witness.last_trade_e4 = Some(last_trade_e4);
-        }
         if let Some(hash) = scanned.hash {
             market.witness.claim_hash(Claim {
                 hash,
@@ -656,6 +653,11 @@ impl Books {
                 first_price_e4: None,
                 received_ns,
             });
+        }
+        // What a book says itself counts for more than what its hash seems to say: a listing of a quiet market has
+        // the hash of the last change, trade or not.
+        if let Some(last_trade_e4) = scanned.last_trade_e4 {
+            market.witness.last_trade_e4 = Some(last_trade_e4);
         }
     }
 

@@ -319,8 +319,38 @@ impl<'a> Scanner<'a> {
         Some(value * POWERS_OF_TEN[(digits - fraction) as usize])
     }
 
+    /// A price of two to four decimals below 1, as nearly all are.
+    #[inline]
+    fn usual_price(&mut self) -> Option<u16> {
+        let &[b'"', b'0', b'.', tenths, hundredths, third, fourth, last] = self.rest().first_chunk::<8>()?
+        else {
+            return None;
+        };
+        let digit = |byte: u8| Some(u16::from(byte.wrapping_sub(b'0'))).filter(|&digit| digit < 10);
+        let mut price_e4 = digit(tenths)? * 1_000 + digit(hundredths)? * 100;
+        let mut length = 6;
+        if third != b'"' {
+            price_e4 += digit(third)? * 10;
+            length = 7;
+            if fourth != b'"' {
+                price_e4 += digit(fourth)?;
+                length = 8;
+                if last != b'"' {
+                    return None;
+                }
+            }
+        }
+        (price_e4 > 0).then(|| {
+            self.at += length;
+            price_e4
+        })
+    }
+
     #[inline]
     fn price(&mut self) -> Option<u16> {
+        if let Some(price_e4) = self.usual_price() {
+            return Some(price_e4);
+        }
         let price_e4 = u16::try_from(self.decimal(PRICE_DIGITS)?).ok()?;
         (price_e4 > 0 && price_e4 < PRICE_ONE_E4).then_some(price_e4)
     }
@@ -338,6 +368,9 @@ impl<'a> Scanner<'a> {
     /// A best price as the venue writes it: 0 to 1, "" for what it does not say.
     #[inline]
     fn best(&mut self) -> Option<Option<u16>> {
+        if let Some(price_e4) = self.usual_price() {
+            return Some(Some(price_e4));
+        }
         self.skip_space();
         if self.literal(b"\"\"").is_some() {
             return Some(None);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cancels  places    two warm connections each, more while more requests are under way
-//! standbys           two, used when the others are given up
+//! standbys           four, for cancels, places and reads when the others are given up; one may be out with a probe
 //! others             reads, heartbeats, login
 //! ```
 //!
@@ -72,7 +72,8 @@ impl Lane {
 
     const fn warm(self) -> usize {
         match self {
-            Self::Cancels | Self::Places | Self::Standbys => 2,
+            Self::Standbys => 4,
+            Self::Cancels | Self::Places => 2,
             Self::Others => 1,
         }
     }
@@ -230,7 +231,8 @@ impl Connections {
             }
             is_kept || link.is_probing.get()
         });
-        for (connection, lane) in alive.into_iter().zip([Lane::Cancels, Lane::Places]) {
+        let lanes = [Lane::Cancels, Lane::Places, Lane::Others, Lane::Standbys];
+        for (connection, lane) in alive.into_iter().zip(lanes) {
             connection.link.generation.set(generation);
             connection.link.lane.set(lane);
             self.lane(lane).borrow_mut().push_back(connection);
@@ -278,6 +280,10 @@ impl Connections {
             }
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| connection.sender.is_ready());
+            if idle.len() < 2 {
+                // Never the only one: a request would wait for a handshake instead.
+                continue;
+            }
             // The one that was not used for longest.
             if let Some(connection) = idle.pop_front() {
                 self.is_probing[lane as usize].set(true);

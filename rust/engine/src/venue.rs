@@ -120,7 +120,7 @@ impl Venue {
             },
             Request::CancelAll => self.cancel("/cancel-all", Vec::new(), met).await,
             Request::ListOrders => {
-                let pages = self.pages::<OpenOrder>("/data/orders", met).await;
+                let pages = self.pages::<OpenOrder>("/data/orders", "", met).await;
                 let live = |orders: Vec<OpenOrder>| {
                     let live = orders.into_iter().filter(OpenOrder::is_live);
                     Answer::Orders(live.map(|order| order.id).collect())
@@ -128,7 +128,7 @@ impl Venue {
                 pages.map_or_else(Answer::from, live).into()
             }
             Request::LookUp(order_id) => self.look_up(&order_id, met).await.into(),
-            Request::ListTrades => match self.pages::<TradeRecord>("/data/trades", met).await {
+            Request::ListTrades(after_s) => match self.trades(after_s, met).await {
                 Ok(trades) => self.read_trades(trades).into(),
                 Err(refusal) => Answer::from(refusal).into(),
             },
@@ -220,11 +220,22 @@ impl Venue {
         trades.map_or_else(Answer::Failed, Answer::Trades)
     }
 
-    async fn pages<T: DeserializeOwned>(&self, path: &'static str, met: &Met) -> Result<Vec<T>, Refusal> {
+    async fn trades(&self, after_s: Option<u64>, met: &Met) -> Result<Vec<TradeRecord>, Refusal> {
+        let filter = after_s.map_or_else(String::new, |after_s| format!("&after={after_s}"));
+        self.pages("/data/trades", &filter, met).await
+    }
+
+    /// Every entry of a listing; `filter` follows the cursor in the query.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        filter: &str,
+        met: &Met,
+    ) -> Result<Vec<T>, Refusal> {
         let mut entries = Vec::new();
         let mut cursor = ZERO_CURSOR.to_owned();
         for _ in 0..MAX_PAGES {
-            let query = cursor_query(&cursor);
+            let query = cursor_query(&cursor) + filter;
             let call = Call {
                 query: &query,
                 ..Call::of(Lane::Others, Method::GET, path, Vec::new())

@@ -3,7 +3,9 @@
 //! Prefixed and plain states, empty decimals, missing keys, `success: true` beside an error text. Source:
 //! polymarket.md §3 and §5. Nothing here panics on any bytes.
 
-use claw_core::engine::{Answer, CancelReport, Cause, Event, MakerPart, Market, PlaceResult, Trade};
+use claw_core::engine::{
+    Answer, CancelReport, Cause, Event, Evidence, MakerPart, Market, PlaceResult, Trade,
+};
 use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, RETRY_AFTER};
@@ -78,6 +80,11 @@ pub struct TradeRecord {
     id: String,
     market: String,
     status: String,
+    #[serde(default)]
+    bucket_index: u32,
+    /// Unix seconds, as text or as a number.
+    #[serde(default, alias = "matchtime")]
+    match_time: serde_json::Value,
     #[serde(default)]
     maker_orders: Vec<MakerOrder>,
 }
@@ -307,9 +314,21 @@ impl TradeRecord {
         });
         let parts: Result<_, claw_core::units::UnitError> = parts.collect();
         let status = self.status.strip_prefix("TRADE_STATUS_").unwrap_or(&self.status);
+        let matched_s = match &self.match_time {
+            serde_json::Value::String(text) => text.parse().ok(),
+            other => other.as_u64(),
+        };
         Ok(Trade {
-            is_failed: status == "FAILED",
-            is_settled: matches!(status, "MINED" | "CONFIRMED"),
+            bucket_index: self.bucket_index,
+            evidence: match status {
+                "RETRYING" => Evidence::Retrying,
+                "MINED" => Evidence::Mined,
+                "CONFIRMED" => Evidence::Confirmed,
+                "FAILED" => Evidence::Failed,
+                // What is not known to be on the chain is not: "MATCHED", "MATCHED_NOT_BROADCASTED".
+                _ => Evidence::Matched,
+            },
+            matched_ms: matched_s.map(|seconds: u64| seconds.saturating_mul(1_000)),
             parts: parts.map_err(|fault| format!("trade {}: {fault}", self.id))?,
             id: self.id,
             market: self.market,
@@ -387,7 +406,7 @@ pub fn read_user_frame(frame: &[u8], api_key: &str) -> Result<Vec<Event>, Unread
 
 #[cfg(test)]
 mod tests {
-    use claw_core::engine::{Answer, Cause, Event, PlaceResult};
+    use claw_core::engine::{Answer, Cause, Event, Evidence, PlaceResult};
     use hyper::StatusCode;
     use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
     use proptest::prelude::*;
@@ -398,7 +417,8 @@ mod tests {
         user_subscription,
     };
 
-    const TRADE: &str = r#"{"event_type":"trade","id":"t1","market":"0xc","status":"TRADE_STATUS_MINED","maker_orders":[
+    const TRADE: &str = r#"{"event_type":"trade","id":"t1","market":"0xc","status":"TRADE_STATUS_MINED",
+        "bucket_index":2,"match_time":"1790000000","maker_orders":[
         {"order_id":"0x1","owner":"key","matched_amount":"5.5","price":"0.48","asset_id":"11","side":"BUY"},
         {"order_id":"0x2","owner":"other","matched_amount":"1","price":"0.52","asset_id":"12","side":"SELL"}]}"#;
     const CANCELLATION: &str =
@@ -554,7 +574,9 @@ mod tests {
         let [Event::TradeSeen(trade), Event::OrderCancelled(order_id, _)] = events.as_slice() else {
             panic!("{events:?}");
         };
-        assert!(trade.is_settled && !trade.is_failed && trade.parts.len() == 1 && order_id == "0x1");
+        assert_eq!((trade.evidence, trade.bucket_index), (Evidence::Mined, 2));
+        assert_eq!(trade.matched_ms, Some(1_790_000_000_000));
+        assert!(trade.parts.len() == 1 && order_id == "0x1");
         assert_eq!(
             (trade.parts[0].size_e6, trade.parts[0].price_e4),
             (5_500_000, 4_800)

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use claw_core::engine::{
     self, AccountSigner, Action, Allocation, Answer, BookState, CancelReport, Cause, DeadmanFired,
-    EngineReply, EngineSettings, Event, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market, OwnOrder,
-    PlaceResult, Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder, Trade,
-    VenueClock, WatchSettings,
+    EngineReply, EngineSettings, Event, Evidence, Fill, HaltSwarm, Intent, Inventory, MakerPart, Market,
+    OwnOrder, PlaceResult, Plan, Request, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, TokenOrder,
+    Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits, Tier};
 use claw_core::order::address::Address;
@@ -309,8 +309,9 @@ impl From<PlaceResultMessage> for PlaceResult {
 struct TradeMessage {
     id: String,
     market: String,
-    is_failed: bool,
-    is_settled: bool,
+    bucket_index: u32,
+    evidence: Evidence,
+    matched_ms: Option<u64>,
     parts: Vec<PartMessage>,
 }
 
@@ -335,8 +336,9 @@ impl From<TradeMessage> for Trade {
         Self {
             id: message.id,
             market: message.market,
-            is_failed: message.is_failed,
-            is_settled: message.is_settled,
+            bucket_index: message.bucket_index,
+            evidence: message.evidence,
+            matched_ms: message.matched_ms,
             parts: parts.collect(),
         }
     }
@@ -416,7 +418,7 @@ enum RequestMessage {
     CancelAll,
     ListOrders,
     LookUp { order_id: String },
-    ListTrades,
+    ListTrades { after_s: Option<u64> },
     Heartbeat { id: String },
     AskRegion,
 }
@@ -431,7 +433,7 @@ impl From<Request> for RequestMessage {
             Request::CancelAll => Self::CancelAll,
             Request::ListOrders => Self::ListOrders,
             Request::LookUp(order_id) => Self::LookUp { order_id },
-            Request::ListTrades => Self::ListTrades,
+            Request::ListTrades(after_s) => Self::ListTrades { after_s },
             Request::Heartbeat(id) => Self::Heartbeat { id },
             Request::AskRegion => Self::AskRegion,
         }

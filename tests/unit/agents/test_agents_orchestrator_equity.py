@@ -1,18 +1,20 @@
 """Fills and marks → profit, as the report reckons it."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawswarm.agents.orchestrator.equity import Equity
 from clawswarm.model.instruments import Side
-from clawswarm.model.messages import BookState, Fill
+from clawswarm.model.messages import BookState, Evidence, Fill, Outcome
 
 MARKETS = ("0xa", "0xb")
 
 
 def fill(number: int, market: str, side: Side, price_e4: int, shares: int, fee_e6: int = 0) -> Fill:
     return Fill(
-        trade_id=f"t{number}", order_id="0x1", market=market, underlying="BTC", owner="quoter-1", side=side,
+        trade_id=f"t{number}", order_id="0x1", bucket_index=0, evidence=Evidence.MATCHED, matched_ms=0,
+        outcome=Outcome.YES, market=market, underlying="BTC", owner="quoter-1", side=side,
         price_e4=price_e4, size_e6=shares * 1_000_000, fee_e6=fee_e6, fair_e4=None, yes_e6=0, no_e6=0,
         seen_ns=number,
     )  # fmt: skip
@@ -25,6 +27,15 @@ def book(market: str, microprice: float | None, is_valid: bool = True) -> BookSt
         imbalance=None, depth_imbalance=None, order_flow=0.0, trade_flow=0.0, volatility=None, sweep=None,
         fingerprint=0, proven_ms=0, integrity=1.0, is_valid=is_valid, reason=None,
     )  # fmt: skip
+
+
+def test_a_fill_that_failed_never_was() -> None:
+    equity = Equity()
+    bought = fill(1, "0xa", Side.BUY, 4_000, 10, fee_e6=5_000)
+    equity.take_book(book("0xa", 0.45))
+    for evidence in (Evidence.MATCHED, Evidence.RETRYING, Evidence.FAILED):
+        equity.take_fill(msgspec.structs.replace(bought, evidence=evidence))
+    assert equity.profit_e6() == 0
 
 
 def test_a_position_is_worth_its_mark_and_a_round_trip_its_spread() -> None:

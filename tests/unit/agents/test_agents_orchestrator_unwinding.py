@@ -53,7 +53,7 @@ def test_what_is_worth_doing() -> None:
         (UnwindingKind.MERGE, "pairs", 12),
         (UnwindingKind.REDEEM, "tie", 3.5),
     ]
-    assert found[1].amount_e6 == 12 * MICRO
+    assert (found[1].yes_e6, found[1].no_e6) == (12 * MICRO, 12 * MICRO)
     assert actions_of([], 1) == []
 
 
@@ -139,19 +139,18 @@ def test_the_most_valuable_go_first_and_the_rest_waits_without_loss(held: list[H
     assert done == whole
 
 
-def test_a_second_look_only_takes_away() -> None:
+def test_a_second_look_never_takes_more_pairs_and_redeems_all_there_is() -> None:
     wanted = actions_of([holding("a", 9, 9), holding("b", 5, 5), holding("won", 7, 0, (1, 0))], 1)
     now = actions_of([holding("a", 4, 20), holding("won", 9, 0, (1, 0)), holding("new", 50, 50)], 1)
     possible = still_possible(wanted, now)
-    assert [(a.market, a.amount_e6 // MICRO, a.worth_e6 // MICRO) for a in possible] == [
+    assert [(a.market, a.yes_e6 // MICRO, a.worth_e6 // MICRO) for a in possible] == [
         ("a", 4, 4),
-        ("won", 0, 7),
+        ("won", 9, 9),
     ]
 
 
-def test_pairs_are_claimed_and_given_back() -> None:
+def test_pairs_of_a_batch_to_come_are_claimed() -> None:
     batch = actions_of([holding("a", 9, 9), holding("won", 7, 0, (1, 0))], 1)
-    taken = claimed({"a": 1, "z": 2}, batch, 1)
-    assert taken == {"a": 9 * MICRO + 1, "z": 2}
-    assert claimed(taken, batch, -1) == {"a": 1, "z": 2}
-    assert claimed({}, batch, 1) == {"a": 9 * MICRO}
+    before = {"a": 1, "z": 2}
+    assert claimed(before, batch) == {"a": 9 * MICRO + 1, "z": 2}
+    assert before == {"a": 1, "z": 2} == claimed(before, ())

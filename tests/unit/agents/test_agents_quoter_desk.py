@@ -107,6 +107,7 @@ class Story:
         market: str = "0xc",
         reason: str | None = None,
         source: str = "sentinel-1",
+        tick_e4: int = 100,
     ) -> BookState:
         cents = round(microprice * 100)
         state = BookState(
@@ -116,7 +117,7 @@ class Story:
             epoch=1,
             received_ns=self.now,
             server_ms=0,
-            tick_e4=100,
+            tick_e4=tick_e4,
             bid_e4=(cents - 4) * 100,
             bid_size_e6=10 * SHARE,
             ask_e4=(cents + 4) * 100,
@@ -190,6 +191,15 @@ def quoting() -> Story:
     story.carry_out(story.plan())
     assert len(story.live) == 2
     return story
+
+
+def test_a_plan_names_the_tick_of_its_book_whatever_the_mandate_knows() -> None:
+    story = Story()
+    story.hold()
+    story.book(tick_e4=10)
+    plan = story.plan()
+    assert (MARKET.tick_e4, plan.tick_e4) == (100, 10)
+    assert plan.places
 
 
 def test_allocation_inventory_pulse_and_book_make_a_plan() -> None:

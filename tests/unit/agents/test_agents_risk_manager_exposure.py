@@ -11,7 +11,7 @@ from clawswarm.agents.risk_manager.exposure import ExposureBook, RiskSettings, o
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.kernel.journal import Journal
 from clawswarm.model.instruments import Market, Side
-from clawswarm.model.messages import Exposure, Fill
+from clawswarm.model.messages import Evidence, Exposure, Fill, Outcome
 
 steady = settings(deadline=None, derandomize=True)
 
@@ -26,6 +26,10 @@ def fill(market: str, net_shares: int, seen_s: int = 0, underlying: str = "BTC",
     return Fill(
         trade_id=f"t{number}",
         order_id="0x1",
+        bucket_index=0,
+        evidence=Evidence.MATCHED,
+        matched_ms=0,
+        outcome=Outcome.YES,
         market=market,
         underlying=underlying,
         owner="quoter-1",
@@ -142,6 +146,10 @@ def told(history: list[tuple[Market, bool, Side, int, int]]) -> list[Fill]:
             Fill(
                 trade_id=str(number),
                 order_id="0x1",
+                bucket_index=0,
+                evidence=Evidence.MATCHED,
+                matched_ms=0,
+                outcome=Outcome.YES,
                 market=market.condition_id,
                 underlying=market.underlying,
                 owner="quoter-1",

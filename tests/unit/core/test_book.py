@@ -490,6 +490,37 @@ def test_a_wrong_level_is_doubted_from_its_frame_on_and_a_snapshot_ends_it() -> 
     assert (top.hash_doubt_ns, top.proven_ms) == (None, START_MS + 7)
 
 
+def test_a_listing_with_the_hash_of_the_last_change_does_not_make_it_a_trade() -> None:
+    truth = BookText(listed(100))
+    truth.last_trade_e4 = 8_800
+    for is_bid, price_e4, size_e6 in [
+        (True, 100, 12_902_690_000), (True, 8600, 362_170_000),
+        (False, 9900, 5_000_000), (False, 8700, 100_000_000),
+    ]:  # fmt: skip
+        truth.set_level(is_bid, price_e4, size_e6)
+    books = Books()
+    books.add_market(MARKET, YES, NO, 100, 5_000_000, is_neg_risk=True)
+    send(
+        books, SNAPSHOT | {"last_trade_price": "0.88", "hash": truth.hash(is_yes=True, timestamp_ms=START_MS)}
+    )
+    truth.set_level(is_bid=True, price_e4=8600, size_e6=7_000_000)
+    send(books, witnessed("7", truth, 5, ("0.86", "0.87")))
+    assert books.compare() == []
+    # The market is quiet: the venue lists the book as of that change, with its hash.
+    body = {
+        **book([("0.01", "12902.69"), ("0.86", "7")], [("0.99", "5"), ("0.87", "100")], 5),
+        "hash": truth.hash(is_yes=True, timestamp_ms=START_MS + 5),
+        "last_trade_price": "0.88",
+    }
+    books.apply_listing(json.dumps([body]).encode(), 60)
+    truth.set_level(is_bid=True, price_e4=8500, size_e6=1_000_000)
+    quiet = witnessed("1", truth, 6, ("0.86", "0.87"))
+    quiet["price_changes"][0]["price"] = "0.85"
+    send(books, quiet, received_ns=70)
+    assert books.compare() == []
+    assert books.hashes_compared == (2, 0)
+
+
 def test_best_prices_that_differ_are_doubted_until_they_agree(books: Books) -> None:
     stray = change("BUY", "0.85", "3", 5)
     stray["price_changes"][0] |= {"best_bid": "0.85", "best_ask": "0.87"}

@@ -16,7 +16,7 @@ from clawswarm.model.positions import Unwinding, UnwindingKind
 ACCOUNT = AccountOpened(
     address="0x1", wallet="0x2", signature_type=3, api_key="key", secret="hidden", passphrase="hidden"
 )
-MERGE = Unwinding(UnwindingKind.MERGE, "0x" + "5f" * 32, False, 7, 7)
+MERGE = Unwinding(UnwindingKind.MERGE, "0x" + "5f" * 32, False, 7, 7, 7, 7)
 Answer = Callable[[bytes, asyncio.StreamWriter], None]
 
 

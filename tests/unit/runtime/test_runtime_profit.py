@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawswarm.model.instruments import Side
-from clawswarm.model.messages import Fill
+from clawswarm.model.messages import Evidence, Fill, Outcome
 from clawswarm.model.positions import DayIncome
 from clawswarm.runtime.profit import profit
 
@@ -15,6 +15,10 @@ steady = settings(deadline=None, derandomize=True)
 FILL = Fill(
     trade_id="t",
     order_id="0x1",
+    bucket_index=0,
+    evidence=Evidence.MATCHED,
+    matched_ms=0,
+    outcome=Outcome.YES,
     market="a",
     underlying="BTC",
     owner="quoter-1",
@@ -36,6 +40,11 @@ def fill(**changed: object) -> Fill:
 def test_a_buy_below_fair_value_earns_spread_and_then_what_the_price_does() -> None:
     pnl = profit([FILL], {"a": 5300.0})
     assert (pnl.spread, pnl.inventory, pnl.fees, pnl.total) == (0.2, 0.3, 0.0, 0.5)
+
+
+def test_a_fill_that_failed_earned_nothing() -> None:
+    failed = fill(trade_id="u", evidence=Evidence.FAILED)
+    assert profit([FILL, failed], {"a": 5300.0}) == profit([FILL], {"a": 5300.0})
 
 
 def test_a_sale_earns_the_other_way_round() -> None:

@@ -154,7 +154,8 @@ def test_times(text: str | None, at_ms: int | None) -> None:
 
 UP = (
     'This market will resolve to "Up" if the Bitcoin {price} at the end of the time range specified in the title '
-    'is greater than or equal to the {price} at the beginning of that range. Otherwise, it resolves to "Down".\n'
+    "is greater than or equal to the {price} at the beginning of that range. "
+    'Otherwise, it will resolve to "Down".\n'
     "The resolution source for this market is information from Chainlink, specifically the BTC/USD data stream."
 )
 
@@ -166,8 +167,8 @@ UP = (
         (UP.format(price="60-second TWAP"), PriceSettlement(60, 1_776_323_400_000)),
         (UP.format(price="30-second TWAP"), PriceSettlement(30, 1_776_323_400_000)),
         (
-            'Resolves to "Up" if the close of the Binance 1 hour candle of BTC/USDT that begins at the '
-            "time in the title is greater than or equal to its open, otherwise to Down.",
+            'This market resolves to "Up" if the close of the Binance 1 hour candle of BTC/USDT that begins at '
+            "the time in the title is greater than or equal to its open, otherwise to Down.",
             PriceSettlement(0, 1_776_323_400_000, feed="binance"),
         ),
         (

@@ -42,6 +42,8 @@ from clawswarm.agents.orchestrator.unwinding import (
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, ns
 from clawswarm.kernel.process import Process
+from clawswarm.ledger.keeper import Account, LedgerKeeper
+from clawswarm.ledger.relaying import Relayer, carry_out, settle_batches
 from clawswarm.model.errors import ClosedFor, Retry, WireFault
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import (
@@ -88,14 +90,15 @@ _COUNTERS = {UnwindingKind.MERGE: "merged_usd", UnwindingKind.REDEEM: "redeemed_
 log = structlog.get_logger()
 
 
-class Wallet(Protocol):
+class Wallet(Relayer, Protocol):
     """The positions of the account, and the way to unwind them (venues/polymarket/relayer.py)."""
+
+    @property
+    def account(self) -> Account | None:
+        """What the venue says of it, None where nobody can be asked."""
 
     async def holdings(self, now_s: int) -> list[Holding]:
         """What is held for certain. Raises Retry."""
-
-    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Carry out one batch. Raises ClosedFor, Retry."""
 
     async def income(self, day: int) -> DayIncome:
         """Rewards and rebates of a UTC day (days since 1970), so far. Raises Retry."""
@@ -133,6 +136,7 @@ class Orchestrator:
         rollover: RolloverSettings,
         gamma_url: str,
         place: StorePlace,
+        ledger: LedgerKeeper,
         chain: Chain | None = None,
         open_session: Callable[..., aiohttp.ClientSession] = aiohttp.ClientSession,
     ) -> None:
@@ -140,10 +144,11 @@ class Orchestrator:
         self._process, self._clock, self._settings = process, process.clock, settings
         self._rollover = rollover
         self._quoters, self._gamma_url = quoters, gamma_url
-        self._chain = chain
+        self._ledger, self._chain = ledger, chain
         self._failures: dict[str, int] = {}
         self._scoring: OrdersScoring | None = None
         self._wallet: Wallet | None = None
+        self._has_wallet = asyncio.Event()
         self._next_income_ns = 0
         self._unwound = {"merged_usd": 0.0, "redeemed_usd": 0.0, "batches": 0.0}
         self._listings: list[Listing] = []
@@ -174,6 +179,7 @@ class Orchestrator:
         self._judge = SwarmJudge(limits, standing, self._store.record.watermarks)
         self._judgement = self._judge.judge(Signs(), self._term_began_ns)
         self._table = self._store.record.mandates
+        self._claim(())
 
     async def run(self) -> None:
         """Renew and adapt mandates until asked to stop; the wallet is looked after beside that."""
@@ -182,7 +188,10 @@ class Orchestrator:
         for channel in (self._heard_beats, self._heard_health, self._heard_books):
             channel.listen(asyncio.Event())
         beside = [asyncio.create_task(self._follow_fills())]
-        if self._chain is not None:
+        if self._chain is None:
+            beside.append(asyncio.create_task(self._ledger.run(None)))
+        else:
+            beside.append(asyncio.create_task(self._keep_ledger()))
             beside.append(asyncio.create_task(self._unwind_all(self._chain)))
         try:
             await self._allocate(beside)
@@ -191,6 +200,7 @@ class Orchestrator:
                 task.cancel()
             await asyncio.wait(beside)
             await self._leave_wallet()
+            self._ledger.close()
 
     async def _allocate(self, beside: Sequence[asyncio.Task[None]]) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
@@ -243,6 +253,8 @@ class Orchestrator:
                 self._judge.halt(wish.cause, wish.sent_ns)
             elif self._judge.resume(self._profit_e6(now), wish.sent_ns, now):
                 log.info("orchestrator.resumed", origin=wish.origin)
+        if (cause := self._ledger.take_alarm()) is not None:
+            self._judge.halt(cause, now)
         return self._take_judgement(self._judge.judge(self._signs(now), now))
 
     def _take_judgement(self, judgement: Judgement) -> bool:
@@ -334,6 +346,9 @@ class Orchestrator:
         return living or list(self._quoters)
 
     def _publish(self, now: int) -> None:
+        if not self._ledger.is_open:
+            # What the account held before the first order is asked before it.
+            return
         table = still_due(self._table, self._clock.wall_ms(), self._rollover)
         if self._table and not table and not self._has_read:
             # Every recorded window is over; which ones follow must be asked first.
@@ -353,12 +368,17 @@ class Orchestrator:
 
     # --- positions ------------------------------------------------------------------------------
 
+    async def _keep_ledger(self) -> None:
+        await self._has_wallet.wait()
+        await self._ledger.run(None if self._wallet is None else self._wallet.account)
+
     async def _unwind_all(self, chain: Chain) -> None:
         """Merge and redeem, batch after batch, and look at the income in between."""
         while True:
             try:
                 if self._wallet is None:
                     self._wallet = await chain.open_wallet(self._store.term)
+                    self._has_wallet.set()
                 if self._clock.now_ns() >= self._next_income_ns:
                     self._next_income_ns = self._clock.now_ns() + ns(INCOME_INTERVAL_S)
                     await self._look_at_income(self._wallet)
@@ -373,14 +393,16 @@ class Orchestrator:
             await asyncio.sleep(chain.settings.look_s)
 
     async def _unwind_once(self, wallet: Wallet, settings: UnwindingSettings) -> None:
-        if not may_submit(self._store.record.allowance, settings, self._wall_ns()):
+        # Nothing new is handed in while nobody knows what became of the batch before.
+        is_settled = self._ledger.is_open and await settle_batches(self._ledger, wallet)
+        self._claim(())
+        if not is_settled or not may_submit(self._store.record.allowance, settings, self._wall_ns()):
             return
         wanted = next_batch(await self._actions(wallet, settings), self._failures, settings)
         if not wanted:
             return
         # First the engine lets go of the pairs, then what it offers is looked at, then the batch is sent.
-        before = self._store.record.merged_e6
-        self._store.keep(merged_e6=claimed(before, wanted, 1))
+        self._claim(wanted)
         self._publish(self._clock.now_ns())
         try:
             await asyncio.sleep(CLAIM_S)
@@ -388,14 +410,17 @@ class Orchestrator:
             outcome = BatchOutcome.FAILED
             if batch:
                 self._store.keep(allowance=submitted(self._store.record.allowance, self._wall_ns()))
-                outcome = await wallet.unwind(batch)
-        except Retry:
-            self._store.keep(merged_e6=before)
-            raise
-        # Nobody knows what an unanswered batch did: its pairs stay out of sight of the engine.
-        done = () if outcome is BatchOutcome.FAILED else batch
-        self._store.keep(merged_e6=claimed(before, done, 1))
+                outcome = await carry_out(self._ledger, wallet, batch)
+        finally:
+            # Nobody knows yet what an unanswered batch did: its pairs stay out of sight of the engine.
+            self._claim(())
         self._count(batch, outcome)
+
+    def _claim(self, wanted: Sequence[Unwinding]) -> None:
+        """Keep from the engine what was or may have been merged, and the pairs of a batch to come."""
+        merged_e6 = claimed(self._ledger.merged_e6, wanted)
+        if merged_e6 != self._store.record.merged_e6:
+            self._store.keep(merged_e6=merged_e6)
 
     async def _actions(self, wallet: Wallet, settings: UnwindingSettings) -> list[Unwinding]:
         return actions_of(await wallet.holdings(self._wall_ns() // NS_PER_S), settings.least_usd)

@@ -2,11 +2,11 @@
 
     profit = Σ over markets (cash + net shares × mark) − fees,  cash = −Σ side·price·size in the YES frame
 
-A fill counts once by (trade id, order id). The mark is the last microprice that a valid book showed, else the
-price of the market's last fill.
+A fill counts once, and no more once its settlement has failed. The mark is the last microprice that a valid book
+showed, else the price of the market's last fill.
 """
 
-from clawswarm.model.messages import BookState, Fill
+from clawswarm.model.messages import BookState, Evidence, Fill, FillKey
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
 
 
@@ -19,19 +19,20 @@ class Equity:
         self._net_e6: dict[str, int] = {}
         self._mark_e4: dict[str, float] = {}
         self._fill_e4: dict[str, int] = {}
-        self._seen: set[tuple[str, str]] = set()
+        self._counted: set[FillKey] = set()
 
     def take_fill(self, fill: Fill) -> None:
-        """One of our orders traded."""
-        key = (fill.trade_id, fill.order_id)
-        if key in self._seen:
+        """One of our orders traded, or its settlement went on."""
+        was_counted, is_real = fill.key in self._counted, fill.evidence is not Evidence.FAILED
+        if was_counted == is_real:
             return
-        self._seen.add(key)
-        signed_e6 = fill.side.sign * fill.size_e6
+        self._counted ^= {fill.key}
+        sign = 1 if is_real else -1
+        signed_e6 = sign * fill.side.sign * fill.size_e6
         self._cash_e10 -= signed_e6 * fill.price_e4
         self._net_e6[fill.market] = self._net_e6.get(fill.market, 0) + signed_e6
         self._fill_e4[fill.market] = fill.price_e4
-        self._fees_e6 += fill.fee_e6
+        self._fees_e6 += sign * fill.fee_e6
 
     def take_book(self, book: BookState) -> None:
         """A market's newest state."""

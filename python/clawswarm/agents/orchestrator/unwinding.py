@@ -68,18 +68,19 @@ def still_possible(batch: Sequence[Unwinding], actions: Sequence[Unwinding]) -> 
     found = []
     for action in batch:
         if (fresh := now.get((action.kind, action.market))) is not None:
-            amount, worth = min(action.amount_e6, fresh.amount_e6), min(action.worth_e6, fresh.worth_e6)
-            found.append(msgspec.structs.replace(action, amount_e6=amount, worth_e6=worth))
+            # A redemption takes whatever is there then, a merge no more than the engine has let go of.
+            is_fewer = action.kind is UnwindingKind.REDEEM or fresh.worth_e6 < action.worth_e6
+            found.append(fresh if is_fewer else action)
     return tuple(found)
 
 
-def claimed(merged_e6: dict[str, int], batch: Sequence[Unwinding], sign: int) -> dict[str, int]:
-    """Pairs ever taken out, with those of a batch (sign 1), or without them after it failed (sign -1)."""
+def claimed(merged_e6: dict[str, int], batch: Sequence[Unwinding]) -> dict[str, int]:
+    """Pairs ever taken out, with those of a batch to come."""
     changed = dict(merged_e6)
     for action in batch:
         if action.kind is UnwindingKind.MERGE:
-            changed[action.market] = changed.get(action.market, 0) + sign * action.amount_e6
-    return {market: pairs for market, pairs in changed.items() if pairs}
+            changed[action.market] = changed.get(action.market, 0) + action.yes_e6
+    return changed
 
 
 def may_submit(allowance: Allowance, settings: UnwindingSettings, now_ns: int) -> bool:
@@ -117,6 +118,7 @@ def _action_of(holding: Holding) -> Unwinding | None:
     market, neg_risk = holding.market, holding.neg_risk
     if holding.yes_payout_e6 is None or holding.no_payout_e6 is None:
         pairs = min(holding.yes_e6, holding.no_e6)
-        return Unwinding(UnwindingKind.MERGE, market, neg_risk, pairs, pairs) if pairs > 0 else None
+        return Unwinding(UnwindingKind.MERGE, market, neg_risk, *(pairs,) * 4) if pairs > 0 else None
     worth = holding.yes_e6 * holding.yes_payout_e6 // MICRO + holding.no_e6 * holding.no_payout_e6 // MICRO
-    return Unwinding(UnwindingKind.REDEEM, market, neg_risk, 0, worth) if worth > 0 else None
+    taken = (holding.yes_e6, holding.no_e6)
+    return Unwinding(UnwindingKind.REDEEM, market, neg_risk, 0, worth, *taken) if worth > 0 else None

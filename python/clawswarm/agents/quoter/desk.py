@@ -46,6 +46,8 @@ class _Refused(msgspec.Struct, frozen=True):
 
     book_received_ns: int | None
     until_ns: int
+    cancels_ns: int = 0
+    """Until when even cancels wait: they were refused, and refusals come back within a millisecond."""
 
 
 class QuoterDesk:
@@ -72,7 +74,8 @@ class QuoterDesk:
         self._next_review_ns = 0
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, bool] = {}
+        """Markets with a plan under way, and whether it has cancels."""
         self._refused: dict[str, _Refused] = {}
         self._judged: dict[str, int] = {}
         self._shadow_price = 0.0
@@ -144,11 +147,12 @@ class QuoterDesk:
         if isinstance(reply, Inventory):
             self._inventory[reply.market] = reply
         elif isinstance(reply, PlanDone):
-            self._under_way.discard(reply.market)
+            has_cancels = self._under_way.pop(reply.market, False)
             if reply.refused is not None:
                 # Outbid for a token: the next one comes within milliseconds.
                 pause_ns = RATE_PAUSE_NS if reply.refused.startswith("rate:") else REFUSED_PAUSE_NS
-                self._refused[reply.market] = _Refused(None, now_ns + pause_ns)
+                cancels_ns = now_ns + RATE_PAUSE_NS if has_cancels else 0
+                self._refused[reply.market] = _Refused(None, now_ns + pause_ns, cancels_ns)
         else:
             self._take_update(reply, now_ns)
 
@@ -190,10 +194,10 @@ class QuoterDesk:
                 self._mandates = {}
             self._due |= self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}
         plans = []
-        for market in sorted(self._due - self._under_way):
+        for market in sorted(self._due - self._under_way.keys()):
             self._due.discard(market)
             if (plan := self._plan(market, now_ns)) is not None:
-                self._under_way.add(market)
+                self._under_way[market] = bool(plan.cancels)
                 plans.append(plan)
         return plans
 
@@ -203,10 +207,12 @@ class QuoterDesk:
             strategy = self._strategies[market] = self._make_strategy()
         return strategy
 
-    def _is_pausing(self, market: str, received_ns: int, now_ns: int) -> bool:
+    def _is_pausing(self, market: str, received_ns: int, now_ns: int, *, has_cancels: bool) -> bool:
         refused = self._refused.get(market)
         if refused is None or now_ns >= refused.until_ns:
             return False
+        if has_cancels:
+            return now_ns < refused.cancels_ns
         return refused.book_received_ns in (None, received_ns)
 
     def _shift(self, market: Market, now_ns: int) -> float:
@@ -257,7 +263,7 @@ class QuoterDesk:
         received_ns = book.received_ns if book is not None else 0
         is_tick = received_ns not in (0, self._judged.get(market))
         self._judged[market] = received_ns
-        if not changes.cancels and self._is_pausing(market, received_ns, now_ns):
+        if self._is_pausing(market, received_ns, now_ns, has_cancels=bool(changes.cancels)):
             return None
         if not changes.cancels and not changes.places:
             return None

@@ -224,8 +224,6 @@ class Sentinel:
             # After the frames that have come with this one: under overload each is applied, the newest published.
             self._is_due = True
             self._loop.call_soon(self._publish_changed)
-        if self._books.is_urgent:
-            self._urgent.set()
         if self._journal is not None:
             self._journal.append(now, number, frame)
         if not self._shards[number].is_live:
@@ -235,6 +233,8 @@ class Sentinel:
     def _publish_changed(self) -> None:
         self._is_due = False
         self._publish_states(self._books.changed(self._clock.now_ns()))
+        if self._books.is_urgent:
+            self._urgent.set()
 
     def _lost(self, number: int, reason: str) -> None:
         log.warning("sentinel.feed.lost", shard=number, reason=reason)

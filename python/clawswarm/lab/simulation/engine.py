@@ -1,7 +1,7 @@
 """The engine's process on virtual time: its state machine between the quoters' port, the bus and the venue.
 
-What `rust/engine/src/shell.rs` does with sockets: quoters' frames, bus messages, answers and the user channel in as
-events, actions out in their order, a Tick at least every 100 ms.
+What `rust/engine/src/shell.rs` does with sockets: quoters' frames, bus messages, answers and the user channel in
+as events, actions out in their order, a Tick at least every 100 ms.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from clawswarm.model.messages import (
     BookState,
     DeadmanFired,
     EngineRequest,
+    Evidence,
     FeedHealth,
     Fill,
     HaltSwarm,
@@ -37,12 +38,12 @@ from clawswarm.model.messages import (
     Touch,
 )
 from clawswarm.model.units import parse_e6, parse_price_e4
+from clawswarm.runtime.roster import SENTINELS
 from clawswarm.venues.polymarket.settings import SocketSettings
 from clawswarm.venues.polymarket.socket import VenueSocket
 
 TICK_NS, BEAT_NS, NS_PER_S = 100_000_000, 500_000_000, 1_000_000_000
 USER_URL = "ws://venue/ws/user"
-_SETTLED = ("MINED", "CONFIRMED")
 
 
 class Machine(Protocol):
@@ -122,7 +123,7 @@ class EngineProcess:
         self._allocations = bus.latest("allocation", Allocation)
         self._halts = bus.latest("halt", HaltSwarm)
         self._resumes = bus.latest("resume", ResumeSwarm)
-        self._books = bus.latest("book/*/*", BookState)
+        self._books = bus.follower("book", SENTINELS, BookState)
         self._pulses = bus.latest("feed/*", FeedHealth)
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
@@ -138,6 +139,7 @@ class EngineProcess:
         for channel in (self._allocations, self._halts, self._resumes):
             channel.listen(self._news)
         self._books.listen(asyncio.Event())
+        self._books.follow(None)
         self._pulses.listen(asyncio.Event())
         start = msgspec.structs.replace(start, fills=tuple(self._fills.published()))
         self.machine = self._make_machine(self._account.private_key, start, self._clock.now_ns())
@@ -228,7 +230,7 @@ class EngineProcess:
 
     def _is_fed(self) -> bool:
         """Whether a sentinel has sent the pulse of a live feed."""
-        return any([pulse.is_live for pulse in self._pulses.take()])
+        return any(pulse.is_live for pulse in self._pulses.take())
 
     def _carry_out(self, actions: list[Action]) -> None:
         self._observer.did(actions)
@@ -326,6 +328,7 @@ class _UserFrame(msgspec.Struct, frozen=True):
     id: str = ""
     market: str = ""
     status: str = ""
+    match_time: str = "0"
     maker_orders: list[_UserPart] = []
 
 
@@ -358,8 +361,8 @@ def read_user_frame(frame: bytes, api_key: str) -> Event | None:
         OwnTrade(
             id=found.id,
             market=found.market,
-            is_failed=found.status == "FAILED",
-            is_settled=found.status in _SETTLED,
+            evidence=Evidence(found.status),
+            matched_ms=int(found.match_time) * 1_000,
             parts=parts,
         )
     )

@@ -18,7 +18,7 @@ from clawswarm.sandbox.rest.modes import EngineMode
 from clawswarm.sandbox.streams.disturbance import FeedFault, FeedFaultKind
 from clawswarm.sandbox.venue import Venue
 
-ProfileName = Literal["none", "network", "venue", "processes", "all", "storm"]
+ProfileName = Literal["none", "network", "venue", "processes", "operator", "all", "storm"]
 _ABNORMAL = 1006
 _FRAMES: tuple[FeedFaultKind, ...] = (
     "stall",
@@ -216,6 +216,7 @@ PROFILES: dict[ProfileName, FaultProfile] = {
     ),
     "venue": FaultProfile(mean_gap_s=60.0, deeds=_VENUE, settlement_retry_share=0.01),
     "processes": FaultProfile(mean_gap_s=60.0, deeds=("hold", "kill", "halt")),
+    "operator": FaultProfile(mean_gap_s=600.0, deeds=("halt",)),
     "all": _EVERYTHING,
     "storm": msgspec.structs.replace(_EVERYTHING, mean_gap_s=8.0),
 }

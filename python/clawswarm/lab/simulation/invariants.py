@@ -9,16 +9,16 @@
 | cap        | position with everything open filled, and money at work, with the mandate's limits |
 | window     | no request of ours met a limit of the venue's |
 | band       | the net position of an underlying with the risk band |
-| stale      | no order rests while its owner has heard no live sentinel for `WITHDRAW_S`; no plan is made from a book |
-|            | that newer ones have replaced for `OLD_BOOK_S` |
+| stale      | no order rests whose owner has heard no live sentinel for `WITHDRAW_S`; no plan is made from a |
+|            | book that a newer one has replaced for `OLD_BOOK_S` |
 | halt       | nothing is open `WITHDRAW_S` after a halt, until it is lifted |
-| knowledge  | no order rests at the venue that the engine does not know, no holding differs for `DIFFER_S` |
+| knowledge  | no order rests at the venue that the engine does not know; no holding differs for long |
 
 `WITHDRAW_S` is what the venue's heartbeat may take at worst (10 s, looked at every 5 s) and a second.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 
 import msgspec
@@ -45,7 +45,6 @@ from clawswarm.sandbox.venue import Venue
 
 WITHDRAW_S = 16.0
 OLD_BOOK_S = 1.0
-DIFFER_S = 130.0
 LOOK_S = 0.5
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -63,6 +62,8 @@ class Authority(msgspec.Struct, frozen=True):
 
     band_e6: int
     """Largest net position of an underlying, in shares: each is worth a dollar at most."""
+    differ_s: float
+    """How long the engine may be wrong about a holding."""
 
 
 class Monitor:
@@ -85,7 +86,8 @@ class Monitor:
         self._counted: dict[str, bool] = {}
         self._halted_ns: int | None = None
         self._fed_ns: dict[str, int] = {}
-        self._books: dict[tuple[str, str], tuple[int, int]] = {}
+        self._books: dict[tuple[str, str], deque[tuple[int, int]]] = {}
+        """(market, sentinel) → sequences that reached quoters and when, the newest of `OLD_BOOK_S` ago first."""
         self._differ_since_ns: dict[str, int] = {}
         self._known: set[str] = set()
         self._next_look_ns = 0
@@ -105,13 +107,13 @@ class Monitor:
         """Whether an operator has halted the swarm and not resumed it."""
         return self._halted_ns is not None
 
-    def is_held(self, invariant: str, is_held: bool, what: Callable[[], str]) -> None:
-        """Note a violation; each kind once, since one bug breaks it again and again."""
+    def is_held(self, invariant: str, is_held: bool, what: str, *seen: object) -> None:
+        """Note a violation, `what` with what was `seen`; each kind once: one bug breaks it again and again."""
         if is_held or invariant in self._known:
             return
         self._known.add(invariant)
         at_s = (self._clock.now_ns() - BEGAN_NS) / NS_PER_S
-        self.broken.append(Broken(invariant, at_s, what()))
+        self.broken.append(Broken(invariant, at_s, what.format(*seen)))
 
     # --- the bus ----------------------------------------------------------------------------------
 
@@ -130,9 +132,18 @@ class Monitor:
         now_ns = self._clock.now_ns()
         if isinstance(message, BookState):
             self._fed_ns[owner] = now_ns
-            self._books[message.market, message.source] = (message.sequence, now_ns)
+            self._note_book(message, now_ns)
         elif isinstance(message, FeedHealth) and message.is_live:
             self._fed_ns[owner] = now_ns
+
+    def _note_book(self, book: BookState, now_ns: int) -> None:
+        seen = self._books.setdefault((book.market, book.source), deque())
+        if seen and book.sequence < seen[-1][0]:
+            seen.clear()  # a sentinel that was started anew counts anew
+        if not seen or book.sequence > seen[-1][0]:
+            seen.append((book.sequence, now_ns))
+        while len(seen) > 1 and seen[1][1] <= now_ns - ns(OLD_BOOK_S):
+            seen.popleft()
 
     def _note_allocation(self, allocation: Allocation) -> None:
         if allocation.term < self._term:
@@ -141,7 +152,7 @@ class Monitor:
         self._term = allocation.term
         markets = Counter(mandate.market.condition_id for mandate in allocation.mandates)
         doubled = [market for market, count in markets.items() if count > 1]
-        self.is_held("owner", not doubled, lambda: f"a mandate table names {doubled} twice")
+        self.is_held("owner", not doubled, "a mandate table names {} twice", doubled)
         ends_ns = allocation.sent_ns + allocation.life_ns
         for mandate in allocation.mandates:
             market = mandate.market.condition_id
@@ -150,7 +161,9 @@ class Monitor:
             self.is_held(
                 "owner",
                 is_same or mandate.epoch > epoch,
-                lambda market=market, owner=owner: f"{market} went from {owner} without a new epoch",  # type: ignore[misc]
+                "{} went from {} without a new epoch",
+                market,
+                owner,
             )
             self._owners[market] = (mandate.quoter, mandate.epoch, ends_ns)
             self._mandates[market, mandate.quoter] = (mandate, ends_ns)
@@ -192,12 +205,10 @@ class Monitor:
             self.look()
 
     def _check_book(self, market: str, sequence: int) -> None:
-        now_ns = self._clock.now_ns()
-        seen = [book for (where, _), book in self._books.items() if where == market]
-        if not seen:
-            return
-        is_old = all(sequence < newest and now_ns - at_ns > ns(OLD_BOOK_S) for newest, at_ns in seen)
-        self.is_held("stale", not is_old, lambda: f"a plan for {market} is from book {sequence}, not {seen}")
+        old_ns = self._clock.now_ns() - ns(OLD_BOOK_S)
+        known = [books[0] for (where, _), books in self._books.items() if where == market]
+        is_old = bool(known) and all(sequence < newer and at_ns <= old_ns for newer, at_ns in known)
+        self.is_held("stale", not is_old, "a plan for {} is from book {}: {}", market, sequence, known)
 
     # --- the venue --------------------------------------------------------------------------------
 
@@ -217,16 +228,16 @@ class Monitor:
             elif not isinstance(event, LevelChanged):
                 self.counts[type(event).__name__] += 1
         imbalance_e6 = self._venue.exchange.ledger.imbalance_e6()
-        self.is_held("money", imbalance_e6 == 0, lambda: f"{imbalance_e6} millionths were made or lost")
+        self.is_held("money", imbalance_e6 == 0, "{} millionths were made or lost", imbalance_e6)
         if is_own:
             self.look()
 
     def _note_placed(self, order: Order) -> None:
         self.counts["placed"] += 1
-        self.is_held("intent", order.id in self._intents, lambda: f"{order.id} was sent without an intent")
+        self.is_held("intent", order.id in self._intents, "{} was sent without an intent", order.id)
         halted_ns = self._halted_ns
         is_late = halted_ns is not None and self._clock.now_ns() - halted_ns > ns(WITHDRAW_S)
-        self.is_held("halt", not is_late, lambda: f"{order.id} was placed after a halt")
+        self.is_held("halt", not is_late, "{} was placed after a halt", order.id)
 
     def _note_trade(self, trade: Trade, status: str) -> bool:
         own = [fill for fill in trade.makers if fill.order.owner == self._api_key]
@@ -248,7 +259,7 @@ class Monitor:
         if orders:
             self._check_open(orders, now_ns)
         limited = self.limited()
-        self.is_held("window", limited == 0, lambda: f"{limited} requests met a limit of the venue")
+        self.is_held("window", limited == 0, "{} requests met a limit of the venue", limited)
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + ns(LOOK_S)
             self._check_positions()
@@ -262,13 +273,13 @@ class Monitor:
                 by_market.setdefault(order.market.condition_id, []).append((order, intent))
         halted_ns = self._halted_ns
         is_late = halted_ns is not None and now_ns - halted_ns > ns(WITHDRAW_S)
-        self.is_held("halt", not is_late, lambda: f"{len(orders)} orders are open after a halt")
+        self.is_held("halt", not is_late, "{} orders are open after a halt", len(orders))
         for market, found in by_market.items():
             self._check_market(market, found, now_ns)
         if self.machine is not None:
             known = {order.order_id for order in self.machine.open_orders()}
             lost = [order.id for order in orders if order.id not in known and self._is_old(order, now_ns)]
-            self.is_held("knowledge", not lost, lambda: f"the engine does not know {lost}")
+            self.is_held("knowledge", not lost, "the engine does not know {}", lost)
 
     def _is_old(self, order: Order, now_ns: int) -> bool:
         """Whether this life of the engine placed it, or has had the time to withdraw it."""
@@ -281,14 +292,14 @@ class Monitor:
 
     def _check_market(self, market: str, found: list[tuple[Order, machine.Intent]], now_ns: int) -> None:
         owners = {intent.owner for _, intent in found}
-        self.is_held("owner", len(owners) == 1, lambda: f"{owners} have orders in {market}")
+        self.is_held("owner", len(owners) == 1, "{} have orders in {}", owners, market)
         for owner in owners:
             mandate, ends_ns = self._mandates.get((market, owner), (None, 0))
             is_allowed = now_ns <= ends_ns + ns(WITHDRAW_S)
-            self.is_held("authority", is_allowed, lambda: f"{owner} has orders in {market} without a mandate")
+            self.is_held("authority", is_allowed, "{} has orders in {} without a mandate", owner, market)
             fed_ns = self._fed_ns.get(owner, now_ns)
             is_fed = now_ns - fed_ns <= ns(WITHDRAW_S)
-            self.is_held("stale", is_fed, lambda: f"{owner} quotes {market} and has heard no sentinel")
+            self.is_held("stale", is_fed, "{} quotes {} and has heard no sentinel", owner, market)
             if mandate is not None:
                 self._check_caps(market, mandate, found)
 
@@ -301,13 +312,19 @@ class Monitor:
             self.is_held(
                 "cap",
                 worst_e6 <= mandate.max_position_e6,
-                lambda: f"{worst_e6} could be held in {market}, {mandate.max_position_e6} is allowed",
+                "{} could be held in {}, {} is allowed",
+                worst_e6,
+                market,
+                mandate.max_position_e6,
             )
         stake_e6 = sum(_stake_e6(order) for order, _ in found)
         self.is_held(
             "cap",
             stake_e6 <= mandate.capital_e6,
-            lambda: f"{stake_e6} is at stake in {market}, {mandate.capital_e6} is allowed",
+            "{} is at stake in {}, {} is allowed",
+            stake_e6,
+            market,
+            mandate.capital_e6,
         )
 
     def _check_positions(self) -> None:
@@ -316,11 +333,7 @@ class Monitor:
         for market, position_e6 in self._position_e6.items():
             net[markets[market].underlying] += position_e6
         for underlying, net_e6 in net.items():
-            self.is_held(
-                "band",
-                abs(net_e6) <= self._authority.band_e6,
-                lambda underlying=underlying, net_e6=net_e6: f"{net_e6} net of {underlying}",  # type: ignore[misc]
-            )
+            self.is_held("band", abs(net_e6) <= self._authority.band_e6, "{} net of {}", net_e6, underlying)
 
     def _check_holdings(self, now_ns: int) -> None:
         """What the engine holds is what the venue will have delivered, but for what is on its way."""
@@ -334,10 +347,11 @@ class Monitor:
             since_ns = self._differ_since_ns.setdefault(market, now_ns)
             self.is_held(
                 "knowledge",
-                now_ns - since_ns <= ns(DIFFER_S),
-                lambda market=market, held=held, want=position_e6: (  # type: ignore[misc]
-                    f"the engine holds {held.net_e6} of {market}, the venue says {want}"
-                ),
+                now_ns - since_ns <= ns(self._authority.differ_s),
+                "the engine holds {} of {}, the venue says {}",
+                held.net_e6,
+                market,
+                position_e6,
             )
 
 

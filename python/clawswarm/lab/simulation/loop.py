@@ -10,10 +10,12 @@ from asyncio.events import Handle, TimerHandle
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVarTuple, Unpack
 
 if TYPE_CHECKING:
     from clawswarm.lab.simulation.network import Network
+
+Ts = TypeVarTuple("Ts")
 
 NS_PER_S = 1_000_000_000
 BEGAN_NS = 1_800_000_000 * NS_PER_S
@@ -53,7 +55,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.elapsed_ns / NS_PER_S
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> TimerHandle:
         """Run a callback at a time."""
         handle = TimerHandle(when, callback, args, self, context)
@@ -62,7 +68,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> TimerHandle:
         """Run a callback so many seconds from now."""
         return self.call_at(self.elapsed_ns / NS_PER_S + delay, callback, *args, context=context)
@@ -93,9 +103,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not handle.cancelled():
                 ready.append(handle)
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+            due = ready.popleft()
+            if not due.cancelled():
+                due._run()
 
     def _timer_handle_cancelled(self, _handle: TimerHandle) -> None:
         """It is left out when its time comes."""

@@ -1,7 +1,7 @@
 """Connections in memory on virtual time: streams of bytes with seeded latency, jitter, loss and cuts.
 
-A stream is what TCP makes of a bad line: nothing is ever missing or out of order in it, a lost packet is a pause of
-one retransmission, a partition holds everything back until it ends, and a cut resets the connection. Messages on
+A stream is what TCP makes of a bad line: nothing is missing or out of order in it, a lost packet is a pause of one
+retransmission, a partition holds everything back until it ends, and a cut resets the connection. Messages on
 different connections overtake each other.
 """
 
@@ -32,7 +32,7 @@ def context_of(owner: str) -> Context:
 
 
 class LineTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What one way over a line takes: `latency_s` plus up to `jitter_s`; `loss_share` of packets are sent twice."""
+    """What one way takes: `latency_s` plus up to `jitter_s`; `loss_share` of packets are sent twice."""
 
     latency_s: float
     jitter_s: float

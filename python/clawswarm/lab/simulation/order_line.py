@@ -10,11 +10,12 @@ from random import Random
 
 import msgspec
 
-from clawswarm.kernel.clock import Clock, ns
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock, ns
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.simulation.loop import VirtualLoop
 from clawswarm.lab.simulation.network import LineTerms, Partitions
 from clawswarm.model.instruments import Side
+from clawswarm.model.messages import Evidence
 from clawswarm.sandbox.exchange.events import Trade
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.faults import RequestFault
@@ -160,16 +161,19 @@ class OrderLine:
         now_ns = self._clock.now_ns()
         wait_ns = self._venue.windows.admit(ADDRESS, flight.method, flight.path, now_ns)
         if wait_ns:
-            return self._throttle(flight, wait_ns)
+            self._throttle(flight, wait_ns)
+            return
         kind = _bucket_of(flight.what)
         if kind is not None and self.key is not None:
             try:
                 self._venue.modes.check_request(kind == "cancel", now_ns)
             except ModeRefusal as refusal:
-                return self._refuse(flight, refusal.status, refusal.text, _cause_of_mode(refusal))
+                self._refuse(flight, refusal.status, refusal.text, _cause_of_mode(refusal))
+                return
             charge = self._venue.buckets.charge(self.key.address.lower(), kind, _cost_of(flight.what), now_ns)
             if charge.is_refused:
-                return self._throttle(flight, charge.wait_ns)
+                self._throttle(flight, charge.wait_ns)
+                return
         answer, cause = self._serve(flight.what, now_ns)
         if lost is None:
             self._back(flight, answer, cause)
@@ -207,9 +211,11 @@ class OrderLine:
             case machine.LookUp(order_id):
                 order = venue.exchange.orders.get(order_id)
                 return machine.IsLive(order is not None and order.status == "LIVE"), None
-            case machine.ListTrades():
+            case machine.ListTrades(after_s):
                 trades = venue.exchange.trades_by_account.get(self.wallet, {}).values()
-                return machine.Trades(tuple(self._own_trade(trade, key.key) for trade in trades)), None
+                since_ns = (after_s or 0) * NS_PER_S
+                recent = [trade for trade in trades if trade.matched_ns >= since_ns]
+                return machine.Trades(tuple(self._own_trade(trade, key.key) for trade in recent)), None
             case machine.Heartbeat(id=sent):
                 try:
                     return machine.HeartbeatTaken(True, venue.beat(key, sent, now_ns)), None
@@ -254,8 +260,8 @@ def own_trade(trade: Trade, api_key: str) -> machine.OwnTrade:
     return machine.OwnTrade(
         id=trade.id,
         market=trade.market.condition_id,
-        is_failed=trade.status == "FAILED",
-        is_settled=trade.status in ("MINED", "CONFIRMED"),
+        evidence=Evidence(trade.status),
+        matched_ms=trade.matched_ns // NS_PER_MS,
         parts=tuple(
             machine.OwnPart(
                 fill.order.id, fill.order.token, Side(fill.order.side), fill.price_e4, fill.size_e6

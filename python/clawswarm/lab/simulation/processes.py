@@ -7,7 +7,7 @@ resets its connections, silences it on the bus and cancels its tasks; what it kn
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -36,7 +36,7 @@ class Processes:
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
         self._lives = 0
         self.processes: dict[str, Process] = {}
-        loop.set_task_factory(self._make_task)
+        loop.set_task_factory(cast(Any, self._make_task))
 
     def _make_task(
         self,

@@ -1,7 +1,7 @@
 """The wiring of a simulation: the eleven agents, the engine, the venue and its participants, and what goes wrong.
 
 The agents are the ones of a real run, with the same settings; their clock, bus, sockets and sessions are virtual.
-The venue is the sandbox with its own REST and streams; eight up/down series roll in it, and its participants trade.
+The venue is the sandbox with its REST and streams; eight up/down series roll in it, and its participants trade.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
@@ -29,6 +29,7 @@ from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.agent import Quoter
 from clawswarm.agents.risk_manager.agent import RiskManager
 from clawswarm.agents.sentinel.agent import MarketDataSources, Sentinel
+from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.process import Process
 from clawswarm.lab.engine_machine import EngineMachine, EngineStart
@@ -42,6 +43,8 @@ from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.lab.simulation.outcome import Outcome
 from clawswarm.lab.simulation.processes import Main, Processes
 from clawswarm.lab.simulation.wallet import SimulatedWallet
+from clawswarm.ledger.keeper import LedgerKeeper
+from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import Halt
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
@@ -60,8 +63,6 @@ CHAIN_ID = 137
 SERIES = tuple(f"{coin}-{horizon}" for horizon in ("5m", "15m") for coin in ("btc", "eth", "sol", "xrp"))
 """Eight markets trade at any moment, and the next ones are listed."""
 CROWD_INTERVAL_MS = 10_000
-# Every comparison lists all trades of the account: at the engine's usual 10 s that is most of a day's work.
-RECONCILE_S = 60.0
 LOOK_S = 30.0
 NAP_S = 0.05
 OPERATOR_S = 5.0
@@ -77,6 +78,10 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     hours: Annotated[float, msgspec.Meta(gt=0)]
     profile: ProfileName = "all"
+    mean_gap_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Between two faults, in place of the profile's."""
+    reconcile_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    """Every comparison lists all trades of the account: at the usual 10 s that is most of a day's work."""
     series: tuple[str, ...] = SERIES
     capital_usd: int = 20_000
     max_position_shares: int = 200
@@ -87,7 +92,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a test may replace by something faulty."""
 
     make_machine: MakeMachine = EngineMachine
-    alter_bus: Callable[[VirtualBus], VirtualBus] = lambda bus: bus
+    alter_bus: Callable[[str, Bus], Bus] = lambda _name, bus: bus
+    alter_venue: Callable[[Venue], None] = lambda _venue: None
 
 
 def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None = None) -> Outcome:
@@ -95,7 +101,9 @@ def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None
     before, thresholds = structlog.get_config(), gc.get_threshold()
     # A day's orders and trades stay: looking through all of them often would take most of the time.
     gc.set_threshold(100_000, 50, 50)
-    # A day of faults would write millions of lines.
+    # A day of faults would write millions of lines; what aiohttp says of broken connections is what was planned.
+    server_log = logging.getLogger("aiohttp.server")
+    was_disabled, server_log.disabled = server_log.disabled, True
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s = time.perf_counter()
     try:
@@ -104,6 +112,7 @@ def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None
             runner.run(swarm.run())
     finally:
         structlog.configure(**before)
+        server_log.disabled = was_disabled
         gc.set_threshold(*thresholds)
     return swarm.outcome(time.perf_counter() - began_s)
 
@@ -124,6 +133,7 @@ class Swarm:
         self._halted_since_ns: int | None = None
         self._key_bytes = hashlib.sha256(b"the key of a simulation").digest()
         self.venue = Venue(self._sandbox())
+        parts.alter_venue(self.venue)
 
     def _sandbox(self) -> SandboxSettings:
         return SandboxSettings(
@@ -147,6 +157,7 @@ class Swarm:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self._loop, self._clock = loop, VirtualClock(loop)
+        loop.set_exception_handler(self._note_unhandled)
         self._partitions = Partitions()
         self._network = Network(loop, self._asked.seed, self._partitions)
         self._medium = Medium(loop, self._asked.seed, self._profile.local, self._partitions)
@@ -155,8 +166,9 @@ class Swarm:
         await self._open_venue()
         self._start_agents()
         tasks = [asyncio.create_task(self._operate())]
-        if self._profile.mean_gap_s is not None:
-            tasks.append(asyncio.create_task(self._go_wrong(self._profile.mean_gap_s)))
+        mean_gap_s = self._asked.mean_gap_s or self._profile.mean_gap_s
+        if mean_gap_s is not None and self._profile.deeds:
+            tasks.append(asyncio.create_task(self._go_wrong(mean_gap_s)))
         await asyncio.sleep(self._asked.hours * 3_600)
         await self._end(tasks)
 
@@ -169,7 +181,9 @@ class Swarm:
         api_key = self.venue.create_key(signer.login_headers(now_ns // NS_PER_S, 0), now_ns)
         self.wallet = wallet
         band_e6 = round(self._configuration.risk.band * self._asked.capital_usd * MICRO)
-        self._monitor = Monitor(self._clock, self.venue, wallet, api_key.key, Authority(band_e6))
+        # Two comparisons, and the way there and back.
+        differ_s = 2 * self._asked.reconcile_s + 10.0
+        self._monitor = Monitor(self._clock, self.venue, wallet, api_key.key, Authority(band_e6, differ_s))
         self._medium.tap = self._monitor.published
         self._line = OrderLine(
             self._loop, self._clock, self.venue, self._partitions, Random(f"{self._asked.seed}/orders")
@@ -243,12 +257,13 @@ class Swarm:
         unwinding = UnwindingSettings(daily_batches=3_000, look_s=LOOK_S)
         await Orchestrator(
             process,
-            self._parts.alter_bus(bus),
+            self._parts.alter_bus(process.name, bus),
             settings,
             QUOTERS,
             self._configuration.rollover,
             "http://venue/gamma",
             StorePlace(self._folder / "standing.json", self._folder / "record.json"),
+            LedgerKeeper(self._folder, LedgerSettings(), process.clock, _at_once),
             Chain(unwinding, self._open_wallet),
             self._session,
         ).run()
@@ -258,15 +273,21 @@ class Swarm:
 
     async def _run_sentinel(self, process: Process, bus: VirtualBus) -> None:
         sources = MarketDataSources(
-            "ws://venue/ws/market", "ws://venue/rtds", "http://venue", reference_is_synthetic=True
+            market_ws_url="ws://venue/ws/market",
+            rtds_url="ws://venue/rtds",
+            polybolt_url="ws://venue/polybolt/ws",
+            rest_url="http://venue",
+            reference_is_synthetic=True,
+            prices_dead_after_s=self._configuration.sentinel.prices_dead_after_s,
         )
         feed = self._configuration.feed
-        await Sentinel(process, self._parts.alter_bus(bus), feed, sources, open_session=self._session).run()
+        altered = self._parts.alter_bus(process.name, bus)
+        await Sentinel(process, altered, feed, sources, open_session=self._session).run()
 
     async def _run_quoter(self, process: Process, bus: VirtualBus) -> None:
-        bus = self._parts.alter_bus(bus)
         bus.heard = self._monitor.delivered
-        await Quoter(process, bus, self._configuration.quoter, Path(_PORT)).run()
+        altered = self._parts.alter_bus(process.name, bus)
+        await Quoter(process, altered, self._configuration.quoter, Path(_PORT), SENTINELS).run()
 
     async def _run_risk_manager(self, process: Process, bus: VirtualBus) -> None:
         risk, capital_usd = self._configuration.risk, self._asked.capital_usd
@@ -285,7 +306,7 @@ class Swarm:
             seed=self._asked.seed * 1_000_003 + self._engine_lives,
             markets=tuple(_market(listed) for listed in self.venue.exchange.markets.values()),
             heartbeat_ns=ns(settings.heartbeat_s),
-            reconcile_ns=ns(RECONCILE_S),
+            reconcile_ns=ns(self._asked.reconcile_s),
             withdraw_timeout_ns=ns(settings.withdraw_timeout_s),
             switches_per_day=settings.switches_per_day,
             touch_ns=ns(settings.touch_timeout_s),
@@ -294,7 +315,7 @@ class Swarm:
         self._monitor.new_life()
         self._engine = EngineProcess(
             process,
-            self._parts.alter_bus(bus),
+            self._parts.alter_bus(process.name, bus),
             self._network,
             self._line,
             self._account,
@@ -315,7 +336,11 @@ class Swarm:
         if name == ENGINE:
             self._engine_gone()
         is_expected = isinstance(fault, Halt)
-        self._monitor.is_held("process", is_expected, lambda: f"{name} ended: {fault!r}")
+        self._monitor.is_held("process", is_expected, "{} ended: {!r}", name, fault)
+
+    def _note_unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A task that nobody asks any more has failed: of a connection that was cut, or of a killed process."""
+        self._monitor.counts["unhandled"] += 1
 
     def _engine_gone(self) -> None:
         if self._engine is not None and self._engine.machine is not None:
@@ -392,7 +417,7 @@ class Swarm:
             self._engine.stop()
         await asyncio.sleep(STOP_S)
         left = self.venue.open_customer_orders()
-        self._monitor.is_held("stop", not left, lambda: f"{len(left)} orders are open after a stop")
+        self._monitor.is_held("stop", not left, "{} orders are open after a stop", len(left))
         self._engine_gone()
         self._processes.end_all()
         self._pump.cancel()
@@ -439,3 +464,8 @@ def _market(listed: ListedMarket) -> Market:
         is_open=listed.is_open,
         closes_ms=listed.end_ms,
     )
+
+
+async def _at_once(work: Callable[[], object]) -> object:
+    """Virtual time knows no threads."""
+    return work()

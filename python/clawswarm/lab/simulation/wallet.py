@@ -13,6 +13,7 @@ from coincurve import PrivateKey
 from clawswarm.kernel.clock import Clock
 from clawswarm.lab.simulation.network import LineTerms
 from clawswarm.lab.submissions import WalletOwner
+from clawswarm.ledger.keeper import Account
 from clawswarm.model.errors import ClosedFor, Retry
 from clawswarm.model.positions import (
     BatchOutcome,
@@ -44,6 +45,7 @@ class SimulatedWallet:
         self._key, self._random = key, random
         self.terms: LineTerms | None = None
         self.merged = self.redeemed = 0
+        self._batches: dict[str, tuple[Unwinding, ...]] = {}
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -72,8 +74,18 @@ class SimulatedWallet:
         await self._hop()
         return found
 
-    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Submit one batch and wait for its end. Raises ClosedFor, Retry."""
+    @property
+    def account(self) -> Account | None:
+        """Nobody who could be asked: what is judged here is conduct, its money is counted by the venue."""
+        return None
+
+    async def next_nonce(self) -> int:
+        """The nonce of the wallet's next batch. Raises Retry when the answer is lost."""
+        await self._hop()
+        return self._venue.chain.nonce(self._wallet)
+
+    async def submit(self, batch: Sequence[Unwinding]) -> str | None:
+        """Submit one batch. Raises ClosedFor, Retry."""
         await self._hop()
         owner = WalletOwner(self._key, self._owner, self._wallet)
         nonce, now_s = self._venue.chain.nonce(self._wallet), self._clock.now_ns() // _NS_PER_S
@@ -84,8 +96,14 @@ class SimulatedWallet:
             if refusal.status == 429:
                 raise ClosedFor("the relayer", _CLOSED_S) from refusal
             raise Retry(f"the relayer did not take the batch: {refusal.text}") from refusal
-        outcome = await self._wait(transaction)
+        self._batches[transaction.id] = tuple(batch)
+        return transaction.id
+
+    async def outcome(self, transaction_id: str) -> BatchOutcome:
+        """Wait for the end of a batch."""
+        outcome = await self._wait(self._venue.relayer.transactions[transaction_id])
         if outcome is BatchOutcome.CONFIRMED:
+            batch = self._batches.pop(transaction_id, ())
             self.merged += sum(action.kind is UnwindingKind.MERGE for action in batch)
             self.redeemed += sum(action.kind is UnwindingKind.REDEEM for action in batch)
         return outcome

@@ -17,6 +17,7 @@ from polymarket._internal.actions.relayer.gasless import (
     submit_gasless_with_retry,
 )
 from polymarket._internal.actions.relayer.nonce import fetch_execute_params
+from polymarket._internal.actions.relayer.poll import poll_until_terminal
 from polymarket._internal.actions.relayer.submit import submit_gasless
 from polymarket.auth import ApiKey
 from polymarket.calls import TransactionCall
@@ -86,6 +87,27 @@ def keyless_client(
         api_key=api_key,
         logger=None,
         on_rate_limit_update=None,
+    )
+
+
+async def next_nonce(client: AsyncSecureClient) -> int:
+    """The nonce that the wallet's next batch carries. Raises PolymarketError."""
+    context = client._ctx
+    params = await fetch_execute_params(
+        context.relayer, address=context.signer.address, type=RelayerTransactionType.WALLET
+    )
+    return int(params.nonce)
+
+
+async def wait_for_batch(client: AsyncSecureClient, transaction_id: str) -> None:
+    """Wait until a batch has happened. Raises TransactionFailedError when it never will, PolymarketError."""
+    config = client._ctx.environment_config
+    await poll_until_terminal(
+        client._ctx.relayer,
+        transaction_id=transaction_id,
+        fallback_hash=None,
+        max_polls=config.relayer_max_polls,
+        poll_delay_s=config.relayer_poll_frequency_ms / 1_000,
     )
 
 

@@ -23,6 +23,7 @@ from polymarket.types import EvmAddress
 from clawswarm.model.errors import ClosedFor, Retry
 from clawswarm.model.messages import AccountOpened
 from clawswarm.model.positions import (
+    AccountBalances,
     BatchOutcome,
     DayIncome,
     Holding,
@@ -31,8 +32,16 @@ from clawswarm.model.positions import (
     UnwindingKind,
 )
 from clawswarm.model.units import MICRO
+from clawswarm.venues.polymarket.account import VenueAccount
 from clawswarm.venues.polymarket.income import read_income, read_scoring
-from clawswarm.venues.polymarket.keyless import ChainAddresses, environment_of, keyless_client, submit_batch
+from clawswarm.venues.polymarket.keyless import (
+    ChainAddresses,
+    environment_of,
+    keyless_client,
+    next_nonce,
+    submit_batch,
+    wait_for_batch,
+)
 
 # A trade that is not settled after this long is not going to be: its tokens are where the venue says.
 UNSETTLED_S = 3_600
@@ -65,6 +74,7 @@ class WalletRelayer:
 
     def __init__(self, client: AsyncSecureClient, environment: Environment, owner: Signs) -> None:
         self._client, self._owner = client, owner
+        self.account = VenueAccount(client)
         self._config = environment._config
 
     @classmethod
@@ -109,8 +119,15 @@ class WalletRelayer:
             taken[token] += size
         return holdings_of(positions, taken)
 
-    async def unwind(self, batch: Sequence[Unwinding]) -> BatchOutcome:
-        """Have one batch signed, submit it and wait for its end; UNKNOWN when nobody says how it ended.
+    async def next_nonce(self) -> int:
+        """The nonce that the wallet's next batch carries: it grows when one has happened. Raises Retry."""
+        try:
+            return await next_nonce(self._client)
+        except PolymarketError as fault:
+            raise Retry(f"the relayer does not tell the wallet's nonce: {fault}") from fault
+
+    async def submit(self, batch: Sequence[Unwinding]) -> str | None:
+        """Have one batch signed and submit it; the relayer's id of it, None when nobody says whether it was taken.
 
         Raises:
             ClosedFor: 429 again and again; the day's batches may be used up.
@@ -127,9 +144,13 @@ class WalletRelayer:
         except RequestRejectedError as fault:
             raise Retry(f"the relayer did not take the batch: {fault}") from fault
         except PolymarketError:
-            return BatchOutcome.UNKNOWN
+            return None
+        return str(handle.transaction_id)
+
+    async def outcome(self, transaction_id: str) -> BatchOutcome:
+        """Wait for the end of a batch that the relayer took; UNKNOWN when nobody says how it ended."""
         try:
-            await handle.wait()
+            await wait_for_batch(self._client, transaction_id)
         except TransactionFailedError:
             return BatchOutcome.FAILED
         except PolymarketError:
@@ -155,6 +176,15 @@ class WalletRelayer:
                 target=adapter, collateral=collateral, condition_id=action.market, amount=action.amount_e6
             )
         return ctf_redeem_positions_call(ctf=adapter, collateral=collateral, condition_id=action.market)
+
+
+async def balances_of(account: AccountOpened, addresses: ChainAddresses | None) -> AccountBalances:
+    """What the venue says an account holds, asked by whoever may only read. Raises Retry."""
+    client = keyless_client(account, environment_of(addresses), None)
+    try:
+        return await VenueAccount(client).balances()
+    finally:
+        await client.close()
 
 
 def holdings_of(positions: Iterable[Position], taken: dict[str, Decimal]) -> list[Holding]:

@@ -144,8 +144,8 @@ pub enum Request {
     ListOrders,
     /// Look at one order.
     LookUp(String),
-    /// List the account's trades, all pages.
-    ListTrades,
+    /// List the account's trades since this venue second (None: ever), all pages.
+    ListTrades(Option<u64>),
     /// Keep the orders alive, on the id chain.
     Heartbeat(String),
     /// Ask over the host's own address whether its region may trade.

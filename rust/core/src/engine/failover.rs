@@ -178,7 +178,8 @@ impl<S: SignOrder> Engine<S> {
             return;
         }
         if !has_trades {
-            self.send(Purpose::Failover(id, FailoverStep::Trades), Request::ListTrades);
+            let request = Request::ListTrades(self.trades_after_s());
+            self.send(Purpose::Failover(id, FailoverStep::Trades), request);
         }
     }
 

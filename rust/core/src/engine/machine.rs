@@ -7,7 +7,7 @@ use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Re
 use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
 use super::heartbeat::Heartbeat;
-use super::messages::{Allocation, Fill, Market, SwarmState};
+use super::messages::{Allocation, Fill, FillKey, Market, SwarmState};
 use super::orders::{Inventories, OwnOrders};
 use super::plans::PlanUnderWay;
 use super::pulse::Counters;
@@ -117,6 +117,10 @@ pub struct Engine<S> {
     pub(super) inventories: Inventories,
     pub(super) fair_e4: HashMap<String, f64>,
     pub(super) refused_trades: BTreeSet<String>,
+    /// Up to when (venue ms) trades were listed in whole; None before the first listing.
+    pub(super) trades_listed_ms: Option<u64>,
+    /// Unsettled fills that a listing should have shown and did not, and how often.
+    pub(super) ghosts: BTreeMap<FillKey, u8>,
     pub(super) quoters: BTreeMap<String, ConnectionId>,
     pub(super) phase: Phase,
     pub(super) feed: Feed,
@@ -153,7 +157,7 @@ impl<S: SignOrder> Engine<S> {
     pub fn start(settings: EngineSettings, start: Start<S>, now_ns: u64) -> (Self, Vec<Action>) {
         let mut inventories = Inventories::default();
         for fill in start.fills {
-            inventories.restore(&fill);
+            inventories.restore(fill);
         }
         let markets = start.markets.into_iter();
         let mut engine = Self {
@@ -170,6 +174,8 @@ impl<S: SignOrder> Engine<S> {
             inventories,
             fair_e4: HashMap::new(),
             refused_trades: BTreeSet::new(),
+            trades_listed_ms: None,
+            ghosts: BTreeMap::new(),
             quoters: BTreeMap::new(),
             phase: Phase::Recovering,
             feed: Feed::Down,

@@ -319,6 +319,26 @@ pub struct Inventory {
     pub v: Version,
 }
 
+impl Fill {
+    /// What makes it the same fill.
+    #[must_use]
+    pub fn key(&self) -> FillKey {
+        (self.trade_id.clone(), self.order_id.clone(), self.bucket_index)
+    }
+
+    /// Side on the token that changed hands.
+    #[must_use]
+    pub const fn token_side(&self) -> Side {
+        match self.outcome {
+            Outcome::Yes => self.side,
+            Outcome::No => self.side.opposite(),
+        }
+    }
+}
+
+/// (trade id, order id, bucket index).
+pub type FillKey = (String, String, u32);
+
 impl Inventory {
     /// Shares of YES net of NO: the directional position.
     #[must_use]
@@ -355,7 +375,35 @@ pub enum EngineReply {
     TokenPrice(TokenPrice),
 }
 
-/// One of our orders traded. Price and side in the YES frame.
+/// An outcome token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// The token whose price is the book's price.
+    Yes,
+    /// Its complement.
+    No,
+}
+
+/// How far a trade's settlement is known to be; of two reports the later in this order holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Evidence {
+    /// Agreed, not on the chain.
+    Matched,
+    /// Its transaction did not make it and is sent again.
+    Retrying,
+    /// On the chain.
+    Mined,
+    /// On the chain for good.
+    Confirmed,
+    /// It never happened.
+    Failed,
+}
+
+/// One of our orders traded, or its settlement went on. Price and side in the YES frame.
+///
+/// The same (trade, order, bucket) comes again with each new evidence; FAILED takes it out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub struct Fill {
@@ -363,6 +411,14 @@ pub struct Fill {
     pub trade_id: String,
     /// Our order.
     pub order_id: String,
+    /// Which part of a trade that is settled in several transactions.
+    pub bucket_index: u32,
+    /// What is known of its settlement.
+    pub evidence: Evidence,
+    /// When it was matched, on the venue's clock.
+    pub matched_ms: u64,
+    /// The token that changed hands.
+    pub outcome: Outcome,
     /// The market.
     pub market: String,
     /// Its underlying.

@@ -39,9 +39,9 @@ pub use gate::{Exposure, Gate, Revoked};
 pub use histogram::{Histogram, bucket_of};
 pub use machine::{Engine, EngineSettings, Start};
 pub use messages::{
-    Allocation, Beat, BookState, BudgetState, DeadmanFired, EngineReply, EngineRequest, FeedHealth, Fill,
-    HaltSwarm, Hello, Intent, Inventory, Mandate, Market, OrderState, OrderUpdate, Place, Plan, PlanDone,
-    RatePolicy, ResumeSwarm, SwarmState, TokenPrice, Touch, Version,
+    Allocation, Beat, BookState, BudgetState, DeadmanFired, EngineReply, EngineRequest, Evidence, FeedHealth,
+    Fill, FillKey, HaltSwarm, Hello, Intent, Inventory, Mandate, Market, OrderState, OrderUpdate, Outcome,
+    Place, Plan, PlanDone, RatePolicy, ResumeSwarm, SwarmState, TokenPrice, Touch, Version,
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
 pub use routes::{Breaker, Cause, Mode, Patience};

@@ -1,9 +1,9 @@
-//! Own orders and inventory of one account; idempotent by order id and by (trade id, order id).
+//! Own orders and inventory of one account; idempotent by order id and by (trade id, order id, bucket).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::events::ConnectionId;
-use super::messages::{Fill, Inventory, Market, Version};
+use super::messages::{Evidence, Fill, FillKey, Inventory, Market, Outcome, Version};
 use crate::units::{PRICE_ONE_E4, Side, mirror_price_e4};
 
 /// One order of ours that is or may be open. `side` and `price_e4` are in the YES frame.
@@ -171,9 +171,9 @@ pub struct Inventories {
     held: HashMap<String, (i64, i64)>,
     /// What was paid for them, YES and NO; 1e-6.
     paid: HashMap<String, (u64, u64)>,
-    seen: HashSet<(String, String)>,
-    /// Bought, and not settled yet: by (trade id, order id), what in which market.
-    unsettled: BTreeMap<(String, String), Inventory>,
+    known: HashMap<FillKey, Evidence>,
+    /// Fills whose settlement has no end yet.
+    pending: BTreeMap<FillKey, Fill>,
     /// Pairs taken out to be merged, by market; a pair is no position, so `held` keeps counting them.
     merged: BTreeMap<String, u64>,
 }
@@ -195,9 +195,15 @@ impl Inventories {
     #[must_use]
     pub fn settled(&self, market: &str) -> Inventory {
         let mut settled = self.of(market);
-        for bought in self.unsettled.values().filter(|bought| bought.market == market) {
-            settled.yes_e6 -= bought.yes_e6;
-            settled.no_e6 -= bought.no_e6;
+        let is_due = |fill: &&Fill| fill.market == market && fill.evidence < Evidence::Mined;
+        for bought in self.pending.values().filter(is_due) {
+            if bought.token_side() == Side::Buy {
+                let size_e6 = i64::try_from(bought.size_e6).unwrap_or(i64::MAX);
+                match bought.outcome {
+                    Outcome::Yes => settled.yes_e6 -= size_e6,
+                    Outcome::No => settled.no_e6 -= size_e6,
+                }
+            }
         }
         let merged = i64::try_from(self.merged_e6(market)).unwrap_or(i64::MAX);
         settled.yes_e6 = settled.yes_e6.saturating_sub(merged);
@@ -216,9 +222,15 @@ impl Inventories {
         self.merged = merged;
     }
 
-    /// A trade is on the chain.
-    pub fn settle(&mut self, trade_id: &str, order_id: &str) {
-        self.unsettled.remove(&(trade_id.to_owned(), order_id.to_owned()));
+    /// Fills whose settlement has no end yet.
+    pub fn pending(&self) -> impl Iterator<Item = &Fill> {
+        self.pending.values()
+    }
+
+    /// Whether a fill was booked, or is known to have failed.
+    #[must_use]
+    pub fn knows(&self, key: &FillKey) -> bool {
+        self.known.contains_key(key)
     }
 
     /// What was paid for the tokens of a market that are not paired with their complement; 1e-6.
@@ -235,8 +247,7 @@ impl Inventories {
     }
 
     /// Take over a fill that an earlier life of this process had recorded, the oldest first.
-    pub fn restore(&mut self, fill: &Fill) {
-        self.seen.insert((fill.trade_id.clone(), fill.order_id.clone()));
+    pub fn restore(&mut self, fill: Fill) {
         let (yes_e6, no_e6) = self.held.get(&fill.market).copied().unwrap_or_default();
         let mirror = mirror_price_e4(fill.price_e4);
         for (is_yes, change, price_e4) in [
@@ -244,6 +255,17 @@ impl Inventories {
             (false, fill.no_e6 - no_e6, mirror),
         ] {
             self.change(&fill.market, is_yes, change, price_e4);
+        }
+        self.remember(fill);
+    }
+
+    fn remember(&mut self, fill: Fill) {
+        let key = fill.key();
+        self.known.insert(key.clone(), fill.evidence);
+        if fill.evidence < Evidence::Confirmed {
+            self.pending.insert(key, fill);
+        } else {
+            self.pending.remove(&key);
         }
     }
 
@@ -266,35 +288,35 @@ impl Inventories {
         *held = held.saturating_add(change);
     }
 
-    /// Book one fill of `size_e6` on a token; None when it was booked before.
-    pub fn apply(
-        &mut self,
-        (trade_id, order_id): (&str, &str),
-        market: &Market,
-        (token_id, token_side, price_e4): (&str, Side, u16),
-        size_e6: u64,
-    ) -> Option<Inventory> {
-        if !self.seen.insert((trade_id.to_owned(), order_id.to_owned())) {
+    /// Take in what is known of a fill, once: the fill with what is held after it, None when nothing is new.
+    pub fn apply(&mut self, mut fill: Fill) -> Option<Fill> {
+        let before = self.known.get(&fill.key()).copied();
+        if before.is_some_and(|known| known >= fill.evidence) {
             return None;
         }
-        let size = i64::try_from(size_e6).unwrap_or(i64::MAX);
-        let change = match token_side {
-            Side::Buy => size,
-            Side::Sell => -size,
-        };
-        let is_yes = token_id == market.yes_token;
-        self.change(&market.condition_id, is_yes, change, price_e4);
-        if token_side == Side::Buy {
-            let bought = Inventory {
-                market: market.condition_id.clone(),
-                yes_e6: if is_yes { size } else { 0 },
-                no_e6: if is_yes { 0 } else { size },
-                v: Version,
-            };
-            self.unsettled
-                .insert((trade_id.to_owned(), order_id.to_owned()), bought);
+        if let Some(first) = self.pending.get(&fill.key()) {
+            // Whose it was and what was fair are known best when it is seen first.
+            fill.owner.clone_from(&first.owner);
+            (fill.fair_e4, fill.matched_ms) = (first.fair_e4, first.matched_ms);
         }
-        Some(self.of(&market.condition_id))
+        let size_e6 = i64::try_from(fill.size_e6).unwrap_or(i64::MAX);
+        let (is_yes, price_e4) = match fill.outcome {
+            Outcome::Yes => (true, fill.price_e4),
+            Outcome::No => (false, mirror_price_e4(fill.price_e4)),
+        };
+        let bought_e6 = match fill.token_side() {
+            Side::Buy => size_e6,
+            Side::Sell => -size_e6,
+        };
+        match (before.is_some(), fill.evidence == Evidence::Failed) {
+            (false, false) => self.change(&fill.market, is_yes, bought_e6, price_e4),
+            (true, true) => self.change(&fill.market, is_yes, -bought_e6, price_e4),
+            _ => {}
+        }
+        let held = self.of(&fill.market);
+        (fill.yes_e6, fill.no_e6) = (held.yes_e6, held.no_e6);
+        self.remember(fill.clone());
+        Some(fill)
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use super::events::{Answer, Level, Request};
 use super::machine::{Engine, Phase, Purpose};
 use super::signing::SignOrder;
+use super::trades::TradeListing;
 
 const RETRY_NS: u64 = 250_000_000;
 /// Strangers cancelled in one go; the others are found again.
@@ -28,6 +29,7 @@ pub(super) struct Reconciliation {
     is_quick: bool,
     has_listed: bool,
     has_trades: bool,
+    trades: TradeListing,
     /// What happened since it began is not covered by it.
     is_wanted_again: bool,
     before: BTreeSet<String>,
@@ -74,8 +76,17 @@ impl<S: SignOrder> Engine<S> {
         };
         self.ask(Step::List, Request::ListOrders);
         if is_quick {
-            self.ask(Step::Trades, Request::ListTrades);
+            self.ask_trades(now_ns);
         }
+    }
+
+    fn ask_trades(&mut self, now_ns: u64) {
+        let after_s = self.trades_after_s();
+        self.reconciliation.trades = TradeListing {
+            after_ms: after_s.map_or(0, |after_s| after_s * 1_000),
+            asked_ms: self.venue_clock.venue_ms(now_ns),
+        };
+        self.ask(Step::Trades, Request::ListTrades(after_s));
     }
 
     fn ask(&mut self, step: Step, request: Request) {
@@ -99,7 +110,7 @@ impl<S: SignOrder> Engine<S> {
                 self.reconciliation.listed = listed.into_iter().collect();
                 self.reconciliation.has_listed = true;
                 if !self.reconciliation.is_quick {
-                    self.ask(Step::Trades, Request::ListTrades);
+                    self.ask_trades(now_ns);
                 } else if self.reconciliation.has_trades {
                     self.look_for_strangers(now_ns);
                 }
@@ -108,6 +119,7 @@ impl<S: SignOrder> Engine<S> {
                 for trade in &trades {
                     self.take_trade(trade, now_ns);
                 }
+                self.note_listed(self.reconciliation.trades, &trades, now_ns);
                 self.reconciliation.has_trades = true;
                 if self.reconciliation.has_listed {
                     self.look_for_strangers(now_ns);

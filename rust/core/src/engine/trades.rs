@@ -1,11 +1,23 @@
-//! Trades of the account: our part of each is booked once, and a settlement that fails halts the swarm.
+//! Trades of the account: our part of each is booked once, its settlement followed, and one that fails taken out.
+//!
+//! Everybody learns of a settlement the way they learn of a fill: the same `Fill` comes again with its new evidence
+//! and with what is held after it.
 
-use super::events::Action;
+use std::collections::BTreeSet;
+
+use super::events::{Action, Level};
 use super::machine::Engine;
-use super::messages::{Fill, OrderState, Version};
+use super::messages::{Evidence, Fill, FillKey, OrderState, Outcome, Version};
 use super::orders::yes_frame;
 use super::signing::SignOrder;
 use crate::units::Side;
+
+/// How far before the last listing the next one begins: trades may appear in it late.
+const OVERLAP_MS: u64 = 60_000;
+/// A fill that is older than this must be in a listing.
+const GHOST_MS: u64 = 60_000;
+/// Listings without a fill after which it never happened.
+const DENIALS: u8 = 2;
 
 /// Our part of a trade in which we were the maker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +41,21 @@ pub struct Trade {
     pub id: String,
     /// The market.
     pub market: String,
-    /// Whether its settlement failed for good.
-    pub is_failed: bool,
-    /// Whether it is on the chain, so that what it bought can be sold.
-    pub is_settled: bool,
+    /// Which part of a trade that is settled in several transactions.
+    pub bucket_index: u32,
+    /// What is known of its settlement.
+    pub evidence: Evidence,
+    /// When it was matched, on the venue's clock; None when the venue did not say.
+    pub matched_ms: Option<u64>,
     /// Our parts.
     pub parts: Vec<MakerPart>,
+}
+
+/// Which trades a listing covers, in venue ms.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TradeListing {
+    pub(super) after_ms: u64,
+    pub(super) asked_ms: u64,
 }
 
 impl<S: SignOrder> Engine<S> {
@@ -43,48 +64,66 @@ impl<S: SignOrder> Engine<S> {
         if trade.parts.is_empty() || self.refused_trades.contains(&trade.id) {
             return;
         }
-        if trade.is_failed {
-            let cause = format!("settlement of trade {} failed after it was matched", trade.id);
-            return self.refuse_trade(trade, &cause, now_ns);
-        }
         if !self.markets.contains_key(&trade.market) {
             let cause = format!("trade {} is in a market this engine does not know", trade.id);
-            return self.refuse_trade(trade, &cause, now_ns);
+            self.refused_trades.insert(trade.id.clone());
+            return self.escalate(&cause, now_ns);
         }
         for part in &trade.parts {
-            self.take_fill(trade, part, now_ns);
-            if trade.is_settled {
-                self.inventories.settle(&trade.id, &part.order_id);
+            if let Some(fill) = self.fill_of(trade, part, now_ns) {
+                self.take_fill(fill);
             }
         }
     }
 
-    fn refuse_trade(&mut self, trade: &Trade, cause: &str, now_ns: u64) {
-        self.refused_trades.insert(trade.id.clone());
-        self.escalate(cause, now_ns);
+    /// Since when (venue s) trades are to be listed: what may be new, and what has no end yet.
+    pub(super) fn trades_after_s(&self) -> Option<u64> {
+        let pending = self.inventories.pending().map(|fill| fill.matched_ms);
+        let since_ms = pending.fold(self.trades_listed_ms?, u64::min);
+        Some(since_ms.saturating_sub(OVERLAP_MS) / 1_000)
     }
 
-    fn take_fill(&mut self, trade: &Trade, part: &MakerPart, now_ns: u64) {
-        let Some(market) = self.markets.get(&trade.market) else {
-            return;
+    /// A listing came in whole. A fill that it should show and does not, twice, never happened.
+    pub(super) fn note_listed(&mut self, listing: TradeListing, trades: &[Trade], now_ns: u64) {
+        self.trades_listed_ms = Some(listing.asked_ms);
+        let listed: BTreeSet<&str> = trades.iter().map(|trade| trade.id.as_str()).collect();
+        let is_missing = |fill: &&Fill| {
+            !listed.contains(fill.trade_id.as_str())
+                && fill.matched_ms >= listing.after_ms
+                && fill.matched_ms + GHOST_MS < listing.asked_ms
         };
-        let ids = (trade.id.as_str(), part.order_id.as_str());
-        let held = self.inventories.apply(
-            ids,
-            market,
-            (&part.token_id, part.side, part.price_e4),
-            part.size_e6,
-        );
-        let Some(held) = held else {
-            return;
-        };
-        self.counters.filled += 1;
+        let missing: Vec<Fill> = self.inventories.pending().filter(is_missing).cloned().collect();
+        let before = std::mem::take(&mut self.ghosts);
+        for fill in missing {
+            let key: FillKey = fill.key();
+            let denials = before.get(&key).copied().unwrap_or_default() + 1;
+            if denials < DENIALS {
+                self.ghosts.insert(key, denials);
+                continue;
+            }
+            self.take_fill(Fill {
+                evidence: Evidence::Failed,
+                seen_ns: now_ns,
+                ..fill
+            });
+        }
+    }
+
+    fn fill_of(&self, trade: &Trade, part: &MakerPart, now_ns: u64) -> Option<Fill> {
+        let market = self.markets.get(&trade.market)?;
         let (side, price_e4) = yes_frame(market, &part.token_id, part.side, part.price_e4);
+        let is_yes = part.token_id == market.yes_token;
         let departed = self.orders.departed().find(|own| own.order_id == part.order_id);
         let own = self.orders.get(&part.order_id).or(departed);
-        let fill = Fill {
+        Some(Fill {
             trade_id: trade.id.clone(),
             order_id: part.order_id.clone(),
+            bucket_index: trade.bucket_index,
+            evidence: trade.evidence,
+            matched_ms: trade
+                .matched_ms
+                .unwrap_or_else(|| self.venue_clock.venue_ms(now_ns)),
+            outcome: if is_yes { Outcome::Yes } else { Outcome::No },
             market: trade.market.clone(),
             underlying: market.underlying.clone(),
             owner: own.map(|own| own.owner.clone()).unwrap_or_default(),
@@ -93,18 +132,45 @@ impl<S: SignOrder> Engine<S> {
             size_e6: part.size_e6,
             fee_e6: 0,
             fair_e4: self.fair_e4.get(&trade.market).copied(),
-            yes_e6: held.yes_e6,
-            no_e6: held.no_e6,
+            yes_e6: 0,
+            no_e6: 0,
             seen_ns: now_ns,
             v: Version,
+        })
+    }
+
+    fn take_fill(&mut self, fill: Fill) {
+        let is_first = !self.inventories.knows(&fill.key());
+        let Some(fill) = self.inventories.apply(fill) else {
+            return;
         };
+        let is_failed = fill.evidence == Evidence::Failed;
+        if is_failed {
+            let fields = vec![
+                ("trade_id", fill.trade_id.clone()),
+                ("order_id", fill.order_id.clone()),
+            ];
+            self.log(Level::Warning, "trade.failed", fields);
+        }
+        let (market, order_id, size_e6) = (fill.market.clone(), fill.order_id.clone(), fill.size_e6);
         self.actions.push(Action::PublishFill(fill));
+        if is_first != is_failed {
+            self.tell_held(&market);
+        }
+        if is_first {
+            self.counters.filled += u64::from(!is_failed);
+            // A match that failed has used up its part of the order all the same.
+            self.reduce(&order_id, size_e6);
+        }
+    }
+
+    fn tell_held(&mut self, market: &str) {
+        let held = self.inventories.of(market);
         self.actions.push(Action::PublishInventory(held.clone()));
-        if let Some(mandate) = self.gate.mandate(&trade.market) {
+        if let Some(mandate) = self.gate.mandate(market) {
             let quoter = mandate.quoter.clone();
             self.reply_inventory(&quoter, held);
         }
-        self.reduce(&part.order_id, part.size_e6);
     }
 
     fn reduce(&mut self, order_id: &str, size_e6: u64) {

@@ -2,6 +2,7 @@
 
 mod batches;
 mod brakes;
+mod budget;
 mod eligibility;
 mod properties;
 mod routes;

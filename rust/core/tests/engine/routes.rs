@@ -20,7 +20,8 @@ fn quoting() -> World {
 
 fn asked(world: &World) -> Vec<String> {
     let requests = world.requests.iter();
-    requests.map(|(_, request)| format!("{request:?}")).collect()
+    let name = |request: &Request| format!("{request:?}").split('(').next().map(str::to_owned);
+    requests.filter_map(|(_, request)| name(request)).collect()
 }
 
 fn meet(world: &mut World, cause: Cause) {

@@ -1,8 +1,8 @@
 //! One example of each rule of the order path.
 
 use claw_core::engine::{
-    Allocation, Answer, Event, Exposure, Gate, HaltSwarm, Inventories, Inventory, MakerPart, Mandate, Market,
-    Place, Plan, Request, Trade, Version, choose_token, yes_frame,
+    Allocation, Answer, Event, Evidence, Exposure, Fill, Gate, HaltSwarm, Inventories, Inventory, MakerPart,
+    Mandate, Market, Outcome, Place, Plan, Request, Trade, Version, choose_token, yes_frame,
 };
 use claw_core::units::Side;
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ fn a_start_withdraws_what_an_earlier_life_left_and_looks_twice() {
             "ListOrders",
             "ListOrders",
             "ListOrders",
-            "ListTrades"
+            "ListTrades(None)"
         ]
     );
     assert!(world.live.is_empty());
@@ -174,35 +174,86 @@ fn a_refusal_of_the_region_halts_until_a_person_resumes() {
     assert_eq!(world.live.len(), 2);
 }
 
-#[test]
-fn a_settlement_that_fails_halts_once() {
-    let mut world = quoting();
-    let part = MakerPart {
-        order_id: world.live.keys().next().cloned().unwrap(),
-        token_id: "yes0".to_owned(),
-        side: Side::Buy,
-        price_e4: 4_800,
-        size_e6: SHARE,
-    };
-    let failed = Trade {
+/// A trade of 5 shares of the first live order of market 0.
+fn trade_of(world: &World, evidence: Evidence) -> Trade {
+    let (order_id, order) = world.live.iter().next().expect("an order");
+    Trade {
         id: "t".to_owned(),
-        market: "0xa".to_owned(),
-        is_failed: true,
-        is_settled: false,
-        parts: vec![part],
-    };
-    world.tell(Event::TradeSeen(failed.clone()));
-    world.settle(1_000);
-    assert!(world.live.is_empty());
+        market: order.market.clone(),
+        bucket_index: 0,
+        evidence,
+        matched_ms: None,
+        parts: vec![MakerPart {
+            order_id: order_id.clone(),
+            token_id: order.token_id.clone(),
+            side: order.side,
+            price_e4: order.price_e4,
+            size_e6: 5 * SHARE,
+        }],
+    }
+}
+
+fn evidence_of(world: &World) -> Vec<(Evidence, i64)> {
+    let told = |fill: &Fill| (fill.evidence, fill.yes_e6 - fill.no_e6);
+    world.fills.iter().map(told).collect()
+}
+
+#[test]
+fn a_settlement_that_fails_is_taken_out_and_told_like_a_fill() {
+    use Evidence::{Confirmed, Failed, Matched, Mined, Retrying};
+    let mut world = quoting();
+    let matched = trade_of(&world, Matched);
+    for evidence in [Matched, Retrying, Matched, Failed, Mined, Confirmed, Failed] {
+        let trade = Trade {
+            evidence,
+            ..matched.clone()
+        };
+        world.tell(Event::TradeSeen(trade));
+    }
+    let is_yes = matched.parts[0].token_id.starts_with("yes");
+    let held = if is_yes { 5 } else { -5 } * signed(SHARE);
     assert_eq!(
-        world.deadman[0].cause,
-        "halt: settlement of trade t failed after it was matched"
+        evidence_of(&world),
+        [(Matched, held), (Retrying, held), (Failed, 0)]
     );
-    world.resume();
-    world.tell(Event::TradeSeen(failed));
-    world.plan(0, 0, &NEAR);
-    world.settle(1_000);
-    assert_eq!(world.live.len(), 2, "a person has seen it");
+    assert_eq!(world.inventories.last().unwrap().net_e6(), 0, "the quoter knows");
+    assert!(world.deadman.is_empty(), "nobody is halted by it");
+}
+
+#[test]
+fn a_failure_that_comes_before_its_match_is_never_booked() {
+    let mut world = quoting();
+    for evidence in [Evidence::Failed, Evidence::Matched] {
+        world.tell(Event::TradeSeen(trade_of(&world, evidence)));
+    }
+    assert_eq!(evidence_of(&world), [(Evidence::Failed, 0)]);
+}
+
+#[test]
+fn a_fill_that_no_listing_shows_never_happened() {
+    let mut world = quoting();
+    world.tell(Event::TradeSeen(trade_of(&world, Evidence::Matched)));
+    world.settle(60_000);
+    assert_eq!(evidence_of(&world).len(), 1, "it may still come");
+    world.settle(30_000);
+    assert_eq!(evidence_of(&world)[1..], [(Evidence::Failed, 0)]);
+}
+
+#[test]
+fn trades_are_listed_from_where_the_last_listing_ended_or_the_oldest_open_settlement() {
+    let mut world = quoting();
+    world.settle(200_000);
+    let Some(Request::ListTrades(after_s)) = world.listed.clone().pop() else {
+        panic!("{:?}", world.listed);
+    };
+    let recent = after_s.unwrap();
+    assert!(world.listed.contains(&Request::ListTrades(None)));
+    world.tell(Event::TradeSeen(trade_of(&world, Evidence::Mined)));
+    world.settle(11_000);
+    let Some(Request::ListTrades(Some(after_s))) = world.listed.clone().pop() else {
+        panic!("{:?}", world.listed);
+    };
+    assert!(after_s > recent && after_s <= recent + 30, "{after_s} {recent}");
 }
 
 #[test]
@@ -433,6 +484,40 @@ fn held(yes_shares: i64, no_shares: i64) -> Inventory {
     }
 }
 
+/// A confirmed fill of one of our orders.
+fn own_fill(
+    trade_id: &str,
+    market: &Market,
+    (token, side, price_e4): (&str, Side, u16),
+    shares: u64,
+) -> Fill {
+    let (side, price_e4) = yes_frame(market, token, side, price_e4);
+    Fill {
+        trade_id: trade_id.to_owned(),
+        order_id: "0x1".to_owned(),
+        bucket_index: 0,
+        evidence: Evidence::Confirmed,
+        matched_ms: 0,
+        outcome: if token == market.yes_token {
+            Outcome::Yes
+        } else {
+            Outcome::No
+        },
+        market: market.condition_id.clone(),
+        underlying: market.underlying.clone(),
+        owner: "q".to_owned(),
+        side,
+        price_e4,
+        size_e6: shares * SHARE,
+        fee_e6: 0,
+        fair_e4: None,
+        yes_e6: 0,
+        no_e6: 0,
+        seen_ns: 0,
+        v: Version,
+    }
+}
+
 #[test]
 fn what_was_paid_for_a_position_is_at_work_until_it_is_left() {
     let buy = plan(&[(Side::Buy, 4_800, 50 * SHARE)]);
@@ -443,7 +528,7 @@ fn what_was_paid_for_a_position_is_at_work_until_it_is_left() {
     let mut inventories = Inventories::default();
     let market = market(0);
     let mut fill = |id: &str, (token, side, price_e4), shares: u64| {
-        inventories.apply((id, "0x1"), &market, (token, side, price_e4), shares * SHARE);
+        inventories.apply(own_fill(id, &market, (token, side, price_e4), shares));
         inventories.paid_e6("0xa")
     };
     assert_eq!(fill("1", ("yes0", Side::Buy, 4_000), 10), 4 * SHARE);
@@ -617,14 +702,16 @@ fn a_held_token_is_sold_and_else_its_complement_bought() {
 #[test]
 fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
     let (market, mut inventories) = (market(0), Inventories::default());
-    let bought = inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy, 4_800), 10 * SHARE);
-    assert_eq!(bought, Some(held(10, 0)));
-    assert_eq!(
-        inventories.apply(("t", "0x1"), &market, ("yes0", Side::Buy, 4_800), 10 * SHARE),
-        None
-    );
+    let bought = own_fill("t", &market, ("yes0", Side::Buy, 4_800), 10);
+    let matched = Fill {
+        evidence: Evidence::Matched,
+        ..bought.clone()
+    };
+    assert!(inventories.apply(matched.clone()).is_some());
+    assert!(inventories.apply(matched).is_none());
+    assert_eq!(inventories.of("0xa"), held(10, 0));
     assert_eq!(inventories.settled("0xa"), held(0, 0));
-    inventories.settle("t", "0x1");
+    inventories.apply(bought);
     assert_eq!(inventories.settled("0xa"), held(10, 0));
 }
 
@@ -632,8 +719,7 @@ fn what_was_bought_can_be_sold_once_its_trade_is_on_the_chain() {
 fn pairs_that_were_taken_out_to_be_merged_are_not_for_sale() {
     let (market, mut inventories) = (market(0), Inventories::default());
     for (trade, token) in [("t", "yes0"), ("u", "no0")] {
-        inventories.apply((trade, "0x1"), &market, (token, Side::Buy, 5_000), 10 * SHARE);
-        inventories.settle(trade, "0x1");
+        inventories.apply(own_fill(trade, &market, (token, Side::Buy, 5_000), 10));
     }
     inventories.set_merged([("0xa".to_owned(), 4 * SHARE)].into());
     assert_eq!(inventories.settled("0xa"), held(6, 6));

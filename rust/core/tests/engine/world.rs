@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use claw_core::engine::{
     Action, Allocation, Answer, CancelReport, Cause, DeadmanFired, Engine, EngineReply, EngineSettings,
-    Event, HaltSwarm, MakerPart, Mandate, Market, OrderState, Place, PlaceResult, Plan, Request, RequestId,
-    ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder, TokenPrice, Trade,
-    VenueClock, WatchSettings,
+    Event, Evidence, Fill, HaltSwarm, Inventory, MakerPart, Mandate, Market, OrderState, Place, PlaceResult,
+    Plan, Request, RequestId, ResumeSwarm, SignBatch, SignOrder, SignedOrder, Start, SwarmState, TokenOrder,
+    TokenPrice, Trade, VenueClock, WatchSettings,
 };
 use claw_core::limits::{LimitSettings, Limits};
 use claw_core::units::Side;
@@ -107,6 +107,11 @@ pub struct World {
     /// What each connection was told of its orders: by reference.
     pub told: Vec<(u64, u64, OrderState)>,
     pub deadman: Vec<DeadmanFired>,
+    pub fills: Vec<Fill>,
+    /// What quoters were told they hold.
+    pub inventories: Vec<Inventory>,
+    /// Every listing of trades that was asked for.
+    pub listed: Vec<Request>,
     pub refusals: Vec<String>,
     pub done: usize,
     pub cancel_requests: Vec<Vec<String>>,
@@ -122,6 +127,12 @@ pub struct World {
     pub switches_ms: Vec<u64>,
     /// The counters as they were kept last.
     pub counters: Option<Vec<u64>>,
+    /// How far this host's clock is behind that of the venue.
+    pub behind_ns: u64,
+    /// Every request that was ever sent, and when on the venue's clock.
+    pub sent: Vec<(u64, RequestId, Request)>,
+    /// Orders that a cancel-all has cancelled at the venue, by its place in `sent`.
+    pub swept: BTreeMap<usize, u32>,
 }
 
 pub fn market(index: usize) -> Market {
@@ -137,6 +148,41 @@ pub fn market(index: usize) -> Market {
         is_open: true,
         closes_ms: None,
     }
+}
+
+/// One life of an engine; `seed` makes its orders' ids.
+fn started(
+    signer: &'static Signer,
+    seed: u64,
+    limits: Limits,
+    now_ns: u64,
+) -> (Engine<&'static Signer>, Vec<Action>) {
+    let settings = EngineSettings {
+        heartbeat_ns: 5_000 * MS,
+        reconcile_ns: 10_000 * MS,
+        withdraw_timeout_ns: 10_000 * MS,
+        region_ns: 60_000 * MS,
+        switches_per_day: 1,
+        watch: WatchSettings {
+            guard_ns: Some(3_000 * MS),
+            touch_ns: Some(500 * MS),
+            sentinel_ns: Some(500 * MS),
+        },
+        limits: LimitSettings::default(),
+    };
+    let start = Start {
+        signer,
+        venue_clock: VenueClock {
+            venue_ms: 1_700_000_000_000,
+            at_ns: now_ns,
+        },
+        seed,
+        markets: vec![market(0), market(1)],
+        switches_ms: Vec::new(),
+        fills: Vec::new(),
+        limits,
+    };
+    Engine::start(settings, start, now_ns)
 }
 
 impl World {
@@ -156,33 +202,9 @@ impl World {
 
     pub fn starting() -> Self {
         let signer: &'static Signer = Box::leak(Box::default());
-        let settings = EngineSettings {
-            heartbeat_ns: 5_000 * MS,
-            reconcile_ns: 10_000 * MS,
-            withdraw_timeout_ns: 10_000 * MS,
-            region_ns: 60_000 * MS,
-            switches_per_day: 1,
-            watch: WatchSettings {
-                guard_ns: Some(3_000 * MS),
-                touch_ns: Some(500 * MS),
-                sentinel_ns: Some(500 * MS),
-            },
-            limits: LimitSettings::default(),
-        };
         let now_ns = 1_000_000 * MS;
-        let start = Start {
-            signer,
-            venue_clock: VenueClock {
-                venue_ms: 1_700_000_000_000,
-                at_ns: now_ns,
-            },
-            seed: 1,
-            markets: vec![market(0), market(1)],
-            switches_ms: Vec::new(),
-            fills: Vec::new(),
-            limits: Limits::new(LimitSettings::default(), now_ns),
-        };
-        let (engine, actions) = Engine::start(settings, start, now_ns);
+        let limits = Limits::new(LimitSettings::default(), now_ns);
+        let (engine, actions) = started(signer, 1, limits, now_ns);
         let mut world = Self {
             engine,
             signer,
@@ -215,6 +237,9 @@ impl World {
             quotes: BTreeMap::new(),
             told: Vec::new(),
             deadman: Vec::new(),
+            fills: Vec::new(),
+            inventories: Vec::new(),
+            listed: Vec::new(),
             refusals: Vec::new(),
             done: 0,
             cancel_requests: Vec::new(),
@@ -227,9 +252,31 @@ impl World {
             generation: 0,
             switches_ms: Vec::new(),
             counters: None,
+            behind_ns: 0,
+            sent: Vec::new(),
+            swept: BTreeMap::new(),
         };
         world.act(actions);
         world
+    }
+
+    /// The engine dies with whatever it had not heard of, and its successor starts with the counters of its file.
+    pub fn restart(&mut self, counters: Option<&[u64]>) {
+        let settings = LimitSettings::default();
+        let limits = match counters {
+            Some(words) => Limits::restore(settings, words, self.now_ns),
+            None => Limits::after_loss(settings, self.now_ns),
+        };
+        self.requests.clear();
+        self.broken.clear();
+        self.feed.clear();
+        self.late.clear();
+        self.connections.clear();
+        (self.is_feed_up, self.is_ready, self.generation) = (false, false, 0);
+        let seed = 1_000 + self.sent.len() as u64;
+        let (engine, actions) = started(self.signer, seed, limits, self.now_ns);
+        self.engine = engine;
+        self.act(actions);
     }
 
     pub fn engine(&self) -> &Engine<impl SignOrder> {
@@ -277,6 +324,8 @@ impl World {
                     self.done += 1;
                     self.refusals.extend(done.refused);
                 }
+                Action::Reply(_, EngineReply::Inventory(held)) => self.inventories.push(held),
+                Action::PublishFill(fill) => self.fills.push(fill),
                 Action::Reply(_, EngineReply::TokenPrice(price)) => self.token_prices.push(price),
                 Action::PublishDeadman(fired) => self.deadman.push(fired),
                 Action::BeReady => self.is_ready = true,
@@ -304,8 +353,11 @@ impl World {
                 }
             }
             Request::Cancel(order_ids) => self.cancel_requests.push(order_ids.clone()),
+            Request::ListTrades(_) => self.listed.push(request.clone()),
             _ => {}
         }
+        self.sent
+            .push((self.now_ns + self.behind_ns, id, request.clone()));
         self.requests.push_back((id, request));
     }
 
@@ -493,7 +545,15 @@ impl World {
         if let (Fate::Answered, Some(cause)) = (fate, self.refusal(&request)) {
             self.tell(Event::RouteFault(self.generation, cause));
         }
+        let open = self.live.len();
         let answer = self.answer(&request, fate);
+        if request == Request::CancelAll {
+            let swept = open.saturating_sub(self.live.len());
+            // Ids begin anew with every life.
+            let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
+            self.swept
+                .insert(number.expect("it was sent"), u32::try_from(swept).expect("few"));
+        }
         if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
             self.is_cleared = false;
         }
@@ -567,7 +627,7 @@ impl World {
                 self.land_late(Some(order_id));
                 Answer::IsLive(self.live.contains_key(order_id))
             }
-            Request::ListTrades => Answer::Trades(self.trades.clone()),
+            Request::ListTrades(_) => Answer::Trades(self.trades.clone()),
             Request::AskRegion => match self.region {
                 Some(is_blocked) => Answer::Region(is_blocked),
                 None => Answer::Failed("a page".to_owned()),
@@ -638,8 +698,9 @@ impl World {
         let trade = Trade {
             id: format!("t{}", self.trades.len()),
             market: order.market.clone(),
-            is_failed: false,
-            is_settled: true,
+            bucket_index: 0,
+            evidence: Evidence::Confirmed,
+            matched_ms: None,
             parts: vec![MakerPart {
                 order_id,
                 token_id: order.token_id,

@@ -1,0 +1,54 @@
+"""Markets that change under the swarm's hands: a new tick, a pause, an end. Quoters learn each as a message."""
+
+from collections.abc import Callable
+
+from faults.swarm_run import SwarmRun, eventually
+
+
+def prices_e4(run: SwarmRun, market: str) -> set[int]:
+    return {round(float(order["price"]) * 10_000) for order in run.open_orders(market).values()}
+
+
+def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
+    start_swarm: Callable[..., SwarmRun],
+) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    market = sorted(run.quoted_markets())[0]
+    run.control("POST", "/markets/tick", {"market": market, "tick": "0.001"})
+    eventually(
+        lambda: any(price % 100 for price in prices_e4(run, market)),
+        20,
+        "a price between two cents is quoted",
+    )
+    before = run.open_orders(market).keys()
+    run.control("POST", "/markets/tick", {"market": market, "tick": "0.01"})
+
+    def is_coarse() -> bool:
+        orders = run.open_orders(market)
+        return (
+            bool(orders) and not orders.keys() & before and not any(p % 100 for p in prices_e4(run, market))
+        )
+
+    eventually(is_coarse, 20, "only whole cents are quoted")
+    code, _ = run.finish()
+    assert code == 0, run.output()
+    logs = "".join(path.read_text() for path in (run.run_dir / "logs").glob("*.log"))
+    for refusal in ("minimum tick size", "outside the tick grid"):
+        assert refusal not in logs
+
+
+def test_a_pause_takes_the_quotes_away_and_its_end_brings_them_back(
+    start_swarm: Callable[..., SwarmRun],
+) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    paused, other = sorted(run.quoted_markets())[:2]
+    run.control("POST", "/markets/pause", {"market": paused, "accepts_orders": False})
+    eventually(lambda: paused not in run.owners(), 10, "the mandate of the paused market is withdrawn")
+    eventually(lambda: run.open_orders(paused) == {}, 10, "its quotes are")
+    eventually(lambda: run.open_orders(other) != {}, 10, "another market is quoted all the while")
+    run.control("POST", "/markets/pause", {"market": paused, "accepts_orders": True})
+    eventually(lambda: run.open_orders(paused) != {}, 20, "it is quoted again")
+    code, _ = run.finish()
+    assert code == 0, run.output()
