@@ -5,7 +5,6 @@ The venue's own accounts, read from the control port, are the truth.
 
 import json
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -121,14 +120,14 @@ def test_a_ledger_of_another_version_stops_the_run(start_swarm: Callable[..., Sw
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB of its own."""
-    place = tmp_path / "disk"
+    place = tmp_path / "small"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=True)
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_full_disk_stops_quoting_and_loses_nothing(
     start_swarm: Callable[..., SwarmRun], small_disk: Path, tmp_path: Path
 ) -> None:
@@ -143,20 +142,14 @@ def test_a_full_disk_stops_quoting_and_loses_nothing(
                 filler.flush()
         except OSError:
             pass
-    eventually(lambda: run.open_orders() == {}, 60, "nothing is quoted on a full disk")
-    output = _flat(_until_over(run))
-    assert "No space left on device" in output or "cannot be written" in output or "disk" in output, output
+    # Sentinels and orchestrator write all the time: the first that cannot ends the run in order.
+    code = run.process.wait(timeout=200)
+    output = _flat(run.output())
+    assert code == 1
+    assert "No space left on device" in output, output
     assert "Traceback" not in output
     for name in ("engine/fills.journal", "orchestrator/ledger.journal"):
         assert (run.run_dir / name).read_bytes().startswith((kept / name).read_bytes()), name
-
-
-def _until_over(run: SwarmRun) -> str:
-    """Wait for the end of a run that has nothing left to do but to end."""
-    if run.process.poll() is None:
-        run.process.send_signal(signal.SIGTERM)
-        run.process.wait(timeout=60)
-    return run.output()
 
 
 def test_a_read_only_disk_is_refused_at_the_start(small_disk: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Exit codes: 0 stopped as asked, EXIT_BAD_INPUT the user must mend something (nev
 """
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from clawswarm.model.errors import ClawFault, UserFault
 EXIT_BAD_INPUT = 78
 LIFELINE_VARIABLE = "CLAW_LIFELINE_FD"
 TICK_S = 0.1
+DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 log = structlog.get_logger()
 
@@ -93,6 +95,12 @@ async def _supervised(name: str, main: Callable[[Process], Awaitable[None]]) -> 
     except UserFault as fault:
         process.explain(str(fault))
         log.error("process.bad_input", name=name, reason=str(fault))
+        return EXIT_BAD_INPUT
+    except OSError as fault:
+        if fault.errno not in DISK_FAULTS:
+            raise
+        # Not logged: the log may lie on the same disk.
+        process.explain(f"{name} cannot write ({fault.strerror}); free or repair the disk and start again")
         return EXIT_BAD_INPUT
     except ClawFault as fault:
         process.explain(f"{name}: {fault}")

@@ -101,6 +101,7 @@ impl<S: SignOrder> Engine<S> {
                 self.ghosts.insert(key, denials);
                 continue;
             }
+            self.give_back(&fill.order_id, fill.size_e6);
             self.take_fill(Fill {
                 evidence: Evidence::Failed,
                 seen_ns: now_ns,
@@ -170,6 +171,18 @@ impl<S: SignOrder> Engine<S> {
         if let Some(mandate) = self.gate.mandate(market) {
             let quoter = mandate.quoter.clone();
             self.reply_inventory(&quoter, held);
+        }
+    }
+
+    /// What never traded still rests.
+    fn give_back(&mut self, order_id: &str, size_e6: u64) {
+        if let Some(departed) = self.orders.departed_mut(order_id) {
+            departed.remaining_e6 = departed.remaining_e6.saturating_add(size_e6);
+        }
+        if let Some(own) = self.orders.get_mut(order_id) {
+            own.remaining_e6 = own.remaining_e6.saturating_add(size_e6);
+            let own = own.clone();
+            self.reply_update(&own, OrderState::Live, None);
         }
     }
 
