@@ -352,7 +352,7 @@ class Reference:
         size = min(max(wanted, self.min_size_e6), self._room(side, seen, standing)) // 10_000 * 10_000
         if size < self.min_size_e6:
             return found
-        tokens = (seen.tokens[0] + (seen.tokens[1] + m.change_usd if own else 0)) / m.rest_s
+        tokens = (seen.tokens[0] + (seen.tokens[1] + m.change_usd if found else 0)) / m.rest_s
         scoring = 0.0 if self.rewards is None else max(1 - self.rewards.min_age_s / m.rest_s, 0)
         tick = seen.tick_e4
         price = (seen.asks[0][0] - 1) // tick * tick if side else (seen.bids[0][0] // tick + 1) * tick
@@ -391,14 +391,7 @@ class Reference:
         self, sides: dict[bool, list[Candidate]], seen: Situation, midpoint: float | None
     ) -> tuple[object, object, float, float]:
         """By brute force over every pair, "do not quote" included."""
-        others = 0.0
-        if self.rewards is not None and midpoint is not None:
-            totals = []
-            for side, levels in ((BUY, seen.bids), (SELL, seen.asks)):
-                whole = sum(self.rewards.score(abs(p - midpoint), s) for p, s in levels)
-                ours = sum(self.rewards.score(abs(p - midpoint), s) for of, p, s in seen.own if of == side)
-                totals.append(max(whole - ours, 0.0))
-            others = q_min(*totals, midpoint)
+        others = 0.0 if self.rewards is None or midpoint is None else self._others(seen, midpoint)
 
         def reward(bid: Candidate | None, ask: Candidate | None) -> float:
             if self.rewards is None or midpoint is None:
@@ -409,6 +402,13 @@ class Reference:
         def best(
             bids: list[Candidate], asks: list[Candidate]
         ) -> tuple[float, Candidate | None, Candidate | None]:
+            if midpoint is None:
+                # Without rewards the sides are two questions.
+                alone = [
+                    max([c for c in side if c.value > 0], key=lambda c: c.value, default=None)
+                    for side in (bids, asks)
+                ]
+                return sum(c.value for c in alone if c is not None), alone[0], alone[1]
             found: tuple[float, Candidate | None, Candidate | None] = (0.0, None, None)
             for bid in (None, *bids):
                 for ask in (None, *asks):
@@ -427,4 +427,42 @@ class Reference:
             None if c is None else (c.price_e4, c.size_e6, c.is_kept, 0.0 if c.is_kept else gain)
             for c in (bid, ask)
         ]
-        return flat[0], flat[1], value, reward(bid, ask)
+        return flat[0], flat[1], value, self._expected_reward(seen, bid, ask)
+
+    def _expected_reward(self, seen: Situation, bid: Candidate | None, ask: Candidate | None) -> float:
+        """With the targets standing, which move the midpoint themselves."""
+        if self.rewards is None:
+            return 0.0
+        books, others = [], []
+        for side, levels, target in ((BUY, seen.bids, bid), (SELL, seen.asks, ask)):
+            rest = {
+                p: s - sum(size for of, price, size in seen.own if of == side and price == p)
+                for p, s in levels
+            }
+            others.append(rest)
+            book = dict(rest)
+            if target is not None:
+                book[target.price_e4] = max(book.get(target.price_e4, 0), 0) + target.size_e6
+            books.append(sorted(book.items(), reverse=side))
+        midpoint = self.rewards.midpoint_e4(*books)
+        if midpoint is None:
+            return 0.0
+        fresh = max(1 - self.rewards.min_age_s / self.model.rest_s, 0)
+        ours = [
+            0.0
+            if target is None
+            else self.rewards.score(abs(target.price_e4 - midpoint), target.size_e6)
+            * (1 if target.is_kept else fresh)
+            for target in (bid, ask)
+        ]
+        return self.rewards.income(*ours, self._others(seen, midpoint), midpoint)
+
+    def _others(self, seen: Situation, midpoint: float) -> float:
+        assert self.rewards is not None
+        totals = []
+        for side, levels in ((BUY, seen.bids), (SELL, seen.asks)):
+            whole = sum(self.rewards.score(abs(p - midpoint), s) for p, s in levels)
+            ours = sum(self.rewards.score(abs(p - midpoint), s) for of, p, s in seen.own if of == side)
+            totals.append(max(whole - ours, 0.0))
+        most = sum(totals) / 2 if 1_000 <= midpoint <= 9_000 else min(totals)
+        return (q_min(*totals, midpoint) + most) / 2

@@ -24,7 +24,7 @@ from unit.core.quoting_reference import Reference, Rewards, Situation, expit, lo
 
 SHARE = 1_000_000
 NS = 1_000_000_000
-MODEL = QuadraticModel()
+MODEL = QuadraticModel(skew=0.25, widen_linear=0.02, widen_quadratic=0.06, uncertainty_weight=0.5, cost=0.0)
 SITUATION = Situation(
     now_ns=NS,
     venue_ms=0,

@@ -10,7 +10,7 @@
 use super::belief::{Belief, Fair, Sight};
 use super::digital::{AverageTerms, Averages, Digital, NoDigital, average_digital, digital};
 use super::reference::ReferencePath;
-use super::rewards::{RewardTerms, Scores, combine};
+use super::rewards::{RewardTerms, Scores, shared_out};
 use super::spread::{
     Candidate, Grid, NewOrder, Pool, SideValue, Spread, SpreadModel, SpreadState, candidates, optimum, spread,
 };
@@ -456,14 +456,10 @@ impl MarketQuoter {
         let resting = |side: &[Candidate]| usize::from(side.first().is_some_and(|first| first.is_kept));
         let (_, _, before) = optimum(&bids[..resting(bids)], &asks[..resting(asks)], pool.as_ref());
         let (bid, ask) = uncrossed(bid.map(|place| bids[place]), ask.map(|place| asks[place]));
-        let score = |side: Option<Candidate>| side.map_or(0.0, |candidate| candidate.score);
-        let reward = pool.map_or(0.0, |pool| {
-            let ours = Scores {
-                one: score(bid),
-                two: score(ask),
-            };
-            pool.terms.income(ours, pool.others, pool.midpoint_e4)
-        });
+        let reward = terms
+            .rewards
+            .as_ref()
+            .map_or(0.0, |terms| self.expected_reward(terms, seen, bid, ask));
         let places = [bid, ask]
             .into_iter()
             .flatten()
@@ -479,6 +475,62 @@ impl MarketQuoter {
             value,
             reward,
         }
+    }
+
+    /// What the targets earn once they stand, in USD per second: they move the midpoint themselves.
+    fn expected_reward(
+        &self,
+        terms: &RewardTerms,
+        seen: &Situation<'_>,
+        bid: Option<Candidate>,
+        ask: Option<Candidate>,
+    ) -> f64 {
+        let best = |side: Side, target: Option<Candidate>| {
+            let levels = if side == Side::Buy { seen.bids } else { seen.asks };
+            let ours_e6 = |price_e4: u16| {
+                let own = seen
+                    .own
+                    .iter()
+                    .filter(|(of, order)| *of == side && order.price_e4 == price_e4);
+                own.map(|(_, order)| order.size_e6).sum::<u64>()
+            };
+            let target_e6 = |price_e4: u16| {
+                let there = target.filter(|target| target.price_e4 == price_e4);
+                there.map_or(0, |target| target.size_e6)
+            };
+            let shown = levels.iter().find(|level| {
+                let others_e6 = level.size_e6.saturating_sub(ours_e6(level.price_e4));
+                others_e6 + target_e6(level.price_e4) >= terms.min_size_e6
+            });
+            let target = target.filter(|target| target.size_e6 >= terms.min_size_e6);
+            let prices = [
+                shown.map(|level| level.price_e4),
+                target.map(|target| target.price_e4),
+            ];
+            let prices = prices.into_iter().flatten();
+            if side == Side::Buy {
+                prices.max()
+            } else {
+                prices.min()
+            }
+        };
+        let (Some(best_bid), Some(best_ask)) = (best(Side::Buy, bid), best(Side::Sell, ask)) else {
+            return 0.0;
+        };
+        let midpoint_e4 = 0.5 * (f64::from(best_bid) + f64::from(best_ask));
+        let fresh_share = (1.0 - terms.min_age_s / self.model.spread.rest_s).max(0.0);
+        let score = |target: Option<Candidate>| {
+            target.map_or(0.0, |target| {
+                let distance_e4 = (f64::from(target.price_e4) - midpoint_e4).abs();
+                let share = if target.is_kept { 1.0 } else { fresh_share };
+                terms.score(distance_e4, target.size_e6) * share
+            })
+        };
+        let ours = Scores {
+            one: score(bid),
+            two: score(ask),
+        };
+        terms.income(ours, others_score(terms, midpoint_e4, seen), midpoint_e4)
     }
 
     /// List what may stand on one side: the order that rests, and every tick for a new one.
@@ -533,7 +585,12 @@ impl MarketQuoter {
         if size_e6 < terms.min_size_e6 {
             return;
         }
-        let change_usd = own.map_or(0.0, |_| seen.token_usd.1 + self.model.change_usd);
+        // One that goes anyway costs nothing more to replace.
+        let change_usd = if found.is_empty() {
+            0.0
+        } else {
+            seen.token_usd.1 + self.model.change_usd
+        };
         let rest_s = self.model.spread.rest_s;
         let order = NewOrder {
             size_e6,
@@ -638,7 +695,7 @@ fn refusal(terms: &MarketTerms, seen: &Situation<'_>, to_close_s: f64) -> Option
     is_extreme.then_some(Reason::Extreme)
 }
 
-/// Q_min of everybody else, from the levels that are shown.
+/// What everybody else's Q_min sum to, from the levels that are shown.
 fn others_score(terms: &RewardTerms, midpoint_e4: f64, seen: &Situation<'_>) -> f64 {
     let mut scores = terms.scores(midpoint_e4, seen.bids, seen.asks);
     for (side, order) in seen.own {
@@ -648,7 +705,7 @@ fn others_score(terms: &RewardTerms, midpoint_e4: f64, seen: &Situation<'_>) -> 
             Side::Sell => scores.two = (scores.two - ours).max(0.0),
         }
     }
-    combine(scores, midpoint_e4)
+    shared_out(scores, midpoint_e4)
 }
 
 /// How much may be added on a side beside what stands there, by position and by money.

@@ -7,7 +7,9 @@
 //! income = daily rate · Q_min / Σ Q_min of all makers
 //! ```
 //!
-//! The others' orders count as one maker: many have at most their sum, so that our share is never flattered.
+//! A book does not show whose its orders are. As one maker's they have the Q_min of their sums; however they are shared
+//! out, the makers' Q_min sum to at most (Q_one + Q_two)/2, and outside [0.10, 0.90] to min(Q_one, Q_two). The middle
+//! of the two is taken.
 
 use crate::ladder::Level;
 
@@ -82,6 +84,19 @@ impl RewardTerms {
         }
         self.daily_usd / S_PER_DAY * ours / (ours + others)
     }
+}
+
+/// What the Q_min of unknown makers, who have these scores together, sum to: the middle of what is possible.
+///
+/// Each has max(min, max/3) ≤ (min + max)/2.
+#[must_use]
+pub fn shared_out(scores: Scores, midpoint_e4: f64) -> f64 {
+    let most = if CENTRAL_E4.contains(&midpoint_e4) {
+        0.5 * (scores.one + scores.two)
+    } else {
+        scores.one.min(scores.two)
+    };
+    0.5 * (combine(scores, midpoint_e4) + most)
 }
 
 /// Q_min.
