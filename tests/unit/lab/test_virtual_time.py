@@ -1,4 +1,4 @@
-"""Virtual time, connections in memory and the bus of a simulation: order, delay, loss, cuts, and that runs repeat."""
+"""Virtual time, connections in memory, the bus of a simulation: order, delay, loss, cuts, and that runs repeat."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
