@@ -26,12 +26,13 @@ log = structlog.get_logger()
 
 
 class Process:
-    """A child process as it knows itself. `wake` is what its work loop waits for."""
+    """A child process as it knows itself. `wake` is what its work loop waits for, `tick_s` at most."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, tick_s: float = TICK_S) -> None:
         self.name = name
         self.pid = os.getpid()
         self.clock = clock
+        self._tick_s = tick_s
         self.wake = asyncio.Event()
         self.is_stopping = False
         self.is_orphaned = False
@@ -63,7 +64,7 @@ class Process:
         """
         if not self.wake.is_set():
             # Cheaper than a timeout, which ends in an exception ten times a second.
-            timer = asyncio.get_running_loop().call_later(TICK_S, self.wake.set)
+            timer = asyncio.get_running_loop().call_later(self._tick_s, self.wake.set)
             await self.wake.wait()
             timer.cancel()
         self.wake.clear()

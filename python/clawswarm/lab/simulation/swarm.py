@@ -64,7 +64,7 @@ SERIES = tuple(f"{coin}-{horizon}" for horizon in ("5m", "15m") for coin in ("bt
 """Eight markets trade at any moment, and the next ones are listed."""
 CROWD_INTERVAL_MS = 10_000
 LOOK_S = 30.0
-NAP_S = 0.05
+NAP_S = 0.1
 OPERATOR_S = 5.0
 HALTED_S = 30.0
 SETTLE_S = 20.0

@@ -1,0 +1,130 @@
+"""Virtual time, connections in memory, the bus of a simulation: order, delay, loss, cuts, and that runs repeat."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import pytest
+
+from clawswarm.kernel.engine_port import read_frame, send_frame
+from clawswarm.lab.simulation.bus import Medium, VirtualBus
+from clawswarm.lab.simulation.loop import VirtualLoop
+from clawswarm.lab.simulation.network import NOBODY, LineTerms, Network, Partitions
+from clawswarm.model.messages import DeadmanFired, Touch
+
+BAD = LineTerms(latency_s=0.01, jitter_s=0.05, loss_share=0.2)
+LOSSY = LineTerms(latency_s=0.001, jitter_s=0.01, loss_share=0.3)
+World = Callable[[VirtualLoop, Partitions], Awaitable[list[tuple[float, object]]]]
+
+
+def play(world: World) -> list[tuple[float, object]]:
+    async def main() -> list[tuple[float, object]]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        return await world(loop, Partitions())
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+def test_a_year_of_sleep_takes_no_time_and_timers_keep_their_order() -> None:
+    async def world(loop: VirtualLoop, _: Partitions) -> list[tuple[float, object]]:
+        seen: list[tuple[float, object]] = []
+        for number in range(5):
+            loop.call_at(10.0, lambda number=number: seen.append((loop.time(), number)))
+        await asyncio.sleep(365 * 86_400)
+        return [*seen, (loop.time(), "woke")]
+
+    assert play(world) == [*((10.0, number) for number in range(5)), (365 * 86_400.0, "woke")]
+
+
+def test_a_world_in_which_nothing_can_happen_any_more_is_an_error() -> None:
+    async def world(loop: VirtualLoop, _: Partitions) -> list[tuple[float, object]]:
+        await asyncio.Event().wait()
+        return []
+
+    with pytest.raises(RuntimeError, match="nothing can ever happen"):
+        play(world)
+
+
+async def streamed(loop: VirtualLoop, partitions: Partitions) -> list[tuple[float, object]]:
+    """A hundred touches over a bad line that is held back for two seconds in between and cut at the end."""
+    network = Network(loop, 7, partitions)
+    heard: list[tuple[float, object]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (frame := await read_frame(reader)) is not None:
+            heard.append((loop.time(), frame))
+        heard.append((loop.time(), None))
+        writer.close()
+
+    serving: list[asyncio.Task[None]] = []
+
+    def accept() -> asyncio.StreamReaderProtocol:
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            serving.append(asyncio.create_task(serve(reader, writer)))
+
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), connected)
+
+    network.listen("port", BAD, accept)
+    _, writer = await asyncio.open_unix_connection("port")
+    for number in range(100):
+        if number == 50:
+            partitions.cut_off(NOBODY, loop.time() + 2)
+        send_frame(writer, Touch(book_sequence=number))
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(5)
+    assert network.cut(NOBODY, NOBODY) > 0
+    await asyncio.sleep(1)
+    return heard
+
+
+def test_a_stream_is_late_but_whole_and_in_order_and_repeats() -> None:
+    first, second = play(streamed), play(streamed)
+    assert first == second
+    *frames, last = first
+    assert len(frames) == 100
+    assert last[1] is None, "the cut was noticed"
+    times = [at_s for at_s, _ in first]
+    assert times == sorted(times)
+    gaps = [later - earlier for earlier, later in pairwise(times[:-1])]
+    assert max(gaps) > 1.5, "the partition held everything back"
+
+
+def test_nobody_listening_refuses_a_connection() -> None:
+    async def world(loop: VirtualLoop, partitions: Partitions) -> list[tuple[float, object]]:
+        Network(loop, 1, partitions)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_unix_connection("nowhere")
+        return []
+
+    assert play(world) == []
+
+
+def test_an_ordered_channel_replays_what_the_bus_has_lost() -> None:
+    async def world(loop: VirtualLoop, partitions: Partitions) -> list[tuple[float, object]]:
+        medium = Medium(loop, 3, LOSSY, partitions)
+        publisher = VirtualBus(medium, "engine").ordered("deadman", DeadmanFired)
+        reader = VirtualBus(medium, "reader").ordered("deadman", DeadmanFired)
+        heard: list[tuple[float, object]] = []
+
+        async def read() -> None:
+            async for message in reader.messages():
+                heard.append((loop.time(), message.cancelled))
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.1)
+        for number in range(200):
+            publisher.publish(
+                DeadmanFired(cause="test", victim="q", cancelled=number, elapsed_ms=0.0, fired_ns=number)
+            )
+            await asyncio.sleep(0.01)
+        for _ in range(20):
+            publisher.announce()
+            await asyncio.sleep(0.5)
+        reading.cancel()
+        return heard
+
+    found = play(world)
+    assert [number for _, number in found] == list(range(200))
+    assert found == play(world)
