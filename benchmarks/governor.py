@@ -87,13 +87,13 @@ def _soak_row(tier: str, seconds: float) -> Observation:
 
 
 def _day_row(tier: str, seconds: float) -> Observation:
-    by_value = TokenMarket(tier, seed=1, markets_each=MARKETS_EACH).run(seconds)
+    by_value = TokenMarket(tier, seed=1, markets_each=1).run(seconds)
     if by_value.refused_by_venue or by_value.refused_cancels:
         raise NotMeasured(
             f"{by_value.refused_by_venue} answers 429, {by_value.refused_cancels} cancels without a token"
         )
     # The efficiency does not depend on how long it is watched.
-    first_come = TokenMarket(tier, seed=1, markets_each=MARKETS_EACH, is_told=False).run(min(seconds, 600.0))
+    first_come = TokenMarket(tier, seed=1, markets_each=1, is_told=False).run(min(seconds, 600.0))
     most = allowed(tier, seconds)
     return Observation(
         [by_value.most_600s / most],

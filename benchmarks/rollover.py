@@ -28,7 +28,8 @@ PROJECT = Path(__file__).parents[1]
 LONGEST_GAP_S = 2.0
 POLL_S = 0.1
 START_S = 60.0
-LEAVE_S = 4.0
+# The quoter has withdrawn by then: [quoter.model] withdraw_s.
+LEAVE_S = 11.0
 ROLL_OVER_S = 60.0
 SPAN_S = 300.0
 MARGIN_S = 15.0

@@ -133,11 +133,14 @@ class Books:
     def reset_market(self, condition_id: str) -> None:
         """The same for one market; KeyError when it is not held."""
 
-    def apply(self, frame: bytes, received_ns: int) -> list[str]:
+    def apply(self, frame: bytes, received_ns: int) -> bool:
         """Decode and apply one frame, all of it or nothing; ValueError says what is wrong with it.
 
-        Returns the markets whose state it changed; `top` says what the state is.
+        Returns whether it changed the state of a market; `changed` says what it is.
         """
+
+    def changed(self) -> list[BookTop]:
+        """The state of every market that changed since the last call, whatever lay between."""
 
     def apply_listing(self, body: bytes, received_ns: int) -> list[str]:
         """Apply books as REST lists them; the markets that were not as those books say."""

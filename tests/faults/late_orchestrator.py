@@ -27,6 +27,7 @@ def main(place_file: str) -> None:
 async def run(place: RunPlace, settings: Configuration) -> None:
     # It loads aiohttp, which reads the venue's authority when it is loaded.
     from clawswarm.agents.orchestrator.agent import Orchestrator, StorePlace
+    from clawswarm.ledger.keeper import LedgerKeeper
 
     run_dir = Path(place.run_dir)
     scheme = "https" if settings.sandbox.tls else "http"
@@ -36,8 +37,9 @@ async def run(place: RunPlace, settings: Configuration) -> None:
     bus = Bus(NAME, (*peers, NAME), Path(place.socket_dir))
     stores = StorePlace(run_dir.parents[1] / "standing.json", run_dir / "orchestrator/record.json")
     process = Process(NAME, SystemClock())
+    ledger = LedgerKeeper(run_dir, settings.ledger, process.clock)
     await Orchestrator(
-        process, bus, settings.orchestrator, QUOTERS, settings.rollover, gamma_url, stores
+        process, bus, settings.orchestrator, QUOTERS, settings.rollover, gamma_url, stores, ledger
     ).run()
 
 

@@ -39,7 +39,8 @@ def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[
 
 
 def test_a_black_hole_is_found_without_an_order_under_way(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm()
+    # Shorter than any request may take: probes find it first.
+    run = start_swarm(pause_s=0.5)
     run.until_quoting()
     run.control("POST", "/faults/black-hole", {"channel": "rest", "seconds": 4})
     eventually(lambda: "no answer to a probe" in engine_log(run), 20, "silence is noticed")

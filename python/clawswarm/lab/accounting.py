@@ -3,7 +3,7 @@
 For a fill at p on side s (+1 buy, −1 sale) of a position worth m at the end, with f the fair value just before it
 and f_h the fair value h later:
 
-    pnl = s·(m − p) = s·(f − p)  +  s·(f_5s − f)         +  s·(m − f_5s)   + rebate
+    pnl = s·(m − p) = s·(f − p)  +  s·(f_5s − f)         +  s·(m − f_5s)   + rebate + rewards
                       spread        −adverse selection      inventory
     markout_h = s·(f_h − p)
 
@@ -17,7 +17,9 @@ import msgspec
 
 from clawswarm.lab.backtest import LabFill, Run, RunTerms
 from clawswarm.lab.flows import FairPath, MarketFlow
+from clawswarm.lab.rewards import rewards_usd
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
+from clawswarm.sandbox.exchange.markets import RewardTerms
 
 HORIZONS_S = (0.5, 1.0, 5.0, 30.0, 300.0)
 ADVERSE_NS = 5_000_000_000
@@ -30,13 +32,13 @@ _UNIT = 2 * PRICE_ONE_E4 * MICRO
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One run in money (USD) and counts. `markouts` are sums over all fills by horizon in seconds.
 
-    `rewards_usd` is null: no recording states the reward rate of its market.
+    `rewards_usd` is at the assumed rate of `RunTerms`: no recording states its market's.
     """
 
     pnl_usd: float
     spread_usd: float
     rebates_usd: float
-    rewards_usd: None = None
+    rewards_usd: float
     inventory_usd: float
     adverse_selection_usd: float
     markouts_usd: dict[str, float]
@@ -76,10 +78,13 @@ def settle(market: MarketFlow, run: Run, terms: RunTerms) -> Outcome:
         for horizon_s in HORIZONS_S:
             at_ns = fill.venue_ns + round(horizon_s * _NS_PER_S)
             markouts[horizon_s] += signed * (_value(fair, at_ns, ends_ns, final) - price)
+    sampled = run.sampled or ((),) * len(market.samples)
+    rewards = rewards_usd(market.samples, sampled, terms.reward_daily_usd, reward_terms(terms))
     return Outcome(
-        pnl_usd=(spread - adverse + inventory) / _UNIT + rebates,
+        pnl_usd=(spread - adverse + inventory) / _UNIT + rebates + rewards,
         spread_usd=spread / _UNIT,
         rebates_usd=rebates,
+        rewards_usd=rewards,
         inventory_usd=inventory / _UNIT,
         adverse_selection_usd=adverse / _UNIT,
         markouts_usd={f"{horizon_s:g}": value / _UNIT for horizon_s, value in markouts.items()},
@@ -92,6 +97,14 @@ def settle(market: MarketFlow, run: Run, terms: RunTerms) -> Outcome:
         refused=sum(run.refused.values()),
         two_sided_uptime=run.quoted_ns / ends_ns,
         is_partial=market.is_partial,
+    )
+
+
+def reward_terms(terms: RunTerms) -> RewardTerms:
+    """What an order must be to score."""
+    return RewardTerms(
+        min_size_e6=round(terms.reward_min_shares * MICRO),
+        max_spread_e4=round(terms.reward_max_spread * PRICE_ONE_E4),
     )
 
 

@@ -16,6 +16,7 @@ from clawswarm.agents.quoter.strategy import MakeStrategy
 from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.lab.flows import MarketFlow
 from clawswarm.lab.gate import Gate, OpenOrder
+from clawswarm.lab.rewards import OwnQuote
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.model.instruments import Market, PriceSettlement, Side
 from clawswarm.model.messages import (
@@ -54,6 +55,11 @@ class RunTerms(msgspec.Struct, frozen=True, kw_only=True):
     requote_ticks: int = 1
     rebate_rate: float = 0.07 * 0.20
     """Fee rate times the makers' share of it (polymarket.md §7), per share and p·(1 − p)."""
+    reward_daily_usd: float = 120.0
+    """Liquidity rewards of a market a day: assumed, since no recording states them (sandbox/settings.py)."""
+    reward_min_shares: float = 50.0
+    reward_max_spread: float = 0.045
+    """What an order must be to score (polymarket.md §8)."""
 
 
 class LabFill(msgspec.Struct, frozen=True):
@@ -74,6 +80,8 @@ class Run(msgspec.Struct, frozen=True):
     rejected: int
     refused: Mapping[str, int]
     quoted_ns: int
+    sampled: tuple[tuple[OwnQuote, ...], ...] = ()
+    """What rested at the moment of each reward sample of the flow."""
 
 
 def run_backtest(market: MarketFlow, make_strategy: MakeStrategy, terms: RunTerms, seed: int) -> Run:
@@ -143,11 +151,14 @@ class _Session:
         self._cancelled = self._rejected = 0
         self._refused: dict[str, int] = {}
         self._placed = 0
+        self._samples = flow.samples
+        self._sampled: list[tuple[OwnQuote, ...]] = []
         self._tell_inventory()
 
     def run(self) -> Run:
         replay, desk = self._replay, self._desk
         while kind := replay.step():
+            self._take_samples()
             if kind == BOOK:
                 if replay.top == self._top:
                     continue
@@ -164,7 +175,22 @@ class _Session:
             for plan in desk.plans(replay.now_ns):
                 self._carry_out(plan)
         fills = tuple(_fill(fill) for fill in replay.fills)
-        return Run(fills, self._placed, self._cancelled, self._rejected, self._refused, replay.quoted_ns)
+        sampled = (*self._sampled, *((),) * (len(self._samples) - len(self._sampled)))
+        return Run(
+            fills, self._placed, self._cancelled, self._rejected, self._refused, replay.quoted_ns, sampled
+        )
+
+    def _take_samples(self) -> None:
+        """Note what rests for every sample that is due; an order is there once it was acknowledged."""
+        while len(self._sampled) < len(self._samples):
+            if self._samples[len(self._sampled)].at_ns > self._replay.now_ns:
+                return
+            resting = [
+                (order.side, order.price_e4, order.remaining_e6)
+                for number, order in self._orders.items()
+                if ("place", number) not in self._awaited
+            ]
+            self._sampled.append(tuple(resting))
 
     def _take_book(self) -> None:
         top = self._replay.top

@@ -70,7 +70,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     risk_adjusted_usd: float
     spread_usd: float
     rebates_usd: float
-    rewards_usd: None
+    rewards_usd: float
     inventory_usd: float
     adverse_selection_usd: float
     adverse_selection_per_share: float | None
@@ -294,7 +294,7 @@ def _score(name: str, delay_ms: int, results: Sequence[_Result]) -> Score:
         risk_adjusted_usd=mean(lambda o: o.risk_adjusted_usd),
         spread_usd=mean(lambda o: o.spread_usd),
         rebates_usd=mean(lambda o: o.rebates_usd),
-        rewards_usd=None,
+        rewards_usd=mean(lambda o: o.rewards_usd),
         inventory_usd=mean(lambda o: o.inventory_usd),
         adverse_selection_usd=mean(lambda o: o.adverse_selection_usd),
         adverse_selection_per_share=per_share(lambda o: o.adverse_selection_usd) if shares else None,
@@ -349,7 +349,10 @@ def _by_recording(results: Sequence[_Result]) -> list[RecordingScore]:
 
 
 def _warnings(notes: Sequence[RecordingNote]) -> list[str]:
-    warnings = ["liquidity rewards are null: no recording states the reward rate of its market"]
+    warnings = [
+        "liquidity rewards are at an assumed rate (terms), since no recording states its market's; orders below "
+        "the program's minimum size score nothing"
+    ]
     synthetic = sorted({stream for note in notes for stream in note.synthetic})
     if synthetic:
         warnings.append(

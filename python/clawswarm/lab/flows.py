@@ -12,6 +12,7 @@ from random import Random
 import msgspec
 
 from clawswarm._core import Flow
+from clawswarm.lab.rewards import RewardSample, draw_samples
 from clawswarm.lab.synthetic import BTC_5M_FLOW, BTC_15M_FLOW, draw_takers, find_touches
 from clawswarm.model.errors import UserFault
 from clawswarm.model.units import PRICE_ONE_E4
@@ -56,6 +57,8 @@ class MarketFlow(msgspec.Struct, frozen=True):
     final_e4: int | None
     is_partial: bool
     takers: int
+    samples: tuple[RewardSample, ...] = ()
+    """When liquidity rewards are sampled, and what stood there."""
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -99,7 +102,8 @@ def build_flow(recording: Recording, seed: int | None) -> MarketFlow:
         else:
             flow.tick(at_ns, event.tick_e4)
     final_e4 = {"YES": PRICE_ONE_E4, "NO": 0}.get(market.outcome or "")
-    return MarketFlow(market, flow, fair_path(recording), final_e4, recording.is_partial, takers)
+    samples = draw_samples(events, market.duration_ms, Random(f"{seed}/{market.slug}/rewards"))
+    return MarketFlow(market, flow, fair_path(recording), final_e4, recording.is_partial, takers, samples)
 
 
 def with_takers_of(recording: Recording, seed: int) -> list[RecordedEvent]:

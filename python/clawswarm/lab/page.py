@@ -177,7 +177,7 @@ def _score_cells(score: Score) -> tuple[str, ...]:
         f"{score.pnl_usd:+.2f}",
         f"{score.spread_usd:+.2f}",
         f"{score.rebates_usd:+.2f}",
-        "null",
+        f"{score.rewards_usd:+.2f}",
         f"{score.inventory_usd:+.2f}",
         f"{-score.adverse_selection_usd:+.2f}",
         _or_null(score.adverse_selection_per_share, "{:.4f}"),

@@ -78,6 +78,6 @@ def read_order_log(path: Path) -> list[OrderChange | RequestSeen]:
     """Every line of a log; a last one that is not whole is left out."""
     found: list[OrderChange | RequestSeen] = []
     for line in path.read_bytes().split(b"\n")[:-1]:
-        kind = RequestSeen if b'"method"' in line else OrderChange
+        kind: type[OrderChange | RequestSeen] = RequestSeen if b'"method"' in line else OrderChange
         found.append(msgspec.json.decode(line, type=kind))
     return found

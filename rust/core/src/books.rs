@@ -1,5 +1,6 @@
 //! The books of all markets one feed holds: one call a frame, the changed markets out.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
@@ -177,6 +178,7 @@ struct Market {
     received_ns: u64,
     is_touched: bool,
     is_changed: bool,
+    is_unread: bool,
     /// A book answers a question or repeats a change; only changes and trades show that the stream flows.
     speaks: bool,
     spoke_ns: Option<u64>,
@@ -186,16 +188,16 @@ struct Market {
 /// Which token is whose; the market of the last token is tried first, because a message speaks of one market.
 #[derive(Debug, Default)]
 struct Directory {
-    places: FxHashMap<Box<[u8]>, (Slot, Outcome)>,
-    texts: Vec<[Box<[u8]>; 2]>,
+    places: FxHashMap<Arc<[u8]>, (Slot, Outcome)>,
+    texts: Vec<[Arc<[u8]>; 2]>,
     last: AtomicUsize,
 }
 
 impl Directory {
     fn add(&mut self, slot: Slot, tokens: [&str; 2]) {
-        let texts = tokens.map(|token| token.as_bytes().into());
+        let texts = tokens.map(|token| Arc::from(token.as_bytes()));
         for (text, outcome) in texts.iter().zip([Outcome::Yes, Outcome::No]) {
-            self.places.insert(Box::clone(text), (slot, outcome));
+            self.places.insert(Arc::clone(text), (slot, outcome));
         }
         if slot == self.texts.len() {
             self.texts.push(texts);
@@ -205,7 +207,7 @@ impl Directory {
     }
 
     fn remove(&mut self, slot: Slot) {
-        for text in std::mem::take(&mut self.texts[slot]) {
+        for text in std::mem::replace(&mut self.texts[slot], [Arc::default(), Arc::default()]) {
             self.places.remove(&text);
         }
     }
@@ -245,6 +247,7 @@ pub struct Books {
     scanned: Scanned<(Slot, Outcome)>,
     touched: Vec<Slot>,
     changed: Vec<Slot>,
+    unread: Vec<Slot>,
     hash_text: Vec<u8>,
     ignored_events: u64,
 }
@@ -301,6 +304,7 @@ impl Books {
             received_ns: 0,
             is_touched: false,
             is_changed: false,
+            is_unread: false,
             speaks: false,
             spoke_ns: None,
             winner: None,
@@ -319,6 +323,7 @@ impl Books {
         if let Some(market) = self.markets[slot].take() {
             self.slots.remove(&market.condition_id);
             self.directory.remove(slot);
+            self.unread.retain(|&unread| unread != slot);
         }
         Ok(slot)
     }
@@ -388,8 +393,8 @@ impl Books {
 
     /// Decode a frame and apply all of it, or none of it.
     ///
-    /// Returns the markets whose state it changed, in the order they were first touched. What the states are, only
-    /// [`Books::top`] says: under load many frames go by before anyone asks.
+    /// Returns the markets whose state it changed, in the order they were first touched. What the states are,
+    /// [`Books::changed`] says: under load many frames go by before anyone asks.
     ///
     /// # Errors
     /// When the frame cannot be decoded or decides a market for a foreign token.
@@ -403,6 +408,16 @@ impl Books {
             }
         }
         Ok(self.finish(received_ns))
+    }
+
+    /// The state of every market that changed since the last call.
+    pub fn changed(&mut self) -> impl Iterator<Item = BookTop> + '_ {
+        let markets = &mut self.markets;
+        self.unread.drain(..).filter_map(|slot| {
+            let market = markets[slot].as_mut()?;
+            market.is_unread = false;
+            Some(market.top(slot))
+        })
     }
 
     /// Apply books that were asked for, as REST lists them; returns the markets that were not as the books say.
@@ -702,6 +717,9 @@ impl Books {
             market.flow.take_touch(touch, received_ns);
             market.sequence += 1;
             market.received_ns = received_ns;
+            if !std::mem::replace(&mut market.is_unread, true) {
+                self.unread.push(slot);
+            }
             self.changed.push(slot);
         }
         &self.changed

@@ -202,15 +202,19 @@ impl Books {
         self.inner.reset_market(condition_id).map_err(market_error)
     }
 
-    /// Decode and apply one frame, all of it or nothing.
-    fn apply<'py>(
-        &mut self,
-        py: Python<'py>,
-        frame: &[u8],
-        received_ns: u64,
-    ) -> PyResult<Bound<'py, PyList>> {
+    /// Decode and apply one frame, all of it or nothing; whether it changed a state.
+    fn apply(&mut self, frame: &[u8], received_ns: u64) -> PyResult<bool> {
         let changed = self.inner.apply(frame, received_ns).map_err(frame_error)?;
-        named(py, &self.names, changed)
+        Ok(!changed.is_empty())
+    }
+
+    /// The state of every market that changed since the last call.
+    fn changed<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for top in self.inner.changed() {
+            list.append(book_top(py, &self.names, &top))?;
+        }
+        Ok(list)
     }
 
     /// Apply books that were asked for.

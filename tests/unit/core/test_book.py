@@ -95,8 +95,12 @@ def resolution(winner: str, market: str = MARKET) -> dict[str, Any]:
 
 
 def send(books: Books, *events: dict[str, Any], received_ns: int = 1) -> list[str]:
+    """Names of the markets that changed."""
     frame = events[0] if len(events) == 1 else list(events)
-    return books.apply(json.dumps(frame).encode(), received_ns)
+    is_changed = books.apply(json.dumps(frame).encode(), received_ns)
+    changed = [top.market for top in books.changed()]
+    assert is_changed is bool(changed)
+    return changed
 
 
 def send_for_top(books: Books, *events: dict[str, Any]) -> BookTop:
@@ -303,8 +307,8 @@ def test_foreign_events_are_ignored_and_counted(books: Books) -> None:
 
 
 def test_text_of_the_venue_with_spaces_and_an_empty_array(books: Books) -> None:
-    assert books.apply(b"[]", 1) == []
-    assert books.apply(b" [ ] ", 1) == []
+    assert not books.apply(b"[]", 1)
+    assert not books.apply(b" [ ] ", 1)
 
 
 # --- refusals -----------------------------------------------------------------------------------

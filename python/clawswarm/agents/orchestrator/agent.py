@@ -165,6 +165,7 @@ class Orchestrator:
         self._heard_books = bus.latest("book/*/*", BookState)
         self._fills = bus.ordered("fills", Fill)
         self._equity, self._loads = Equity(), MarketLoads()
+        self._next_marks_ns = 0
         self._quoter_heard_ns = dict.fromkeys(quoters, self._clock.now_ns())
         self._sentinel_live_ns: dict[str, int] = {}
         self._engine: Beat | None = None
@@ -245,8 +246,10 @@ class Orchestrator:
         for health in self._heard_health.take():
             if health.is_live:
                 self._sentinel_live_ns[health.source] = health.sent_ns
-        for book in self._heard_books.take():
-            self._equity.take_book(book)
+        if now >= self._next_marks_ns:
+            self._next_marks_ns = now + ns(MARKS_INTERVAL_S)
+            for book in self._heard_books.take():
+                self._equity.take_book(book)
         wishes: list[HaltSwarm | ResumeSwarm] = [*self._halts.take(), *self._wishes.take()]
         for wish in sorted(wishes, key=lambda wish: wish.sent_ns):
             if isinstance(wish, HaltSwarm):

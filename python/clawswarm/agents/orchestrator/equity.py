@@ -7,7 +7,7 @@ showed, else the price of the market's last fill.
 """
 
 from clawswarm.model.messages import BookState, Evidence, Fill, FillKey
-from clawswarm.model.units import MICRO, PRICE_ONE_E4
+from clawswarm.model.units import PRICE_ONE_E4
 
 
 class Equity:
@@ -45,8 +45,3 @@ class Equity:
             net * self._mark_e4.get(market, self._fill_e4[market]) for market, net in self._net_e6.items()
         )
         return round((self._cash_e10 + held) / PRICE_ONE_E4) - self._fees_e6
-
-
-def usd(amount_e6: int) -> float:
-    """Dollars of an amount in 1e-6."""
-    return amount_e6 / MICRO

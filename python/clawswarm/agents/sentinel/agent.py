@@ -37,6 +37,7 @@ from clawswarm.venues.polymarket.socket import VenueSocket, backoff_s
 
 HEALTH_INTERVAL_S = 0.1
 BEAT_INTERVAL_S = 0.5
+MARKS_INTERVAL_S = 0.25
 REVIEW_INTERVAL_S = 0.02
 ANSWER_TIMEOUT_S = 1.0
 # A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
@@ -118,6 +119,8 @@ class Sentinel:
         self._allocations = bus.latest("allocation", Allocation)
         self._wanted = bus.latest(f"snapshot/{process.name}/*", SnapshotWanted)
         self._states = bus.source("book")
+        self._marks = bus.latest("book", BookState)
+        self._unmarked: dict[str, BookState] = {}
         self._references = bus.latest("reference", ReferencePrice)
         self._health = bus.latest("feed", FeedHealth)
         self._beats = bus.latest("beat", Beat)
@@ -138,7 +141,7 @@ class Sentinel:
                 following = self._follow_prices(session, self._sources.polybolt_url, lambda: PolyBolt(key))
                 self._tasks.append(asyncio.create_task(following))
             self._process.ready()
-            next_health_ns = next_beat_ns = 0
+            next_health_ns = next_beat_ns = next_marks_ns = 0
             while await self._process.tick():
                 for task in self._tasks:
                     if task.done():
@@ -149,6 +152,9 @@ class Sentinel:
                 if now >= next_health_ns:
                     next_health_ns = now + ns(HEALTH_INTERVAL_S) // 2
                     self._publish_health(now)
+                if now >= next_marks_ns:
+                    next_marks_ns = now + ns(MARKS_INTERVAL_S)
+                    self._publish_marks()
                 if now >= next_beat_ns:
                     next_beat_ns = now + ns(BEAT_INTERVAL_S)
                     self._publish_beat(now)
@@ -350,6 +356,13 @@ class Sentinel:
         self._counters["states"] += len(states)
         for state in states:
             self._states.publish(state, state.market)
+            self._unmarked[state.market] = state
+
+    def _publish_marks(self) -> None:
+        """The newest of every market that changed, for whoever only values positions by it."""
+        for market, state in self._unmarked.items():
+            self._marks.publish(state, f"{self._process.name}/{market}")
+        self._unmarked.clear()
 
     def _publish_health(self, now: int) -> None:
         self._health.publish(

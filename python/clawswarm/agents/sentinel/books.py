@@ -45,9 +45,7 @@ class SentinelBooks:
         self._shards = Shards()
         self._markets: dict[str, Market] = {}
         self._evidence: dict[str, Evidence] = {}
-        self._said: dict[str, Verdict] = {}
         self._open: set[str] = set()
-        self._changed: dict[str, None] = {}
         self._are_hashes_known = True
         self.losses = 0
         """Connections lost so far; an answer to what was asked before the last one is not for these books."""
@@ -63,8 +61,7 @@ class SentinelBooks:
         for key in [key for key in self._markets if key not in wanted]:
             gone = self._markets.pop(key)
             self._books.remove_market(key)
-            for held in (self._evidence, self._said, self._changed):
-                held.pop(key, None)
+            del self._evidence[key]
             self._open.discard(key)
             change = changes.setdefault(self._shards.leave(key), ShardChange([], []))
             change.left.extend(tokens_of([gone]))
@@ -120,18 +117,14 @@ class SentinelBooks:
 
     def apply(self, frame: bytes, received_ns: int) -> bool:
         """Take one frame; whether `changed` has something to say. Raises ValueError on what is no frame."""
-        for key in self._books.apply(frame, received_ns):
-            self._changed[key] = None
-        return bool(self._changed)
+        return self._books.apply(frame, received_ns)
 
     def changed(self, now_ns: int) -> list[BookState]:
         """The newest state of every market that changed since the last call, whatever lay between."""
         states = []
-        for key in self._changed:
-            top = self._books.top(key)
+        for top in self._books.changed():
             self._note(top, now_ns)
             states.append(self._state(top, now_ns))
-        self._changed.clear()
         return states
 
     def apply_listing(self, body: bytes, asked: Sequence[str], now_ns: int) -> list[BookState]:
@@ -152,7 +145,6 @@ class SentinelBooks:
                 evidence.silent_ns = None
                 if not evidence.is_open:
                     evidence.asked_ns, evidence.asks = None, 0
-        self._changed.update(dict.fromkeys(differing))
         return self.changed(now_ns) + self.review(now_ns)
 
     def disconnect(self, shard: int) -> list[BookState]:
@@ -162,7 +154,6 @@ class SentinelBooks:
         for key in self._shards.markets(shard):
             self._books.reset_market(key)
             self._evidence[key] = Evidence()
-            self._changed.pop(key, None)
             states.append(self._state(self._books.top(key), 0))
         return states
 
@@ -183,8 +174,7 @@ class SentinelBooks:
         for key in list(self._open):
             evidence = self._evidence[key]
             self._hear(key)
-            if self._verdict(key, now_ns) != self._said.get(key):
-                self._changed.pop(key, None)
+            if self._verdict(evidence, now_ns) != evidence.said:
                 states.append(self._state(self._books.top(key), now_ns))
             if not evidence.is_open:
                 self._open.discard(key)
@@ -229,7 +219,8 @@ class SentinelBooks:
     @property
     def doubtful(self) -> int:
         """How many markets are not wholly believed."""
-        return sum(verdict.reason is not None for verdict in self._said.values())
+        said = (evidence.said for evidence in self._evidence.values())
+        return sum(verdict is not None and verdict.reason is not None for verdict in said)
 
     def _hear(self, key: str) -> None:
         """Silence and deafness end with the stream's next word."""
@@ -254,12 +245,13 @@ class SentinelBooks:
         if evidence.is_open:
             self._open.add(top.market)
 
-    def _verdict(self, key: str, now_ns: int) -> Verdict:
-        return judge(self._evidence[key], now_ns, self._are_hashes_known)
+    def _verdict(self, evidence: Evidence, now_ns: int) -> Verdict:
+        return judge(evidence, now_ns, self._are_hashes_known)
 
     def _state(self, top: BookTop, now_ns: int) -> BookState:
         key = top.market
-        verdict = self._said[key] = self._verdict(key, now_ns)
+        evidence = self._evidence[key]
+        verdict = evidence.said = self._verdict(evidence, now_ns)
         is_resolved = top.winner is not None
         is_valid = top.is_valid and not is_resolved
         reason = RESOLVED if is_resolved else top.reason if not top.is_valid else verdict.reason

@@ -37,6 +37,13 @@ LEAST_COMPARED = 200
 LEAST_AGREED_SHARE = 0.2
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """How far a book is believed, and the reason where it is not wholly."""
+
+    integrity: float
+    reason: str | None
+
+
 class Evidence(msgspec.Struct):
     """What is open about one market; times in ns, None where nothing is."""
 
@@ -52,6 +59,8 @@ class Evidence(msgspec.Struct):
     """When it last did."""
     asked_ns: int | None = None
     asks: int = 0
+    said: Verdict | None = None
+    """What was last published of it."""
 
     @property
     def is_open(self) -> bool:
@@ -63,13 +72,6 @@ class Evidence(msgspec.Struct):
     def is_unheard(self) -> bool:
         """Whether the stream is silent where it should not be."""
         return self.silent_ns is not None or self.deaf_ns is not None
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """How far a book is believed, and the reason where it is not wholly."""
-
-    integrity: float
-    reason: str | None
 
 
 TRUSTED = Verdict(WHOLE, None)

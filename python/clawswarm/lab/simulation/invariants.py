@@ -90,6 +90,7 @@ class Monitor:
         """(market, sentinel) → sequences that reached quoters and when, the newest of `OLD_BOOK_S` ago first."""
         self._differ_since_ns: dict[str, int] = {}
         self._known: set[str] = set()
+        self._fills: set[tuple[str, str]] = set()
         self._next_look_ns = 0
         self._is_changed = False
         self._earlier: frozenset[str] = frozenset()
@@ -195,7 +196,9 @@ class Monitor:
                 self._intents[action.intent.order_id] = action.intent
                 self.counts["orders"] += 1
             elif isinstance(action, machine.PublishFill):
-                self.counts["fills"] += 1
+                # Told again with each evidence of its settlement.
+                self._fills.add((action.fill.trade_id, action.fill.order_id))
+                self.counts["fills"] = len(self._fills)
             elif isinstance(action, machine.PublishDeadman):
                 self.counts[f"withdrawn: {action.deadman.cause.partition(':')[0]}"] += 1
 

@@ -80,8 +80,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     profile: ProfileName = "all"
     mean_gap_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Between two faults, in place of the profile's."""
-    reconcile_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
-    """Every comparison lists all trades of the account: at the usual 10 s that is most of a day's work."""
+    reconcile_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Between two comparisons, in place of [engine] reconcile_s."""
     series: tuple[str, ...] = SERIES
     capital_usd: int = 20_000
     max_position_shares: int = 200
@@ -131,6 +131,7 @@ class Swarm:
         self._engine: EngineProcess | None = None
         self._engine_lives = 0
         self._halted_since_ns: int | None = None
+        self._reconcile_s = asked.reconcile_s or configuration.engine.reconcile_s
         self._key_bytes = hashlib.sha256(b"the key of a simulation").digest()
         self.venue = Venue(self._sandbox())
         parts.alter_venue(self.venue)
@@ -182,7 +183,7 @@ class Swarm:
         self.wallet = wallet
         band_e6 = round(self._configuration.risk.band * self._asked.capital_usd * MICRO)
         # Two comparisons, and the way there and back.
-        differ_s = 2 * self._asked.reconcile_s + 10.0
+        differ_s = 2 * self._reconcile_s + 10.0
         self._monitor = Monitor(self._clock, self.venue, wallet, api_key.key, Authority(band_e6, differ_s))
         self._medium.tap = self._monitor.published
         self._line = OrderLine(
@@ -306,7 +307,7 @@ class Swarm:
             seed=self._asked.seed * 1_000_003 + self._engine_lives,
             markets=tuple(_market(listed) for listed in self.venue.exchange.markets.values()),
             heartbeat_ns=ns(settings.heartbeat_s),
-            reconcile_ns=ns(self._asked.reconcile_s),
+            reconcile_ns=ns(self._reconcile_s),
             withdraw_timeout_ns=ns(settings.withdraw_timeout_s),
             switches_per_day=settings.switches_per_day,
             touch_ns=ns(settings.touch_timeout_s),

@@ -240,9 +240,7 @@ def _strike_usd(event: GammaEvent) -> float | None:
     """The price to beat, which the service tells once the window runs; its place is not documented."""
     metadata = event.event_metadata
     strike = metadata.get("priceToBeat") if isinstance(metadata, dict) else None
-    if isinstance(strike, int | float) and 0 < strike < math.inf:
-        return float(strike)
-    return None
+    return float(strike) if isinstance(strike, int | float) and 0 < strike < math.inf else None
 
 
 def _rebate_rate(found: GammaMarket) -> float:
