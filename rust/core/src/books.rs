@@ -207,7 +207,7 @@ impl Directory {
     }
 
     fn remove(&mut self, slot: Slot) {
-        for text in std::mem::replace(&mut self.texts[slot], [Arc::default(), Arc::default()]) {
+        for text in std::mem::take(&mut self.texts[slot]) {
             self.places.remove(&text);
         }
     }
