@@ -22,7 +22,7 @@ Fault = Literal["reset", "blackhole", "403"]
 RTTS_MS = (0, 10, 40)
 WITHIN_S = 3.0
 # Until the engine has warmed new standbys: three round trips, and what two cores need for nine handshakes.
-PAUSE_S = 0.6
+PAUSE_S = 0.4
 # A cancel or a place comes in one piece that is longer; a probe of an idle connection is shorter, TLS included.
 REQUEST_BYTES = 250
 PAGE = {"method": "POST", "path": "/order", "requests": 1, "seconds": 5}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.measure import Row, observe
+from benchmarks.measure import Observation, Row, observe
 from clawswarm._core import Flow, Replay
 
 EVENTS = 300_000
@@ -51,14 +51,14 @@ def one_change_flow(events: int) -> Flow:
     return flow
 
 
-def rates(flow: Flow, work: Callable[[Flow], int]) -> list[float]:
+def rates(flow: Flow, work: Callable[[Flow], int]) -> Observation:
     """Events a second, once a round."""
     found = []
     for _ in range(ROUNDS):
         began = time.process_time()
         seen = work(flow)
         found.append(seen / (time.process_time() - began))
-    return found
+    return Observation(found)
 
 
 def read_best(flow: Flow) -> int:
