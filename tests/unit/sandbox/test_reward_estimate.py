@@ -1,8 +1,9 @@
 """The quoter's own estimate of its liquidity rewards beside what the sandbox's sampling gives it.
 
-Three virtual hours of one market: two rival makers move with a wandering fair value and between the samples, a
-taker comes now and then, and the built-in strategy quotes, carried out at the exchange. The estimate is the sum over
-time of `Decision.reward`; the venue samples once a minute and shares out by its own code.
+Three virtual hours of one market: two rival makers move with a wandering fair value and between the
+samples, a taker comes now and then, and the built-in strategy quotes, carried out at the exchange. The
+estimate is the sum over time of `Decision.reward`; the venue samples once a minute and shares out by its
+own code.
 """
 
 from contextlib import suppress
