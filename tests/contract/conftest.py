@@ -1,6 +1,5 @@
-"""One venue for each test, on free ports, and every client of the suite in turn; nothing may meet a proxy."""
+"""One venue for each test, on free ports, and every client of the suite in turn."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -10,8 +9,6 @@ import pytest
 
 # The suite imports test files by path, so helpers beside them are found only this way.
 sys.path.insert(0, str(Path(__file__).parent))
-# Before the clients are imported: py-clob-client-v2 reads the proxy variables once, at its import.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 from client_port import Connect, Connector, VenueClient
 from official_pc import connect_async, connect_sync

@@ -63,6 +63,7 @@ def test_a_quoter_stuck_in_a_call_that_holds_the_lock(start_swarm: Callable[...,
     run = start_swarm(**PATIENT)
     run.until_quoting(markets=6)
     record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
+    term = json.loads((run.state_dir / "standing.json").read_text())["term"]
     market, assignment = next(iter(record["assignments"].items()))
     name = assignment["quoter"]
     port = json.loads((run.run_dir / "engine/settings.json").read_text())["port"]
@@ -70,7 +71,7 @@ def test_a_quoter_stuck_in_a_call_that_holds_the_lock(start_swarm: Callable[...,
     with stopped(run.pid(name)):
         script = Path(__file__).with_name("stuck_quoter.py")
         stuck = subprocess.Popen(
-            [sys.executable, script, port, name, market, str(record["term"]), str(assignment["epoch"])],
+            [sys.executable, script, port, name, market, str(term), str(assignment["epoch"])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -20,11 +20,16 @@ from faults.swarm_run import SwarmRun, claw, eventually, write_config
 KILLS = 6
 
 
-def venue_account(run: SwarmRun) -> dict[str, str]:
-    """Collateral ("cash") and tokens of the swarm's wallet: the only account with a trade or an open order."""
+def holders(run: SwarmRun) -> list[dict]:
+    """Accounts with tokens that are no participants': the swarm's wallet, once it holds any."""
     found = run.control("GET", "/accounts")["accounts"]
-    own = [account for account in found if not account["is_participant"] and account["tokens"]]
-    assert len(own) == 1, found
+    return [account for account in found if not account["is_participant"] and account["tokens"]]
+
+
+def venue_account(run: SwarmRun) -> dict[str, str]:
+    """Collateral ("cash") and tokens of the swarm's wallet."""
+    own = holders(run)
+    assert len(own) == 1, own
     return {"cash": own[0]["collateral"], **own[0]["tokens"]}
 
 
@@ -55,6 +60,7 @@ def test_kills_at_random_leave_the_books_exact(start_swarm: Callable[..., SwarmR
         run.kill(victim)
         eventually(lambda v=victim, b=before: run.pids().get(v, b) != b, 30, f"{victim} is back")
     run.until_quoting(markets=3)
+    eventually(lambda: bool(holders(run)), 90, "something is held, although the first trades fail")
     # Nothing new is traded after a halt; what is pending settles, and the venue is looked at once more.
     assert claw("halt", "--config", str(run.config)).returncode == 0
     assert run.open_orders() == {}
