@@ -125,8 +125,10 @@ def test_rtds_topics(rolling: RunningVenue, loop: LoopThread, spec: object, symb
             assert all(event.payload.value > 0 for event in events)
             if symbol is not None:
                 assert {event.payload.symbol for event in events} == {symbol}
-                seconds = [event.payload.timestamp // 1000 for event in events]
-                assert seconds == sorted(seconds)
+                # Each second is late by a delay of its own, so neighbours can change places.
+                seconds = {event.payload.timestamp // 1000 for event in events}
+                assert len(seconds) == len(events)
+                assert max(seconds) - min(seconds) < LIMIT_S
 
     loop.wait(scene())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import ZenohBus
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.kernel.process import Process
 from clawswarm.runtime.configuration import Configuration, load_configuration
@@ -34,7 +34,7 @@ async def run(place: RunPlace, settings: Configuration) -> None:
     gamma_url = f"{scheme}://{settings.sandbox.host}:{settings.sandbox.port}/gamma"
     # Not the stopped one: who would join waits for its handshake.
     peers = tuple(peer for peer in BUS_PEERS if peer != ORCHESTRATOR)
-    bus = Bus(NAME, (*peers, NAME), Path(place.socket_dir))
+    bus = ZenohBus(NAME, (*peers, NAME), Path(place.socket_dir))
     stores = StorePlace(run_dir.parents[1] / "standing.json", run_dir / "orchestrator/record.json")
     process = Process(NAME, SystemClock())
     ledger = LedgerKeeper(run_dir, settings.ledger, process.clock)
