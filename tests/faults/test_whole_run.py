@@ -36,7 +36,7 @@ def test_a_run_trades_and_leaves_nothing_open(start_swarm: Callable[..., SwarmRu
     assert 0 < report["governor"]["max_10s"] <= report["governor"]["limit_10s"]
     assert 0 <= report["risk"]["max_abs_ratio"] < report["risk"]["band"]
     assert report["pnl_usd"]["total"] is not None
-    assert report["pnl_usd"]["rewards"] is None, "not measured is null"
+    assert report["pnl_usd"]["funding"] is None, "not measured is null"
     assert 0 < report["quoting_uptime"] <= 1
     assert any("synthetic" in warning for warning in report["warnings"])
     assert not run.pids()
