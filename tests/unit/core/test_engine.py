@@ -69,6 +69,8 @@ def empty(what: machine.Request) -> machine.Answer:
             return machine.Trades(())
         case machine.Heartbeat():
             return machine.HeartbeatTaken(True, "next")
+        case machine.AskRegion():
+            return machine.Region(False)
         case _:
             return machine.Cancelled((), {})
 
