@@ -63,6 +63,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_s: float | None = None
     switches_per_day: int = 1
     silence_s: float | None = None
+    strategy: str | None = None
     has_order_log: bool = False
 
 
@@ -242,6 +243,8 @@ class Rig:
         }  # fmt: skip
         if setting.has_order_log:
             table["sandbox"]["order_log"] = str(self.order_log)
+        if setting.strategy is not None:
+            table["quoter"]["strategy"] = setting.strategy
         if setting.silence_s is not None:
             table["engine"]["silence_s"] = setting.silence_s
         table["engine"]["limits"]["tier"] = setting.tier

@@ -11,6 +11,8 @@ from benchmarks.rig import POLL_S, Rig, Setting
 from clawswarm.kernel.clock import NS_PER_MS, ns
 
 QUOTER = "quoter-1"
+# Its prices are ticks behind fair value and follow every change; the built-in one keeps what stands well.
+STRATEGY = "docs/lab/leaning_quoter.py:LeaningQuoter"
 FINE_E4, COARSE_E4 = 10, 100
 WITHIN_S, REST_S = 10.0, 0.3
 
@@ -21,7 +23,7 @@ def tick_change(n: int) -> Row:
 
 
 async def _tick_change(n: int) -> Observation:
-    async with Rig(Setting(changes_per_s=20)) as rig:
+    async with Rig(Setting(changes_per_s=20, strategy=STRATEGY)) as rig:
         await rig.start_child(QUOTER)
         rig.assign({QUOTER: (0,)})
         market = rig.markets[0].condition_id

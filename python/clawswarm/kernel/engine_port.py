@@ -51,7 +51,8 @@ class EngineClient:
     @property
     def is_connected(self) -> bool:
         """Whether plans can be sent."""
-        return self._writer is not None
+        # A failed write closes the connection at once; its reader hears of that later.
+        return self._writer is not None and not self._writer.is_closing()
 
     async def try_connect(self) -> bool:
         """Connect and say who is calling; False when the engine is not there (yet).
@@ -65,18 +66,18 @@ class EngineClient:
             return False
         send_frame(writer, Hello(name=self._name))
         self._writer = writer
-        self._reading = asyncio.create_task(self._read(reader))
+        self._reading = asyncio.create_task(self._read(reader, writer))
         return True
 
     def send(self, request: EngineRequest) -> None:
         """Send a plan. Raises WireFault when not connected."""
-        if self._writer is None:
+        if self._writer is None or not self.is_connected:
             raise WireFault("the engine is not connected")
         send_frame(self._writer, request)
 
     def touch(self, book_sequence: int) -> None:
         """Say, from the work loop alone, that it has handled books up to this one, or a pulse after it."""
-        if self._writer is not None:
+        if self._writer is not None and self.is_connected:
             send_frame(self._writer, Touch(book_sequence=book_sequence))
 
     def take(self) -> list[EngineReply]:
@@ -85,7 +86,7 @@ class EngineClient:
         self._replies.clear()
         return replies
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (frame := await read_frame(reader)) is not None:
                 self._replies.append(_decode_reply(frame))
@@ -93,7 +94,7 @@ class EngineClient:
         except (WireFault, msgspec.MsgspecError, UnicodeDecodeError) as fault:
             log.warning("engine_port.bad_frame", name=self._name, reason=str(fault))
         finally:
-            if self._writer is not None:
-                self._writer.close()
-            self._writer = None
+            writer.close()
+            if self._writer is writer:
+                self._writer = None
             self._wake.set()
