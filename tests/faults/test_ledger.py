@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -141,13 +142,11 @@ def test_a_full_disk_stops_quoting_and_loses_nothing(
     run.state_dir = small_disk / "state"
     run.until_quoting(markets=1)
     kept = shutil.copytree(run.run_dir, tmp_path / "kept")
-    with (small_disk / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(1 << 16))
-                filler.flush()
-        except OSError:
-            pass
+    # The run itself may have filled it already.
+    with suppress(OSError), (small_disk / "filler").open("wb") as filler:
+        while True:
+            filler.write(bytes(1 << 16))
+            filler.flush()
     # Sentinels and orchestrator write all the time: the first that cannot ends the run in order.
     code = run.process.wait(timeout=200)
     output = _flat(run.output())
