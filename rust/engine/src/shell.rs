@@ -459,7 +459,7 @@ impl<'a> Shell<'a> {
                 let _ = inbox.send(Event::RouteFault(generation, cause));
             }
             if let Some((bucket, report)) = outcome.bucket {
-                let _ = inbox.send(Event::BucketSeen(bucket, report));
+                let _ = inbox.send(Event::BucketSeen(id, bucket, report));
             }
             let _ = inbox.send(Event::Answered(id, outcome.answer, outcome.sent_ns));
         });

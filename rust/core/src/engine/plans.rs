@@ -97,7 +97,7 @@ impl<S: SignOrder> Engine<S> {
             match self.pay_plan_cancel(&under_way.plan, cancels, now_ns) {
                 Ok(request) => {
                     under_way.is_cancelling = true;
-                    self.send(Purpose::PlanCancel(id), request);
+                    self.send(Purpose::PlanCancel(id), request, now_ns);
                 }
                 Err(refusal) => {
                     self.counters.refused += 1;
@@ -259,7 +259,7 @@ impl<S: SignOrder> Engine<S> {
         under_way.placed = signed.iter().map(|order| order.order_id.clone()).collect();
         under_way.is_placing = true;
         self.breaker.place_sent(now_ns);
-        self.send(Purpose::PlanPlace(id), Request::Place(signed));
+        self.send(Purpose::PlanPlace(id), Request::Place(signed), now_ns);
         None
     }
 
