@@ -247,7 +247,9 @@ impl<S: SignOrder> Engine<S> {
             }
             Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
             Event::BucketSeen(request, bucket, report) => {
-                self.count_arrival(request, now_ns);
+                if let Some(request) = request {
+                    self.count_arrival(request, now_ns);
+                }
                 self.correct_limits(bucket, &report, now_ns);
             }
             Event::RouteFault(generation, cause) => self.take_route_fault(generation, cause, now_ns),

@@ -112,7 +112,7 @@ fn carry_out(world: &mut World, step: Step) {
                 tier,
                 is_refused,
             };
-            world.tell(Event::BucketSeen(0, bucket, report));
+            world.tell(Event::BucketSeen(None, bucket, report));
         }
     }
 }
