@@ -380,8 +380,14 @@ impl<S: SignOrder> Engine<S> {
     fn finish_plan(&mut self, under_way: &PlanUnderWay, now_ns: u64) {
         let quoter = &under_way.quoter;
         if under_way.refused.is_none() && !under_way.placed.is_empty() {
-            let cycle_ns = now_ns.saturating_sub(under_way.plan.decided_ns);
-            self.counters.cycle_us.add(cycle_ns / 1_000);
+            // From the new state that asked for it to everything acknowledged.
+            let began_ns = under_way
+                .plan
+                .book_received_ns
+                .unwrap_or(under_way.plan.decided_ns);
+            self.counters
+                .cycle_us
+                .add(now_ns.saturating_sub(began_ns) / 1_000);
         }
         let caller = (quoter.as_str(), under_way.connection);
         if self.phase == Phase::Running && self.closed_reason(caller).is_some() {
