@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from benchmarks.measure import NotMeasured
+from benchmarks.ports import free_ports
 from benchmarks.quoter_child import Order, Refused
 from benchmarks.recordings import MIN_SIZE_E6, Flow, record
 from clawswarm.kernel.bus import Bus
@@ -244,7 +245,7 @@ class Rig:
             flow = setting.flow or Flow(per_s=setting.changes_per_s if number == 0 else 0)
             record(data / f"bench-{number:02}.claw", flow, number if is_moving else None)
         table: dict[str, Any] = msgspec.to_builtins(load_configuration(CONFIGURATION))
-        port, control_port = _free_ports(2)
+        port, control_port = free_ports(2)
         table["state_dir"] = str(self._folder / "state")
         table["sandbox"] |= {
             "data": str(data), "port": port, "control_port": control_port, "takers": False,
@@ -482,14 +483,6 @@ class Quoter:
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
 
 
 def _toml(table: dict[str, Any], name: str = "") -> list[str]:
