@@ -1,7 +1,8 @@
 //! HTTP/1.1 kept alive: warm connections in lanes, one request at a time on each, and the watch over them.
 //!
 //! ```text
-//! cancels  places    two warm connections each, more while more requests are under way
+//! cancels  places    two warm connections each, more while more requests are under way; for cancels as many more as
+//!                    the owner wants, opened one a round
 //! standbys           four, for cancels, places and reads when the others are given up; one may be out with a probe
 //! others             reads, heartbeats, login
 //! ```
@@ -42,8 +43,8 @@ use crate::socket::{Host, Watch};
 use crate::wire;
 
 const LANES: usize = 4;
-/// More idle connections than this are closed.
-const MOST_IDLE: usize = 8;
+/// More idle connections of a lane than this are closed.
+const MOST_IDLE: usize = 32;
 const MAX_BODY: usize = 16 << 20;
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
@@ -158,6 +159,7 @@ pub struct Connections {
     answered: Cell<(u64, u64)>,
     is_probing: [Cell<bool>; LANES],
     is_warming: Cell<bool>,
+    spare_cancels: Cell<usize>,
     /// Whether the last round of warming up met no venue.
     has_failed: Cell<bool>,
     /// Where faults go, once somebody listens.
@@ -178,6 +180,7 @@ impl Connections {
             answered: Cell::new((0, 0)),
             is_probing: Default::default(),
             is_warming: Cell::new(false),
+            spare_cancels: Cell::new(0),
             has_failed: Cell::new(false),
             notice: Rc::default(),
         }
@@ -239,6 +242,12 @@ impl Connections {
         }
     }
 
+    /// Keep so many for cancels, slowly: a jump withdraws quotes of many markets at once, and none of these cancels
+    /// should wait for a handshake.
+    pub fn keep_for_cancels(&self, connections: usize) {
+        self.spare_cancels.set(connections);
+    }
+
     /// Open connections until enough are warm in every lane.
     pub async fn keep_warm(self: &Rc<Self>) {
         if self.is_warming.replace(true) {
@@ -249,6 +258,10 @@ impl Connections {
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| !connection.sender.is_closed());
             wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
+        }
+        if wanted.is_empty() && self.lane(Lane::Cancels).borrow().len() < self.spare_cancels.get() {
+            // One a round, and only while all else is well.
+            wanted.push(Lane::Cancels);
         }
         if self.has_failed.replace(false) {
             // One tries: handshakes by the dozen would keep a venue that is short of time from any of them.

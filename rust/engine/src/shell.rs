@@ -37,6 +37,8 @@ const BEAT_NS: u64 = 500_000_000;
 const WARM_NS: u64 = 1_000_000_000;
 /// Six times within the silence after which the guard kills.
 const GUARD_NS: u64 = 50_000_000;
+/// Markets that a jump may withdraw from in one go.
+const CANCELS_AT_ONCE: usize = 24;
 /// Events taken before the time is looked at again.
 const MOST_AT_ONCE: usize = 256;
 
@@ -61,6 +63,7 @@ pub async fn run(
     };
     let mut stop = StopWatch { events, notifier };
     let Login { clock, key, markets } = recover(&connections, signer, &mut stop).await?;
+    connections.keep_for_cancels(CANCELS_AT_ONCE);
     let faults = inbox.clone();
     connections.report_to(move |generation, cause| {
         // Without a reader the work loop has ended already.
