@@ -1,0 +1,195 @@
+//! The lanes: which connections there are, what each is for, and the move to the standbys.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use claw_core::engine::Cause;
+use futures_util::future::join_all;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::task::{AbortHandle, spawn_local};
+
+use super::Connections;
+use crate::socket::Watch;
+
+pub(super) const LANES: usize = 4;
+/// More idle connections than this are closed.
+const MOST_IDLE: usize = 8;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Cancels,
+    Places,
+    Standbys,
+    Others,
+}
+
+impl Lane {
+    pub(super) const ORDER_ENTRY: [Self; 3] = [Self::Cancels, Self::Places, Self::Standbys];
+
+    const fn warm(self) -> usize {
+        match self {
+            Self::Standbys => 4,
+            Self::Cancels | Self::Places => 2,
+            Self::Others => 1,
+        }
+    }
+}
+
+/// One connection, whoever uses it at the moment.
+pub(super) struct Link {
+    pub(super) watch: Rc<Watch>,
+    pub(super) generation: Cell<u64>,
+    pub(super) lane: Cell<Lane>,
+    /// Whether nothing but a probe is under way.
+    pub(super) is_probing: Cell<bool>,
+    pub(super) driver: RefCell<Option<AbortHandle>>,
+}
+
+impl Link {
+    /// Close it, and throw away what waits to be sent.
+    pub(super) fn abandon(&self) {
+        self.watch.is_abandoned.set(true);
+        if let Some(driver) = self.driver.borrow_mut().take() {
+            driver.abort();
+        }
+    }
+}
+
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) link: Rc<Link>,
+}
+
+impl Connections {
+    pub(super) fn lane(&self, lane: Lane) -> &RefCell<VecDeque<Connection>> {
+        &self.idle[lane as usize]
+    }
+
+    /// Give up every connection but the standbys, which take their places.
+    pub fn switch(&self, generation: u64) {
+        self.generation.set(generation);
+        let standbys = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
+        // Where nothing is answered the standbys are as silent as the rest.
+        let is_way_open = self.is_way_open();
+        let (alive, dead): (Vec<_>, Vec<_>) = standbys.into_iter().partition(|connection| {
+            is_way_open && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
+        });
+        drop(dead);
+        let kept: Vec<_> = alive
+            .iter()
+            .map(|connection| Rc::clone(&connection.link))
+            .collect();
+        for lane in [Lane::Cancels, Lane::Places, Lane::Others] {
+            self.lane(lane).borrow_mut().clear();
+        }
+        self.links.borrow_mut().retain(|link| {
+            let Some(link) = link.upgrade() else {
+                return false;
+            };
+            let is_kept = kept.iter().any(|kept| Rc::ptr_eq(kept, &link));
+            // A probe carries no order: its late answer would show that the alarm was false.
+            if !is_kept && !link.is_probing.get() {
+                link.abandon();
+            }
+            is_kept || link.is_probing.get()
+        });
+        let lanes = [Lane::Cancels, Lane::Places, Lane::Others, Lane::Standbys];
+        for (connection, lane) in alive.into_iter().zip(lanes) {
+            connection.link.generation.set(generation);
+            connection.link.lane.set(lane);
+            self.lane(lane).borrow_mut().push_back(connection);
+        }
+    }
+
+    /// Open connections until enough are warm in every lane.
+    pub async fn keep_warm(self: &Rc<Self>) {
+        if self.is_warming.replace(true) {
+            return;
+        }
+        let mut wanted = Vec::new();
+        for lane in [Lane::Cancels, Lane::Places, Lane::Standbys, Lane::Others] {
+            let mut idle = self.lane(lane).borrow_mut();
+            idle.retain(|connection| !connection.sender.is_closed());
+            wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
+        }
+        if self.has_failed.replace(false) {
+            // One tries: handshakes by the dozen would keep a venue that is short of time from any of them.
+            wanted.truncate(1);
+        }
+        let opened = wanted.into_iter().map(|lane| async move {
+            match self.connect(lane).await {
+                Ok(connection) => self.give_back(connection),
+                // The venue may be away: the next round asks again.
+                Err(_) => self.has_failed.set(true),
+            }
+        });
+        join_all(opened).await;
+        self.is_warming.set(false);
+    }
+
+    /// The connection used last is the warmest.
+    pub(super) fn take_idle(&self, lane: Lane) -> Option<Connection> {
+        let mut idle = self.lane(lane).borrow_mut();
+        idle.retain(|connection| connection.sender.is_ready());
+        idle.pop_back()
+    }
+
+    /// Keep a connection for the next request, unless it was given up meanwhile.
+    pub(super) fn give_back(&self, connection: Connection) {
+        let link = &connection.link;
+        if link.generation.get() != self.generation() {
+            if link.lane.get() != Lane::Standbys {
+                return link.abandon();
+            }
+            link.generation.set(self.generation());
+        }
+        let mut idle = self.lane(link.lane.get()).borrow_mut();
+        if idle.len() < MOST_IDLE {
+            idle.push_back(connection);
+        }
+    }
+
+    pub(super) async fn connect(&self, lane: Lane) -> io::Result<Connection> {
+        let watch: Rc<Watch> = Rc::default();
+        let generation = self.generation();
+        let stream = self.host.connect(Rc::clone(&watch)).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        let link = Rc::new(Link {
+            watch,
+            generation: Cell::new(generation),
+            lane: Cell::new(lane),
+            is_probing: Cell::new(false),
+            driver: RefCell::new(None),
+        });
+        let ended = Rc::downgrade(&link);
+        let notice = Rc::clone(&self.notice);
+        // It ends when the venue closes or the sender is dropped; either way the sender knows.
+        let driver = spawn_local(async move {
+            let _ = connection.await;
+            let Some(link) = ended.upgrade() else {
+                return;
+            };
+            let is_ours = matches!(link.lane.get(), Lane::Cancels | Lane::Places);
+            if is_ours && link.watch.is_broken.get() && !link.watch.is_abandoned.get() {
+                if let Some(notice) = &*notice.borrow() {
+                    notice(
+                        link.generation.get(),
+                        Cause::Transport("connection reset".to_owned()),
+                    );
+                }
+            }
+        });
+        *link.driver.borrow_mut() = Some(driver.abort_handle());
+        self.links.borrow_mut().push(Rc::downgrade(&link));
+        sender.ready().await.map_err(io::Error::other)?;
+        Ok(Connection { sender, link })
+    }
+}
