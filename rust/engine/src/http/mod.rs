@@ -2,20 +2,15 @@
 //!
 //! ```text
 //! cancels  places    two warm connections each, more while more requests are under way
-//! standbys           four, for cancels, places and reads when the others are given up; one may be out with a probe
+//! standbys           five, for cancels, places and reads when the others are given up; two may be out with a probe
 //! others             reads, heartbeats, login
 //! ```
 //!
 //! A read is always pending, so a connection that breaks is noticed at once. One that swallows bytes is found by
-//! probes: every `interval` each lane of order entry asks `GET /time` on one idle connection. Three lanes and 50 ms
-//! make 600 probes in 10 s, of 9,000 that the venue allows to all of its CLOB (polymarket.md §6.1).
-//!
-//! ```text
-//! silent while others are answered   a broken route, after as long as `Patience` allows: a question that was asked
-//!                                    later, on another connection, has had its answer
-//! all are silent together            the venue pauses, or nothing gets through: a move would lead nowhere sooner,
-//!                                    so it is a broken route only after `pause`
-//! ```
+//! probes (`GET /time`), of which every `interval` half of the idle connections of each lane of order entry carry one;
+//! the verdict is [`Probes`]'. Four of them every 50 ms make 800 in 10 s, of 9,000 that the venue allows to all of its
+//! CLOB (polymarket.md §6.1). A connection with a request under way cannot be asked: an order or a cancel that takes
+//! `SLOW_FACTOR` times as long as a probe may is reported itself, and the breaker decides what it means.
 //!
 //! A request is sent again only when not a byte of it has left this process.
 
@@ -30,7 +25,7 @@ use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use claw_core::engine::{Cause, Patience};
+use claw_core::engine::{Cause, Probes};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
@@ -95,12 +90,13 @@ pub struct Connections {
     idle: [RefCell<VecDeque<Connection>>; LANES],
     links: RefCell<Vec<Weak<Link>>>,
     generation: Cell<u64>,
-    patience: RefCell<Patience>,
+    probes: RefCell<Probes>,
     probing: Probing,
-    /// Of the probe that was sent last of those that are answered: when it was sent, and answered.
-    answered: Cell<(u64, u64)>,
-    is_probing: [Cell<bool>; LANES],
-    is_warming: Cell<bool>,
+    /// Since when a connection is silent that has been reported, until the move.
+    silent_since_ns: Cell<Option<u64>>,
+    is_scouting: Cell<bool>,
+    /// Handshakes under way, of this generation.
+    opening: [Cell<usize>; LANES],
     /// Whether the last round of warming up met no venue.
     has_failed: Cell<bool>,
     /// Where faults go, once somebody listens.
@@ -110,17 +106,18 @@ pub struct Connections {
 impl Connections {
     /// None yet.
     pub fn new(host: Host, probing: Probing) -> Self {
-        let floor_ns = u64::try_from(probing.floor.as_nanos()).unwrap_or(u64::MAX);
+        let [floor_ns, pause_ns] =
+            [probing.floor, probing.pause].map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
         Self {
             host,
             idle: Default::default(),
             links: RefCell::default(),
             generation: Cell::new(0),
-            patience: RefCell::new(Patience::new(floor_ns, clock::now_ns())),
+            probes: RefCell::new(Probes::new(floor_ns, pause_ns, clock::now_ns())),
             probing,
-            answered: Cell::new((0, 0)),
-            is_probing: Default::default(),
-            is_warming: Cell::new(false),
+            silent_since_ns: Cell::new(None),
+            is_scouting: Cell::new(false),
+            opening: Default::default(),
             has_failed: Cell::new(false),
             notice: Rc::default(),
         }
@@ -142,20 +139,30 @@ impl Connections {
         }
     }
 
+    /// A connection has not answered what was sent at `since_ns`.
+    fn tell_silence(&self, link: &Link, since_ns: u64, cause: Cause) {
+        if link.generation.get() == self.generation() && !link.watch.is_abandoned.get() {
+            self.silent_since_ns.set(Some(since_ns));
+            self.tell(link.generation.get(), cause);
+        }
+    }
+
     /// Send one request and read its whole answer.
     pub async fn exchange(&self, lane: Lane, outgoing: Outgoing, limit: Duration) -> Exchange {
-        let used = RefCell::default();
+        let (used, began_ns) = (RefCell::default(), clock::now_ns());
         let mut answering = pin!(timeout(limit, self.attempt(lane, outgoing, &used)));
-        let slow = Duration::from_nanos(self.patience.borrow().limit_ns()) * SLOW_FACTOR;
+        let slow = Duration::from_nanos(self.probes.borrow().limit_ns()) * SLOW_FACTOR;
         let answer = match timeout(slow, &mut answering).await {
             Ok(answer) => answer,
             Err(_) => {
-                if lane == Lane::Places && self.is_way_open() {
-                    self.tell(self.generation(), Cause::Slow);
+                let link: Option<Rc<Link>> = used.borrow().clone();
+                if let (Some(link), true) = (link, lane != Lane::Others && self.is_way_open()) {
+                    self.tell_silence(&link, began_ns, Cause::Slow);
                 }
                 answering.await
             }
         };
+        let is_silent = answer.is_err();
         let link: Option<Rc<Link>> = used.take();
         let sent_ns = link.as_ref().and_then(|link| link.watch.written_ns.get());
         let answer = answer.unwrap_or_else(|_| {
@@ -168,8 +175,11 @@ impl Connections {
             })
         });
         if let (Err(Lost::Unknown(reason)), Some(link), true) = (&answer, &link, lane != Lane::Others) {
-            if !link.watch.is_abandoned.get() {
-                self.tell(link.generation.get(), Cause::Transport(reason.clone()));
+            let cause = Cause::Transport(reason.clone());
+            if is_silent {
+                self.tell_silence(link, began_ns, cause);
+            } else if !link.watch.is_abandoned.get() {
+                self.tell(link.generation.get(), cause);
             }
         }
         (answer, sent_ns)

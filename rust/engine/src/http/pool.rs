@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use claw_core::engine::Cause;
 use futures_util::future::join_all;
@@ -14,11 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::Connections;
+use crate::clock;
 use crate::socket::Watch;
 
 pub(super) const LANES: usize = 4;
-/// More idle connections than this are closed.
-const MOST_IDLE: usize = 8;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +33,17 @@ impl Lane {
 
     const fn warm(self) -> usize {
         match self {
-            Self::Standbys => 4,
+            Self::Standbys => 5,
             Self::Cancels | Self::Places => 2,
             Self::Others => 1,
+        }
+    }
+
+    /// More idle connections than this are closed.
+    const fn most(self) -> usize {
+        match self {
+            Self::Standbys => self.warm(),
+            _ => 8,
         }
     }
 }
@@ -48,6 +55,8 @@ pub(super) struct Link {
     pub(super) lane: Cell<Lane>,
     /// Whether nothing but a probe is under way.
     pub(super) is_probing: Cell<bool>,
+    /// What was sent at this time has had its answer.
+    pub(super) proven_ns: Cell<u64>,
     pub(super) driver: RefCell<Option<AbortHandle>>,
 }
 
@@ -74,17 +83,18 @@ impl Connections {
     /// Give up every connection but the standbys, which take their places.
     pub fn switch(&self, generation: u64) {
         self.generation.set(generation);
-        let standbys = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
-        // Where nothing is answered the standbys are as silent as the rest.
+        self.opening.iter().for_each(|count| count.set(0));
+        // Since something is silent only what was answered meanwhile is known to work.
+        let silent_since_ns = self.silent_since_ns.take();
         let is_way_open = self.is_way_open();
-        let (alive, dead): (Vec<_>, Vec<_>) = standbys.into_iter().partition(|connection| {
-            is_way_open && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
-        });
-        drop(dead);
-        let kept: Vec<_> = alive
-            .iter()
-            .map(|connection| Rc::clone(&connection.link))
-            .collect();
+        let is_alive = |connection: &Connection| {
+            let is_proven = silent_since_ns.map_or(is_way_open, |since_ns| {
+                connection.link.proven_ns.get() >= since_ns
+            });
+            is_proven && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
+        };
+        let mut alive = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
+        alive.retain(is_alive);
         for lane in [Lane::Cancels, Lane::Places, Lane::Others] {
             self.lane(lane).borrow_mut().clear();
         }
@@ -92,14 +102,15 @@ impl Connections {
             let Some(link) = link.upgrade() else {
                 return false;
             };
-            let is_kept = kept.iter().any(|kept| Rc::ptr_eq(kept, &link));
+            let is_kept = alive.iter().any(|kept| Rc::ptr_eq(&kept.link, &link));
             // A probe carries no order: its late answer would show that the alarm was false.
             if !is_kept && !link.is_probing.get() {
                 link.abandon();
             }
             is_kept || link.is_probing.get()
         });
-        let lanes = [Lane::Cancels, Lane::Places, Lane::Others, Lane::Standbys];
+        let first = [Lane::Cancels, Lane::Places, Lane::Others];
+        let lanes = first.into_iter().chain(std::iter::repeat(Lane::Standbys));
         for (connection, lane) in alive.into_iter().zip(lanes) {
             connection.link.generation.set(generation);
             connection.link.lane.set(lane);
@@ -108,29 +119,56 @@ impl Connections {
     }
 
     /// Open connections until enough are warm in every lane.
-    pub async fn keep_warm(self: &Rc<Self>) {
-        if self.is_warming.replace(true) {
-            return;
-        }
-        let mut wanted = Vec::new();
+    pub async fn keep_warm(&self) {
+        let is_trial = self.has_failed.get();
+        let opened = self.missing().into_iter().map(|lane| self.warm(lane, is_trial));
+        join_all(opened).await;
+    }
+
+    /// What is neither idle, nor out with a probe, nor being opened.
+    pub(super) fn missing(&self) -> Vec<Lane> {
+        self.links.borrow_mut().retain(|link| link.strong_count() > 0);
+        let mut missing = Vec::new();
         for lane in [Lane::Cancels, Lane::Places, Lane::Standbys, Lane::Others] {
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| !connection.sender.is_closed());
-            wanted.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(idle.len())));
+            let there = idle.len() + self.out_with_probes(lane) + self.opening[lane as usize].get();
+            missing.extend(std::iter::repeat_n(lane, lane.warm().saturating_sub(there)));
         }
-        if self.has_failed.replace(false) {
+        if self.has_failed.get() {
             // One tries: handshakes by the dozen would keep a venue that is short of time from any of them.
-            wanted.truncate(1);
+            let is_tried = self.opening.iter().any(|count| count.get() > 0);
+            missing.truncate(usize::from(!is_tried));
         }
-        let opened = wanted.into_iter().map(|lane| async move {
-            match self.connect(lane).await {
-                Ok(connection) => self.give_back(connection),
-                // The venue may be away: the next round asks again.
-                Err(_) => self.has_failed.set(true),
+        missing
+    }
+
+    fn out_with_probes(&self, lane: Lane) -> usize {
+        let links = self.links.borrow();
+        let links = links.iter().filter_map(Weak::upgrade);
+        let is_out = |link: &Rc<Link>| {
+            link.is_probing.get() && link.lane.get() == lane && link.generation.get() == self.generation()
+        };
+        links.filter(is_out).count()
+    }
+
+    async fn warm(&self, lane: Lane, is_trial: bool) {
+        let (generation, opening) = (self.generation(), &self.opening[lane as usize]);
+        opening.set(opening.get() + 1);
+        let opened = self.connect(lane).await;
+        if generation == self.generation() {
+            opening.set(opening.get() - 1);
+        }
+        match opened {
+            Ok(connection) => {
+                if is_trial {
+                    self.has_failed.set(false);
+                }
+                self.give_back(connection);
             }
-        });
-        join_all(opened).await;
-        self.is_warming.set(false);
+            // The venue may be away: the next round asks again.
+            Err(_) => self.has_failed.set(true),
+        }
     }
 
     /// The connection used last is the warmest.
@@ -150,14 +188,14 @@ impl Connections {
             link.generation.set(self.generation());
         }
         let mut idle = self.lane(link.lane.get()).borrow_mut();
-        if idle.len() < MOST_IDLE {
+        if idle.len() < link.lane.get().most() {
             idle.push_back(connection);
         }
     }
 
     pub(super) async fn connect(&self, lane: Lane) -> io::Result<Connection> {
         let watch: Rc<Watch> = Rc::default();
-        let generation = self.generation();
+        let (generation, began_ns) = (self.generation(), clock::now_ns());
         let stream = self.host.connect(Rc::clone(&watch)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -167,6 +205,7 @@ impl Connections {
             generation: Cell::new(generation),
             lane: Cell::new(lane),
             is_probing: Cell::new(false),
+            proven_ns: Cell::new(began_ns),
             driver: RefCell::new(None),
         });
         let ended = Rc::downgrade(&link);

@@ -1,10 +1,11 @@
-//! The watch over the lanes: probes, and the verdict over a connection that is silent.
+//! The watch over the lanes: probes, and scouts where nothing is answered.
 
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use claw_core::engine::Cause;
+use claw_core::engine::{Cause, Probes};
+use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use hyper::Method;
 use hyper::header::HeaderMap;
@@ -13,48 +14,42 @@ use tokio::time::timeout;
 
 use super::pool::{Connection, Lane};
 use super::{Connections, Outgoing};
+use crate::settings::ns;
 use crate::{clock, wire};
 
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
 /// How often a silent connection is judged anew.
 const LOOK: Duration = Duration::from_millis(10);
-/// A venue that was away answers one after another: so long after its first answer the silent one's is there, too.
-const IN_TURN_NS: u64 = 40_000_000;
-/// A timer may be so late on a machine that has time.
-const LATE_NS: u64 = 10_000_000;
 /// How long a late answer is waited for, to learn that an alarm was false.
 const DRAIN: Duration = Duration::from_secs(2);
+/// What a move needs at once: a connection for cancels, one for places, one for reads.
+const SCOUTS: usize = 3;
 
 impl Connections {
-    /// This process was woken so late: on a machine so busy an answer may take as long, there and back.
+    /// This process was woken so late.
     pub fn note_lateness(&self, late_ns: u64) {
-        if late_ns > LATE_NS {
-            self.patience.borrow_mut().measure(2 * late_ns, clock::now_ns());
-        }
+        self.probes.borrow_mut().note_lateness(late_ns, clock::now_ns());
     }
 
-    /// Ask on one idle connection of each lane of order entry whether the way is there.
+    /// Open what is missing, and ask on idle connections of each lane of order entry whether the way is there.
     pub fn probe(self: &Rc<Self>) {
+        // What has failed is tried again more slowly, by whoever calls `keep_warm`.
+        if !self.has_failed.get() && !self.missing().is_empty() {
+            let warming = Rc::clone(self);
+            spawn_local(async move { warming.keep_warm().await });
+        }
         for lane in Lane::ORDER_ENTRY {
-            if self.is_probing[lane as usize].get() {
-                continue;
-            }
             let mut idle = self.lane(lane).borrow_mut();
             idle.retain(|connection| connection.sender.is_ready());
-            if idle.len() < 2 {
-                // Never the only one: a request would wait for a handshake instead.
-                continue;
-            }
-            // The one that was not used for longest.
-            if let Some(connection) = idle.pop_front() {
-                self.is_probing[lane as usize].set(true);
-                spawn_local(Rc::clone(self).ask(lane, connection));
+            let due = Probes::due(idle.len());
+            for connection in idle.drain(..due) {
+                spawn_local(Rc::clone(self).ask(connection));
             }
         }
     }
 
-    pub(super) async fn ask(self: Rc<Self>, lane: Lane, mut connection: Connection) {
+    async fn ask(self: Rc<Self>, mut connection: Connection) {
         let outgoing = Outgoing {
             method: Method::GET,
             target: "/time".to_owned(),
@@ -67,7 +62,7 @@ impl Connections {
         let link = Rc::clone(&connection.link);
         link.is_probing.set(true);
         let began_ns = clock::now_ns();
-        let limit = Duration::from_nanos(self.patience.borrow().limit_ns());
+        let limit = Duration::from_nanos(self.probes.borrow().limit_ns());
         let answer = {
             let mut answering = pin!(async {
                 let response = connection.sender.send_request(request).await?;
@@ -77,14 +72,16 @@ impl Connections {
             let mut answer = timeout(limit, &mut answering).await;
             let mut is_late = answer.is_err();
             while is_late && answer.is_err() {
-                is_late = !self.is_broken(began_ns);
+                is_late = !self.probes.borrow().is_broken(began_ns, clock::now_ns());
+                if is_late {
+                    self.send_scouts();
+                }
                 answer = timeout(if is_late { LOOK } else { GRACE }, &mut answering).await;
             }
-            self.is_probing[lane as usize].set(false);
             if answer.is_err() {
                 let silent_ms = clock::now_ns().saturating_sub(began_ns) / 1_000_000;
                 let reason = format!("no answer to a probe for {silent_ms} ms");
-                self.tell(link.generation.get(), Cause::Transport(reason));
+                self.tell_silence(&link, began_ns, Cause::Transport(reason));
                 answer = timeout(DRAIN, &mut answering).await;
             }
             answer
@@ -94,15 +91,8 @@ impl Connections {
             return link.abandon();
         };
         link.is_probing.set(false);
-        let now_ns = clock::now_ns();
-        let round_trip_ns = now_ns.saturating_sub(began_ns);
-        // How long a venue was away says nothing of the way to it.
-        if Duration::from_nanos(round_trip_ns) <= limit || self.is_overtaken(began_ns, now_ns) {
-            self.patience.borrow_mut().measure(round_trip_ns, now_ns);
-        }
-        if began_ns >= self.answered.get().0 {
-            self.answered.set((began_ns, now_ns));
-        }
+        link.proven_ns.set(began_ns);
+        self.probes.borrow_mut().answered(began_ns, clock::now_ns());
         let cause = wire::cause_of(status, &HeaderMap::new(), &body);
         // What else reads are told is no matter of order entry.
         if let Some(cause @ (Cause::CdnPage | Cause::Transport(_))) = cause {
@@ -111,24 +101,27 @@ impl Connections {
         self.give_back(connection);
     }
 
-    /// Whether the silence since a probe was sent is the connection's own, or has become too long for any venue.
-    pub(super) fn is_broken(&self, began_ns: u64) -> bool {
-        let now_ns = clock::now_ns();
-        let silence = Duration::from_nanos(now_ns.saturating_sub(began_ns));
-        self.is_overtaken(began_ns, now_ns) || silence >= self.probing.pause
-    }
-
-    /// Whether a probe that was sent later, on another connection, has had its answer and time enough has passed.
-    pub(super) fn is_overtaken(&self, began_ns: u64, now_ns: u64) -> bool {
-        let (sent_ns, answered_ns) = self.answered.get();
-        sent_ns >= began_ns && now_ns >= answered_ns + IN_TURN_NS
+    /// All are silent: either the venue pauses, or nothing comes through on what was open before. New connections
+    /// tell which, and are what a move then goes to.
+    fn send_scouts(self: &Rc<Self>) {
+        if self.is_scouting.replace(true) {
+            return;
+        }
+        let scouts = Rc::clone(self);
+        spawn_local(async move {
+            let all = (0..SCOUTS).map(|_| async {
+                if let Ok(connection) = scouts.connect(Lane::Standbys).await {
+                    Rc::clone(&scouts).ask(connection).await;
+                }
+            });
+            join_all(all).await;
+            scouts.is_scouting.set(false);
+        });
     }
 
     /// Whether a probe was answered lately: the way is there, whatever a request waits for.
     pub(super) fn is_way_open(&self) -> bool {
-        let limit_ns = self.patience.borrow().limit_ns();
-        let interval_ns = u64::try_from(self.probing.interval.as_nanos()).unwrap_or(u64::MAX);
-        let (_, answered_ns) = self.answered.get();
-        clock::now_ns() <= answered_ns + limit_ns + interval_ns
+        let interval_ns = ns(self.probing.interval.as_secs_f64());
+        self.probes.borrow().is_way_open(interval_ns, clock::now_ns())
     }
 }

@@ -14,11 +14,11 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
-use crate::clock;
 use crate::socket::{Host, Trust};
 
 const FLOOR: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(400);
+const FOR_EVER: Duration = Duration::from_secs(600);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 /// What a venue does with each request of its connections, by turns.
@@ -27,14 +27,31 @@ enum Turn {
     Say(Vec<u8>),
     Slowly(Vec<u8>),
     Silence,
-    Late(Duration),
     Reset,
     Close,
 }
 
-async fn serve(mut stream: TcpStream, turns: Rc<RefCell<Vec<Turn>>>) {
+/// What connects to the venue, and how deaf it is.
+#[derive(Debug, Default)]
+struct Deaf {
+    accepted: Cell<usize>,
+    /// Connections that were accepted before this one are answered no more.
+    before: Cell<usize>,
+    to_orders: Cell<bool>,
+    /// Nothing is answered until it is back, then everything.
+    is_away: Cell<bool>,
+}
+
+async fn serve(mut stream: TcpStream, turns: Rc<RefCell<Vec<Turn>>>, deaf: Rc<Deaf>, number: usize) {
     let mut seen = [0; 4_096];
-    while stream.read(&mut seen).await.is_ok_and(|count| count > 0) {
+    while let Ok(count @ 1..) = stream.read(&mut seen).await {
+        let is_order = seen[..count].starts_with(b"POST");
+        if number < deaf.before.get() || (is_order && deaf.to_orders.get()) {
+            continue;
+        }
+        while deaf.is_away.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let turn = turns.borrow_mut().pop().unwrap_or(Turn::Say(OK.to_vec()));
         match turn {
             Turn::Say(bytes) => {
@@ -52,12 +69,6 @@ async fn serve(mut stream: TcpStream, turns: Rc<RefCell<Vec<Turn>>>) {
                 return;
             }
             Turn::Silence => {}
-            Turn::Late(pause) => {
-                tokio::time::sleep(pause).await;
-                if stream.write_all(OK).await.is_err() {
-                    return;
-                }
-            }
             Turn::Reset => {
                 let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
                 return;
@@ -67,13 +78,23 @@ async fn serve(mut stream: TcpStream, turns: Rc<RefCell<Vec<Turn>>>) {
     }
 }
 
-async fn venue(turns: Vec<Turn>) -> (Rc<Connections>, Rc<RefCell<Vec<(u64, Cause)>>>) {
+type Faults = Rc<RefCell<Vec<(u64, Cause)>>>;
+
+async fn venue(turns: Vec<Turn>) -> (Rc<Connections>, Faults) {
+    let (connections, faults, _) = patient_venue(turns, PAUSE).await;
+    (connections, faults)
+}
+
+async fn patient_venue(turns: Vec<Turn>, pause: Duration) -> (Rc<Connections>, Faults, Rc<Deaf>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let turns = Rc::new(RefCell::new(turns));
+    let (turns, deaf) = (Rc::new(RefCell::new(turns)), Rc::new(Deaf::default()));
+    let accepting = Rc::clone(&deaf);
     spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            spawn_local(serve(stream, Rc::clone(&turns)));
+            let number = accepting.accepted.get();
+            accepting.accepted.set(number + 1);
+            spawn_local(serve(stream, Rc::clone(&turns), Rc::clone(&accepting), number));
         }
     });
     let trust = Trust::new(None).unwrap_or_else(|fault| panic!("{fault}"));
@@ -81,25 +102,38 @@ async fn venue(turns: Vec<Turn>) -> (Rc<Connections>, Rc<RefCell<Vec<(u64, Cause
     let probing = Probing {
         interval: Duration::from_millis(50),
         floor: FLOOR,
-        pause: PAUSE,
+        pause,
     };
     let connections = Rc::new(Connections::new(host, probing));
     let faults = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&faults);
     connections.report_to(move |generation, cause| seen.borrow_mut().push((generation, cause)));
-    (connections, faults)
+    (connections, faults, deaf)
+}
+
+/// Probe for ever, as the work loop does.
+fn keep_probing(connections: &Rc<Connections>) {
+    let probing = Rc::clone(connections);
+    spawn_local(async move {
+        loop {
+            probing.probe();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
 }
 
 async fn ask(connections: &Connections, lane: Lane) -> Exchange {
+    send(connections, lane, Duration::from_millis(300)).await
+}
+
+async fn send(connections: &Connections, lane: Lane, limit: Duration) -> Exchange {
     let outgoing = Outgoing {
         method: Method::POST,
         target: "/order".to_owned(),
         headers: HeaderMap::new(),
         body: b"[]".to_vec(),
     };
-    connections
-        .exchange(lane, outgoing, Duration::from_millis(300))
-        .await
+    connections.exchange(lane, outgoing, limit).await
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -137,63 +171,119 @@ fn a_reset_under_a_request_is_reported_and_the_request_not_sent_again() {
     });
 }
 
-/// The first probe of each lane is answered: the way is known. Turns are taken from the end.
+/// The first probes are answered: the way is known. Turns are taken from the end.
 fn known_way() -> Vec<Turn> {
-    vec![Turn::Say(OK.to_vec()); Lane::ORDER_ENTRY.len()]
-}
-
-/// The silence of these turns, found by probes as the work loop sends them.
-fn silence(turns: Vec<Turn>) -> Duration {
-    let found = Rc::new(Cell::new(Duration::ZERO));
-    let silent = Rc::clone(&found);
-    run(async move {
-        let (connections, faults) = venue([turns, known_way()].concat()).await;
-        connections.keep_warm().await;
-        let began_ns = clock::now_ns();
-        let probing = Rc::clone(&connections);
-        spawn_local(async move {
-            loop {
-                probing.probe();
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        });
-        until(|| !faults.borrow().is_empty()).await;
-        silent.set(Duration::from_nanos(clock::now_ns() - began_ns));
-        let (generation, cause) = faults.borrow()[0].clone();
-        assert_eq!(generation, 0);
-        assert!(matches!(cause, Cause::Transport(reason) if reason.starts_with("no answer to a probe")));
-        connections.switch(1);
-        assert_eq!(
-            ask(&connections, Lane::Cancels).await.0.unwrap().status,
-            StatusCode::OK
-        );
-    });
-    found.get()
+    vec![Turn::Say(OK.to_vec()); 4]
 }
 
 #[test]
 fn silence_is_found_by_probes_and_the_standbys_go_on() {
-    assert!(silence(vec![Turn::Silence]) >= FLOOR);
+    run(async {
+        let turns = [vec![Turn::Silence], known_way()].concat();
+        // Only what overtakes it can prove it broken.
+        let (connections, faults, _) = patient_venue(turns, FOR_EVER).await;
+        connections.keep_warm().await;
+        keep_probing(&connections);
+        until(|| !faults.borrow().is_empty()).await;
+        assert!(silence_of(&faults.borrow()[0]) >= FLOOR);
+        connections.switch(1);
+        for lane in [Lane::Cancels, Lane::Places] {
+            assert_eq!(ask(&connections, lane).await.0.unwrap().status, StatusCode::OK);
+        }
+    });
+}
+
+fn silence_of((generation, cause): &(u64, Cause)) -> Duration {
+    assert_eq!(*generation, 0);
+    let Cause::Transport(reason) = cause else {
+        panic!("{cause:?}");
+    };
+    let silent_ms = reason.strip_prefix("no answer to a probe for ").unwrap();
+    Duration::from_millis(silent_ms.strip_suffix(" ms").unwrap().parse().unwrap())
 }
 
 #[test]
 fn where_nothing_is_answered_the_venue_gets_longer() {
-    assert!(silence(vec![Turn::Silence; 3]) >= PAUSE);
+    run(async {
+        let (connections, faults, deaf) = patient_venue(Vec::new(), PAUSE).await;
+        connections.keep_warm().await;
+        keep_probing(&connections);
+        until(|| connections.is_way_open()).await;
+        deaf.before.set(usize::MAX);
+        until(|| !faults.borrow().is_empty()).await;
+        assert!(silence_of(&faults.borrow()[0]) >= PAUSE);
+        deaf.before.set(deaf.accepted.get());
+        connections.switch(1);
+        let answer = ask(&connections, Lane::Cancels).await.0;
+        assert_eq!(
+            answer.unwrap().status,
+            StatusCode::OK,
+            "none of the silent is used"
+        );
+    });
+}
+
+#[test]
+fn where_all_old_connections_are_silent_new_ones_tell_and_take_over() {
+    run(async {
+        let (connections, faults, deaf) = patient_venue(Vec::new(), FOR_EVER).await;
+        connections.keep_warm().await;
+        keep_probing(&connections);
+        until(|| connections.is_way_open()).await;
+        deaf.before.set(deaf.accepted.get());
+        until(|| !faults.borrow().is_empty()).await;
+        assert!(silence_of(&faults.borrow()[0]) >= FLOOR);
+        connections.switch(1);
+        for lane in [Lane::Cancels, Lane::Places, Lane::Others] {
+            assert_eq!(ask(&connections, lane).await.0.unwrap().status, StatusCode::OK);
+        }
+    });
+}
+
+#[test]
+fn an_order_that_is_silent_while_probes_are_answered_is_reported_before_its_time_is_up() {
+    run(async {
+        let (connections, faults, deaf) = patient_venue(Vec::new(), FOR_EVER).await;
+        connections.keep_warm().await;
+        keep_probing(&connections);
+        until(|| connections.is_way_open()).await;
+        deaf.to_orders.set(true);
+        let asking = Rc::clone(&connections);
+        let waiting = spawn_local(async move { send(&asking, Lane::Places, FOR_EVER).await });
+        until(|| !faults.borrow().is_empty()).await;
+        assert_eq!(faults.borrow()[0], (0, Cause::Slow));
+        connections.switch(1);
+        assert!(matches!(waiting.await.unwrap().0, Err(Lost::Unknown(_))));
+    });
+}
+
+#[test]
+fn what_a_move_leaves_missing_is_opened_at_once() {
+    run(async {
+        let (connections, _) = venue(Vec::new()).await;
+        let warming = Rc::clone(&connections);
+        spawn_local(async move { warming.keep_warm().await });
+        tokio::task::yield_now().await;
+        connections.switch(1);
+        assert_eq!(connections.missing().len(), 10, "a round under way is no excuse");
+        connections.keep_warm().await;
+        assert!(connections.missing().is_empty());
+    });
 }
 
 #[test]
 fn a_venue_that_pauses_is_no_broken_route_and_teaches_no_patience() {
     run(async {
-        let pause = 2 * FLOOR;
-        let (connections, faults) = venue([vec![Turn::Late(pause); 3], known_way()].concat()).await;
+        let (connections, faults, deaf) = patient_venue(Vec::new(), FOR_EVER).await;
         connections.keep_warm().await;
-        let began_ns = clock::now_ns();
-        while connections.answered.get().0 < began_ns + 2 * u64::try_from(pause.as_nanos()).unwrap() {
-            connections.probe();
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        keep_probing(&connections);
+        until(|| connections.is_way_open()).await;
+        deaf.is_away.set(true);
+        until(|| !connections.is_way_open()).await;
+        deaf.is_away.set(false);
+        until(|| connections.is_way_open()).await;
         assert!(faults.borrow().is_empty());
-        assert!(connections.patience.borrow().limit_ns() < 200_000_000);
+        assert!(connections.probes.borrow().limit_ns() < 200_000_000);
     });
 }
 
