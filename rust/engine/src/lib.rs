@@ -18,6 +18,7 @@ pub mod log;
 mod login;
 pub mod notify;
 mod port;
+mod routes;
 mod secrecy;
 pub mod settings;
 pub mod shell;

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::clock;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
-use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
+use crate::routes::Routes;
+use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, Region, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -44,8 +45,34 @@ pub async fn open_request(
 
 /// Where the venue says whether a region may trade: another host than its API.
 pub struct RegionDesk {
-    pub connections: Connections,
+    /// Over the host's own address, whatever was declared.
+    pub own: Connections,
+    /// Over the declared route in use.
+    pub routed: Connections,
+    pub routes: Rc<Routes>,
     pub target: String,
+}
+
+impl RegionDesk {
+    /// A route that is no proxy is the host's own address: asked once.
+    async fn ask(&self) -> Result<Answer, String> {
+        let own = self.ask_over(&self.own).await?;
+        if own.blocked || self.routes.proxy().is_none() {
+            return Ok(Answer::Region(own.blocked));
+        }
+        let routed = self.ask_over(&self.routed).await;
+        let routed = routed.map_err(|reason| format!("over {}: {reason}", self.routes.name()))?;
+        Ok(self.routes.judge(&own, &routed))
+    }
+
+    async fn ask_over(&self, connections: &Connections) -> Result<Region, String> {
+        let target = self.target.clone();
+        let incoming = open_request(connections, Method::GET, target, HeaderMap::new()).await?;
+        if incoming.status != StatusCode::OK {
+            return Err(format!("the answer is {}", incoming.status.as_u16()));
+        }
+        wire::read_region(&incoming.body)
+    }
 }
 
 /// One account's session with the venue.
@@ -256,18 +283,7 @@ impl Venue {
         let Some(desk) = &self.region else {
             return Answer::Failed("this process has nobody to ask for its region".to_owned());
         };
-        match open_request(
-            &desk.connections,
-            Method::GET,
-            desk.target.clone(),
-            HeaderMap::new(),
-        )
-        .await
-        {
-            Ok(incoming) if incoming.status == StatusCode::OK => wire::read_region(&incoming.body),
-            Ok(incoming) => Answer::Failed(format!("the answer is {}", incoming.status.as_u16())),
-            Err(reason) => Answer::Failed(reason),
-        }
+        desk.ask().await.unwrap_or_else(Answer::Failed)
     }
 
     /// One request signed for the account; the signature covers the path without the query.

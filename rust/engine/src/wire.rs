@@ -144,8 +144,7 @@ struct RegionAnswer {
     blocked: bool,
     #[serde(rename = "ip")]
     _ip: String,
-    #[serde(rename = "country")]
-    _country: String,
+    country: String,
     #[serde(rename = "region")]
     _region: String,
 }
@@ -214,12 +213,20 @@ pub fn cause_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<
     }
 }
 
+/// What the venue says of where a question came from.
+#[derive(Debug)]
+pub struct Region {
+    pub blocked: bool,
+    pub country: String,
+}
+
 /// Answer to a question about the region; every field must be there.
-pub fn read_region(body: &[u8]) -> Answer {
-    match read::<RegionAnswer>(body, "answer about the region") {
-        Ok(answer) => Answer::Region(answer.blocked),
-        Err(reason) => Answer::Failed(reason),
-    }
+pub fn read_region(body: &[u8]) -> Result<Region, String> {
+    let answer = read::<RegionAnswer>(body, "answer about the region")?;
+    Ok(Region {
+        blocked: answer.blocked,
+        country: answer.country,
+    })
 }
 
 /// Answer to `count` placed orders.
@@ -550,9 +557,10 @@ mod tests {
     #[test]
     fn a_region_is_open_only_if_every_field_is_there() {
         let open = br#"{"blocked":false,"ip":"127.0.0.1","country":"NL","region":"NH"}"#;
-        assert!(matches!(read_region(open), Answer::Region(false)));
-        assert!(matches!(read_region(br#"{"blocked":false}"#), Answer::Failed(_)));
-        assert!(matches!(read_region(b"<html>"), Answer::Failed(_)));
+        let region = read_region(open).unwrap();
+        assert_eq!((region.blocked, region.country.as_str()), (false, "NL"));
+        assert!(read_region(br#"{"blocked":false}"#).is_err());
+        assert!(read_region(b"<html>").is_err());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(super) struct Link {
     pub(super) lane: Cell<Lane>,
     /// Whether nothing but a probe is under way.
     pub(super) is_probing: Cell<bool>,
+    /// The declared route that it takes.
+    pub(super) route: usize,
     /// What was sent at this time has had its answer.
     pub(super) proven_ns: Cell<u64>,
     pub(super) driver: RefCell<Option<AbortHandle>>,
@@ -91,7 +93,9 @@ impl Connections {
             let is_proven = silent_since_ns.map_or(is_way_open, |since_ns| {
                 connection.link.proven_ns.get() >= since_ns
             });
-            is_proven && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
+            // What went over an address that was left does not come back.
+            let is_here = connection.link.route == self.host.route();
+            is_here && is_proven && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
         };
         let mut alive = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
         alive.retain(is_alive);
@@ -174,7 +178,7 @@ impl Connections {
     /// The connection used last is the warmest.
     pub(super) fn take_idle(&self, lane: Lane) -> Option<Connection> {
         let mut idle = self.lane(lane).borrow_mut();
-        idle.retain(|connection| connection.sender.is_ready());
+        idle.retain(|connection| connection.sender.is_ready() && connection.link.route == self.host.route());
         idle.pop_back()
     }
 
@@ -182,7 +186,7 @@ impl Connections {
     pub(super) fn give_back(&self, connection: Connection) {
         let link = &connection.link;
         if link.generation.get() != self.generation() {
-            if link.lane.get() != Lane::Standbys {
+            if link.lane.get() != Lane::Standbys || link.route != self.host.route() {
                 return link.abandon();
             }
             link.generation.set(self.generation());
@@ -195,7 +199,7 @@ impl Connections {
 
     pub(super) async fn connect(&self, lane: Lane) -> io::Result<Connection> {
         let watch: Rc<Watch> = Rc::default();
-        let (generation, began_ns) = (self.generation(), clock::now_ns());
+        let (generation, route, began_ns) = (self.generation(), self.host.route(), clock::now_ns());
         let stream = self.host.connect(Rc::clone(&watch)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -205,6 +209,7 @@ impl Connections {
             generation: Cell::new(generation),
             lane: Cell::new(lane),
             is_probing: Cell::new(false),
+            route,
             proven_ns: Cell::new(began_ns),
             driver: RefCell::new(None),
         });

@@ -14,6 +14,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
+use crate::routes::Routes;
 use crate::socket::{Host, Trust};
 
 const FLOOR: Duration = Duration::from_millis(100);
@@ -98,7 +99,8 @@ async fn patient_venue(turns: Vec<Turn>, pause: Duration) -> (Rc<Connections>, F
         }
     });
     let trust = Trust::new(None).unwrap_or_else(|fault| panic!("{fault}"));
-    let host = Host::of_url(&url, "http", &trust).unwrap_or_else(|fault| panic!("{fault}"));
+    let host =
+        Host::of_url(&url, "http", &trust, &Routes::direct()).unwrap_or_else(|fault| panic!("{fault}"));
     let probing = Probing {
         interval: Duration::from_millis(50),
         floor: FLOOR,
