@@ -12,7 +12,7 @@ use claw_core::engine::Answer;
 use hyper::Uri;
 
 use crate::fault::Fault;
-use crate::wire::Region;
+use crate::refusal::Region;
 
 const DIRECT: &str = "direct";
 
@@ -122,7 +122,7 @@ mod tests {
     use claw_core::engine::Answer;
 
     use super::Routes;
-    use crate::wire::Region;
+    use crate::refusal::Region;
 
     fn answer(blocked: bool, country: &str) -> Region {
         Region {

@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 use crate::clock;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
+use crate::refusal::{self, Region};
 use crate::routes::Routes;
-use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, Region, TradeRecord, ZERO_CURSOR};
+use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -71,7 +72,7 @@ impl RegionDesk {
         if incoming.status != StatusCode::OK {
             return Err(format!("the answer is {}", incoming.status.as_u16()));
         }
-        wire::read_region(&incoming.body)
+        refusal::read_region(&incoming.body)
     }
 }
 
@@ -315,7 +316,7 @@ impl Venue {
         };
         let exchange = self.connections.exchange(call.lane, outgoing, limit).await;
         if let Ok(incoming) = &exchange.0 {
-            let cause = wire::cause_of(incoming.status, &incoming.headers, &incoming.body);
+            let cause = refusal::cause_of(incoming.status, &incoming.headers, &incoming.body);
             // Cancels and reads have budgets of their own: what throttles them throttles no place.
             let is_own_budget = matches!(cause, Some(Cause::Throttled(_))) && !is_place;
             if cause.is_some() && !is_own_budget {
@@ -375,8 +376,8 @@ fn accepted(answer: Result<Incoming, Lost>, method: &str, path: &str) -> Result<
     if incoming.status == StatusCode::OK {
         return Ok(incoming);
     }
-    let text = wire::error_text(&incoming.body);
-    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+    let text = refusal::error_text(&incoming.body);
+    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
         return Err(Refusal::Ineligible(reason));
     }
     let status = incoming.status.as_u16();
@@ -390,8 +391,8 @@ fn read_place(incoming: &Incoming, count: usize) -> Answer {
     if incoming.status == StatusCode::OK {
         return wire::read_places(&incoming.body, count);
     }
-    let text = wire::error_text(&incoming.body);
-    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+    let text = refusal::error_text(&incoming.body);
+    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
         return Answer::Ineligible(reason);
     }
     let reason = format!("{} {text}", incoming.status.as_u16());

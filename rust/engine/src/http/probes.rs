@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::pool::{Connection, Lane};
 use super::{Connections, Outgoing};
 use crate::settings::ns;
-use crate::{clock, wire};
+use crate::{clock, refusal};
 
 /// A wake-up that comes late finds the answer in the socket: it is read before the verdict.
 const GRACE: Duration = Duration::from_millis(5);
@@ -93,7 +93,7 @@ impl Connections {
         link.is_probing.set(false);
         link.proven_ns.set(began_ns);
         self.probes.borrow_mut().answered(began_ns, clock::now_ns());
-        let cause = wire::cause_of(status, &HeaderMap::new(), &body);
+        let cause = refusal::cause_of(status, &HeaderMap::new(), &body);
         // What else reads are told is no matter of order entry.
         if let Some(cause @ (Cause::CdnPage | Cause::Transport(_))) = cause {
             self.tell(link.generation.get(), cause);
