@@ -25,6 +25,7 @@ import msgspec
 from benchmarks.measure import NotMeasured
 from benchmarks.ports import free_ports
 from benchmarks.quoter_child import Order, Refused
+from benchmarks.recordings import MIN_SIZE_E6, Flow, record
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock, ns
 from clawswarm.kernel.process import LIFELINE_VARIABLE
@@ -35,7 +36,6 @@ from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.roster import ENGINE, SANDBOX, SENTINELS, SUPERVISOR, RunPlace
 from clawswarm.runtime.wiring import Wiring
 from clawswarm.sandbox.chaos_proxy import ChaosProxy, LineConditions
-from clawswarm.sandbox.recording import LevelsChanged, RecordedMarket, write_recording
 from clawswarm.sandbox.scenario import load_playbacks
 from clawswarm.sandbox.settings import CA_FILE
 
@@ -43,12 +43,8 @@ CONFIGURATION = Path(__file__).parents[1] / "config/sandbox.toml"
 GUARD: str | None = getattr(roster, "GUARD", None)
 """None while there is no guard."""
 START_S = 30.0
-RENEW_S = 0.1
 POLL_S = 0.002
 CAPITAL_E6 = 2_000_000_000
-_TICK_E4, _MIN_SIZE_E6 = 100, 5_000_000
-_LEVEL_E6 = 1_000_000_000
-_DAY_MS = 86_400_000
 
 T = TypeVar("T")
 
@@ -62,11 +58,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     mandate_life_s: float = 10.0
     changes_per_s: int = 0
     """How often the first market's book moves."""
+    flow: Flow | None = None
+    """Of every market, with moves of the touch."""
+    series: tuple[str, ...] = ()
+    """Whose coins have prices."""
     reconcile_s: float | None = None
     switches_per_day: int = 1
     silence_s: float | None = None
     strategy: str | None = None
     has_order_log: bool = False
+    renew_s: float = 0.1
 
 
 class Rig:
@@ -200,6 +201,12 @@ class Rig:
                 self._owners[self.markets[index].condition_id] = (name, self._epoch)
         self.allocate()
 
+    @property
+    def bus(self) -> Bus:
+        """The swarm's bus."""
+        assert self._bus is not None
+        return self._bus
+
     def pid(self, name: str) -> int:
         """Process id of a running child."""
         pid = self._children[name].pid
@@ -242,7 +249,9 @@ class Rig:
         setting = self.setting
         data = self._folder / "data"
         for number in range(setting.markets):
-            _record(data, f"bench-{number}", setting.changes_per_s if number == 0 else 0)
+            is_moving = setting.flow is not None
+            flow = setting.flow or Flow(per_s=setting.changes_per_s if number == 0 else 0)
+            record(data / f"bench-{number:02}.claw", flow, number if is_moving else None)
         table: dict[str, Any] = msgspec.to_builtins(load_configuration(CONFIGURATION))
         port, control_port = free_ports(2)
         table["state_dir"] = str(self._folder / "state")
@@ -252,6 +261,7 @@ class Rig:
         }  # fmt: skip
         if setting.has_order_log:
             table["sandbox"]["order_log"] = str(self.order_log)
+        table["sandbox"] |= {"series": list(setting.series), "price_gaps": False}
         if setting.strategy is not None:
             table["quoter"]["strategy"] = setting.strategy
         if setting.silence_s is not None:
@@ -294,7 +304,7 @@ class Rig:
                 epoch=epoch,
                 capital_e6=CAPITAL_E6,
                 max_position_e6=CAPITAL_E6,
-                order_size_e6=_MIN_SIZE_E6,
+                order_size_e6=MIN_SIZE_E6,
             )
             for market, (owner, epoch) in self._owners.items()
         )
@@ -305,7 +315,7 @@ class Rig:
         while True:
             if self.is_renewing:
                 self.allocate()
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self.setting.renew_s)
 
     async def _hear_beats(self, bus: Bus) -> None:
         changed = asyncio.Event()
@@ -492,33 +502,6 @@ def _toml(table: dict[str, Any], name: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += _toml(value, f"{name}.{key}" if name else key)
     return lines
-
-
-def _record(folder: Path, slug: str, changes_per_s: int) -> None:
-    """A market of 99 quiet levels whose best bid alternates in size so often."""
-    bids = tuple((0, price, _LEVEL_E6) for price in range(_TICK_E4, 4_900, _TICK_E4))
-    asks = tuple((1, price, _LEVEL_E6) for price in range(5_000, 10_000, _TICK_E4))
-    events = [LevelsChanged(at_ms=0, changes=bids + asks)]
-    for number in range(changes_per_s * 600):
-        size_e6 = _LEVEL_E6 + (number % 2 + 1) * 1_000_000
-        events.append(
-            LevelsChanged(at_ms=(number + 1) * 1_000 // changes_per_s, changes=((0, 4_800, size_e6),))
-        )
-    market = RecordedMarket(
-        slug=slug,
-        underlying="BTC",
-        question=slug,
-        tick_e4=_TICK_E4,
-        min_size_e6=_MIN_SIZE_E6,
-        duration_ms=_DAY_MS,
-        outcome=None,
-        era="V2",
-        depth_levels=99,
-        provenance="made by the benchmark",
-        synthetic=(),
-        seed=1,
-    )
-    write_recording(folder / f"{slug}.claw", market, events)
 
 
 def cpu_and_memory(pid: int) -> tuple[float, int]:

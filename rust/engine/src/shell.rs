@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::engine::{
-    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, FeedHealth, Fill,
-    HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
+    AccountSigner, Action, Allocation, Answer, BookState, BucketReport, DeadmanFired, Engine, Event,
+    FeedHealth, Fill, HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
 };
-use claw_core::limits::{LimitSettings, Limits};
+use claw_core::limits::{BucketName, LimitSettings, Limits};
 use claw_core::order::hmac::Credentials;
 use claw_core::order::signing::OrderSigner;
 use tokio::signal::unix::{SignalKind, signal};
@@ -102,6 +102,7 @@ pub async fn run(
     shell.guard = guard;
     shell.routes = routes;
     shell.account = Some(Account::new(signer, &key));
+    spawn_local(ask_tier(Rc::clone(&shell.venue), shell.inbox.clone()));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
@@ -473,7 +474,7 @@ impl<'a> Shell<'a> {
                 let _ = inbox.send(Event::RouteFault(generation, cause));
             }
             if let Some((bucket, report)) = outcome.bucket {
-                let _ = inbox.send(Event::BucketSeen(bucket, report));
+                let _ = inbox.send(Event::BucketSeen(Some(id), bucket, report));
             }
             let _ = inbox.send(Event::Answered(id, outcome.answer, outcome.sent_ns));
         });
@@ -494,6 +495,21 @@ impl<'a> Shell<'a> {
         let beat = engine.beat(&self.settings.name, std::process::id(), clock::now_ns());
         self.bus
             .publish_latest(format!("beat/{}", self.settings.name), &beat);
+    }
+}
+
+/// Have the limits count by the venue's word; while it says nothing that is known, the configured tier stands.
+async fn ask_tier(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
+    match venue.tier().await {
+        Ok(tier) => {
+            let report = BucketReport {
+                tier: Some(tier.as_str().to_owned()),
+                ..BucketReport::default()
+            };
+            // Without a reader the work loop has ended already.
+            let _ = inbox.send(Event::BucketSeen(None, BucketName::Orders, report));
+        }
+        Err(reason) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
-use claw_core::limits::BucketName;
+use claw_core::limits::{BucketName, Tier};
 use claw_core::order::body::{cancel_orders_body, orders_body};
 use claw_core::order::hmac::Credentials;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -134,6 +134,17 @@ impl Venue {
         let mut outcome = self.ask(request, &met).await;
         outcome.fault = met.take().map(|cause| (generation, cause));
         outcome
+    }
+
+    /// The signer's tier by the venue's word, before any answer has named it.
+    pub async fn tier(&self) -> Result<Tier, String> {
+        let path = "/v1/user/rate-limit-tier";
+        let call = Call::of(Lane::Others, Method::GET, path, Vec::new());
+        let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, &Met::default()).await;
+        match accepted(answer, "GET", path) {
+            Ok(incoming) => wire::read_tier(&incoming.body),
+            Err(Refusal::Failed(reason) | Refusal::Ineligible(reason)) => Err(reason),
+        }
     }
 
     async fn ask(&self, request: Request, met: &Met) -> Outcome {

@@ -4,6 +4,7 @@
 //! polymarket.md §3 and §5. Nothing here panics on any bytes.
 
 use claw_core::engine::{Answer, CancelReport, Event, Evidence, MakerPart, Market, PlaceResult, Trade};
+use claw_core::limits::Tier;
 use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,19 @@ pub struct ApiKey {
     pub api_key: String,
     pub secret: Zeroizing<String>,
     pub passphrase: Zeroizing<String>,
+}
+
+/// Answer of GET /v1/user/rate-limit-tier, whose schema is not published: all that counts is the tier's name.
+#[derive(Deserialize)]
+struct TierRecord {
+    tier: String,
+}
+
+/// Which tier a signer is in; one that nobody knows is an error, never a guess.
+pub fn read_tier(body: &[u8]) -> Result<Tier, Unreadable> {
+    let record: TierRecord = read(body, "rate-limit-tier")?;
+    Tier::parse(&record.tier)
+        .ok_or_else(|| format!("rate-limit-tier: nobody knows the tier {:?}", record.tier))
 }
 
 /// One entry of GET /markets.
@@ -320,9 +334,11 @@ mod tests {
     use hyper::header::HeaderMap;
     use proptest::prelude::*;
 
+    use claw_core::limits::Tier;
+
     use super::{
         ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, read, read_cancel, read_heartbeat, read_order,
-        read_places, read_user_frame, user_subscription,
+        read_places, read_tier, read_user_frame, user_subscription,
     };
     use crate::refusal::{cause_of, error_text, ineligibility, read_region};
 
@@ -377,6 +393,23 @@ mod tests {
     fn a_refused_account_is_told_from_a_refused_order() {
         let body = leg(r#""success":false,"errorMsg":"'0xa' address in closed only mode""#);
         assert!(matches!(read_places(body.as_bytes(), 1), Answer::Ineligible(_)));
+    }
+
+    #[test]
+    fn a_tier_that_nobody_knows_is_none() {
+        let read = |body: &str| read_tier(body.as_bytes());
+        assert_eq!(read(r#"{"tier":"copper","order_rate":60}"#), Ok(Tier::Copper));
+        assert_eq!(read(r#"{"tier":"GOLD"}"#), Ok(Tier::Gold));
+        for body in [
+            r#"{"tier":"mythril"}"#,
+            r#"{"tier":5}"#,
+            r#"{"level":"gold"}"#,
+            "<html>",
+            "",
+            "[]",
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
     }
 
     #[test]

@@ -179,7 +179,11 @@ impl<S: SignOrder> Engine<S> {
             match self.limits.withdraw_all(ROUTE, open, now_ns) {
                 Ok(()) => {
                     failover.is_cancelling = true;
-                    self.send(Purpose::Failover(id, FailoverStep::Cancel), Request::CancelAll);
+                    self.send(
+                        Purpose::Failover(id, FailoverStep::Cancel),
+                        Request::CancelAll,
+                        now_ns,
+                    );
                 }
                 Err(refusal) => self.pause_failover(&refusal.to_string(), now_ns),
             }
@@ -189,7 +193,7 @@ impl<S: SignOrder> Engine<S> {
         }
         if !has_trades {
             let request = Request::ListTrades(self.trades_after_s());
-            self.send(Purpose::Failover(id, FailoverStep::Trades), request);
+            self.send(Purpose::Failover(id, FailoverStep::Trades), request, now_ns);
         }
     }
 
@@ -270,7 +274,7 @@ impl<S: SignOrder> Engine<S> {
                 let known = self.orders.all().filter(|own| !own.is_unknown);
                 failover.before = known.map(|own| own.order_id.clone()).collect();
                 let purpose = Purpose::Failover(failover.id, FailoverStep::List);
-                self.send(purpose, Request::ListOrders);
+                self.send(purpose, Request::ListOrders, now_ns);
             } else if failover.is_answered() && !has_known && !is_placing {
                 self.end_failover(now_ns);
             }
