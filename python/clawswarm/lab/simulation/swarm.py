@@ -96,8 +96,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     alter_venue: Callable[[Venue], None] = lambda _venue: None
 
 
-def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None = None) -> Outcome:
-    """Run one simulation to its end; the same arguments give the same outcome, times of this machine apart."""
+Tell = Callable[[str], None]
+
+
+def simulate(
+    asked: Simulated, configuration: Configuration, parts: Parts | None = None, tell: Tell | None = None
+) -> Outcome:
+    """Run one simulation to its end; the same arguments give the same outcome, times of this machine apart.
+
+    `tell` hears a line after each virtual hour, with the hash so far: two runs can be compared before they end.
+    """
     before, thresholds = structlog.get_config(), gc.get_threshold()
     # A day's orders and trades stay: looking through all of them often would take most of the time.
     gc.set_threshold(100_000, 50, 50)
@@ -105,16 +113,16 @@ def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None
     server_log = logging.getLogger("aiohttp.server")
     was_disabled, server_log.disabled = server_log.disabled, True
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    began_s = time.perf_counter()
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
     try:
         with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
             swarm = Swarm(asked, configuration, parts or Parts(), Path(folder))
-            runner.run(swarm.run())
+            runner.run(swarm.run(tell))
     finally:
         structlog.configure(**before)
         server_log.disabled = was_disabled
         gc.set_threshold(*thresholds)
-    return swarm.outcome(time.perf_counter() - began_s)
+    return swarm.outcome(time.perf_counter() - began_s, time.process_time() - began_cpu_s)
 
 
 class Swarm:
@@ -153,7 +161,7 @@ class Swarm:
 
     # --- the world ----------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, tell: Tell | None = None) -> None:
         """Everything, from the first listing to the last withdrawal."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
@@ -170,8 +178,21 @@ class Swarm:
         mean_gap_s = self._asked.mean_gap_s or self._profile.mean_gap_s
         if mean_gap_s is not None and self._profile.deeds:
             tasks.append(asyncio.create_task(self._go_wrong(mean_gap_s)))
-        await asyncio.sleep(self._asked.hours * 3_600)
+        await self._live(tell)
         await self._end(tasks)
+
+    async def _live(self, tell: Tell | None) -> None:
+        began_cpu_s = time.process_time()
+        whole_hours = int(self._asked.hours)
+        for hour in range(1, whole_hours + 1):
+            await asyncio.sleep(3_600)
+            if tell is not None:
+                cpu_ms = (time.process_time() - began_cpu_s) / hour / 3.6
+                broken = len(self._monitor.broken)
+                tell(
+                    f"hour {hour}: {self._monitor.digest}, {cpu_ms:.1f} ms a virtual second, {broken} broken"
+                )
+        await asyncio.sleep((self._asked.hours - whole_hours) * 3_600)
 
     def _log_in(self) -> None:
         """Make the account and its key, as the engine's first login does."""
@@ -425,7 +446,7 @@ class Swarm:
         await asyncio.sleep(1)
         await self._runner.cleanup()
 
-    def outcome(self, wall_s: float) -> Outcome:
+    def outcome(self, wall_s: float, cpu_s: float) -> Outcome:
         """What came of it."""
         counts = self._monitor.counts
         counts["bus deliveries"] = self._medium.delivered
@@ -447,6 +468,7 @@ class Swarm:
             events=events,
             events_per_s=events / wall_s,
             wall_s=wall_s,
+            cpu_s=cpu_s,
             deeds=dict(self._deeds),
             counts=dict(sorted(counts.items())),
         )
