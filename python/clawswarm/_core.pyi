@@ -625,8 +625,16 @@ class Replay:
     @property
     def ask_e4(self) -> int | None: ...
     @property
-    def top(self) -> tuple[int | None, int | None, int | None, int | None, int]:
-        """Best bid, its size, best ask, its size, and the tick, as the strategy sees them."""
+    def top(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+        """Best bids and asks as (price_e4, size_e6), as many as a sentinel shows, and the tick, as seen."""
+
+    @property
+    def features(
+        self,
+    ) -> tuple[
+        float | None, float | None, float | None, float, float, float | None, tuple[str, int, int] | None
+    ]:
+        """Microprice, imbalances, flows, volatility and sweep of a `BookState`, in its order."""
 
     @property
     def report(self) -> OrderReport | None:
