@@ -185,7 +185,7 @@ class Monitor:
     def heard(self, event: Event) -> None:
         """The engine is about to handle this."""
         self.counts["engine events"] += 1
-        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.Touched):
+        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.GuardSeen | machine.Touched):
             return
         self._hash.update(_encode((self._clock.now_ns(), event)))
         if isinstance(event, machine.PlanSent) and event.plan.places:

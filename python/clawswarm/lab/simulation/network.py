@@ -235,6 +235,10 @@ class Network:
         """Serve a path in the name of the present process, in place of whoever did before."""
         self._listeners[path] = (OWNER.get(), terms, factory)
 
+    def is_held(self, name: str) -> bool:
+        """Whether a process hears and says nothing now."""
+        return self.partitions.over_s(name, name) > self.loop.time()
+
     def unlisten(self, path: str) -> None:
         """Serve it no more."""
         self._listeners.pop(path, None)

@@ -36,6 +36,8 @@ from clawswarm.lab.engine_machine import EngineMachine, EngineStart
 from clawswarm.lab.simulation.bus import Medium, VirtualBus
 from clawswarm.lab.simulation.engine import EngineAccount, EngineProcess, Machine, MakeMachine
 from clawswarm.lab.simulation.faults import PROFILES, ProfileName, choose
+from clawswarm.lab.simulation.guard import PORT as GUARD_PORT
+from clawswarm.lab.simulation.guard import GuardProcess
 from clawswarm.lab.simulation.invariants import Authority, Monitor
 from clawswarm.lab.simulation.loop import NS_PER_S, VirtualClock, VirtualLoop
 from clawswarm.lab.simulation.network import NOBODY, Network, Partitions
@@ -50,7 +52,7 @@ from clawswarm.model.instruments import Market
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
 from clawswarm.model.units import MICRO
 from clawswarm.runtime.configuration import Configuration
-from clawswarm.runtime.roster import ENGINE, ORCHESTRATOR, QUOTERS, RISK_MANAGERS, SENTINELS
+from clawswarm.runtime.roster import ENGINE, GUARD, ORCHESTRATOR, QUOTERS, RISK_MANAGERS, SENTINELS
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.pump import Stage
@@ -132,7 +134,7 @@ class Swarm:
         self._asked, self._configuration, self._parts, self._folder = asked, configuration, parts, folder
         self._profile = PROFILES[asked.profile]
         self._chance = Random(f"{asked.seed}/faults")
-        self.agents: Sequence[str] = (ORCHESTRATOR, *SENTINELS, *QUOTERS, *RISK_MANAGERS, ENGINE)
+        self.agents: Sequence[str] = (ORCHESTRATOR, *SENTINELS, *QUOTERS, *RISK_MANAGERS, ENGINE, GUARD)
         self._deeds: Counter[str] = Counter()
         self._uptime = [0.0, 0.0]
         self._is_over = False
@@ -207,11 +209,15 @@ class Swarm:
         differ_s = 2 * self._reconcile_s + 10.0
         self._monitor = Monitor(self._clock, self.venue, wallet, api_key.key, Authority(band_e6, differ_s))
         self._medium.tap = self._monitor.published
-        self._line = OrderLine(
-            self._loop, self._clock, self.venue, self._partitions, Random(f"{self._asked.seed}/orders")
+        self._line, self._guard_line = (
+            OrderLine(
+                self._loop, self._clock, self.venue, self._partitions, Random(f"{self._asked.seed}/{use}")
+            )
+            for use in ("orders", "guard")
         )
-        self._line.terms, self._line.owner = self._profile.remote, ENGINE
-        self._line.key, self._line.wallet = api_key, wallet
+        for line, owner in ((self._line, ENGINE), (self._guard_line, GUARD)):
+            line.terms, line.owner = self._profile.remote, owner
+            line.key, line.wallet = api_key, wallet
         self._monitor.limited = lambda: self._line.limited
         self._account = EngineAccount(
             private_key=self._key_bytes,
@@ -257,7 +263,11 @@ class Swarm:
     # --- processes ----------------------------------------------------------------------------------
 
     def _start_agents(self) -> None:
-        mains: dict[str, Main] = {ENGINE: self._run_engine, ORCHESTRATOR: self._run_orchestrator}
+        mains: dict[str, Main] = {
+            GUARD: self._run_guard,
+            ENGINE: self._run_engine,
+            ORCHESTRATOR: self._run_orchestrator,
+        }
         mains |= dict.fromkeys(SENTINELS, self._run_sentinel)
         mains |= dict.fromkeys(QUOTERS, self._run_quoter)
         mains |= dict.fromkeys(RISK_MANAGERS, self._run_risk_manager)
@@ -333,6 +343,7 @@ class Swarm:
             switches_per_day=settings.switches_per_day,
             touch_ns=ns(settings.touch_timeout_s),
             sentinel_ns=ns(settings.sentinel_timeout_s),
+            guard_ns=ns(settings.guard_timeout_s),
         )
         self._monitor.new_life()
         self._engine = EngineProcess(
@@ -348,6 +359,23 @@ class Swarm:
             self._monitor,
         )
         await self._engine.run(start)
+
+    async def _run_guard(self, process: Process, _bus: VirtualBus) -> None:
+        silence_s = self._configuration.engine.guard_silence_s
+        line = self._guard_line
+        await GuardProcess(
+            process, self._network, line, silence_s, self._kill_engine, self._note_withdrawal
+        ).run()
+
+    def _kill_engine(self, life: int) -> None:
+        """What the guard does to a silent engine; one that has a successor is dead already."""
+        engine = self._processes.processes.get(ENGINE)
+        if engine is not None and engine.pid == life:
+            self._deeds["guard"] += 1
+            self.kill(ENGINE)
+
+    def _note_withdrawal(self, cause: str) -> None:
+        self._monitor.counts[f"guard: {cause}"] += 1
 
     def _make_machine(self, key: bytes, start: EngineStart, now_ns: int) -> Machine:
         machine = self._parts.make_machine(key, start, now_ns)
@@ -399,6 +427,9 @@ class Swarm:
         """End a process at once; it is started anew within seconds."""
         if name == ENGINE:
             self._engine_gone()
+        if name == GUARD:
+            self._guard_line.reset()
+            self._network.unlisten(GUARD_PORT)
         self._processes.kill(name, self._chance.uniform(0.3, 3))
 
     def halt(self, cause: str) -> None:
