@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from benchmarks.measure import NotMeasured
+from benchmarks.ports import free_ports
 from benchmarks.quoter_child import Order, Refused
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock, ns
@@ -235,7 +236,7 @@ class Rig:
         for number in range(setting.markets):
             _record(data, f"bench-{number}", setting.changes_per_s if number == 0 else 0)
         table: dict[str, Any] = msgspec.to_builtins(load_configuration(CONFIGURATION))
-        port, control_port = _free_ports(2)
+        port, control_port = free_ports(2)
         table["state_dir"] = str(self._folder / "state")
         table["sandbox"] |= {
             "data": str(data), "port": port, "control_port": control_port, "takers": False,
@@ -472,14 +473,6 @@ class Quoter:
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
 
 
 def _toml(table: dict[str, Any], name: str = "") -> list[str]:

@@ -11,7 +11,6 @@ when an order stood past an end, or when the run failed.
 
 import calendar
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.ports import free_ports
 from clawswarm.kernel.clock import SystemClock
 
 PROJECT = Path(__file__).parents[1]
@@ -116,15 +116,6 @@ def markets_of(reader: Reader) -> dict[str, Market]:
 def now() -> float:
     """Unix time."""
     return SystemClock().wall_ms() / 1000
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 def look(reader: Reader, markets: dict[str, Market], seen: dict[str, Seen], now_s: float) -> bool:

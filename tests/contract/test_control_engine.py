@@ -76,6 +76,25 @@ def test_cancel_only_and_disabled(venue: RunningVenue, mode: str, text: str, can
     run(venue, scene)
 
 
+def test_a_taker_comes_when_asked(venue: RunningVenue) -> None:
+    async def scene(session: aiohttp.ClientSession) -> None:
+        caller, market = Caller(venue), {"market": venue.market.condition_id}
+        args = {"token": venue.market.yes_token, "price": 0.46}
+        _, _, bid = await place(session, caller, **args, is_post_only=True)
+        hit = {**market, "side": "SELL", "shares": "4", "limit": "0.46"}
+        await switch(session, venue, "/markets/take", {**hit, "limit": "0.47"})
+        assert (await look(session, venue, "/open-orders"))[0]["size"] == "10", "nobody bids so much"
+        for left in ("6", "2"):
+            await switch(session, venue, "/markets/take", hit)
+            (order,) = await look(session, venue, "/open-orders")
+            assert (order["id"], order["size"]) == (bid["orderID"], left)
+        assert (await look(session, venue, "/accounts"))["imbalance"] == "0"
+        for wrong in ({"limit": "1"}, {"limit": "0.455"}, {"shares": "0"}, {"shares": "x"}, {"side": "HOLD"}):
+            await switch(session, venue, "/markets/take", hit | wrong, status=400)
+
+    run(venue, scene)
+
+
 def test_a_tick_changes_and_a_market_ends(venue: RunningVenue) -> None:
     async def scene(session: aiohttp.ClientSession) -> None:
         market = venue.market

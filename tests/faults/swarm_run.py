@@ -3,13 +3,14 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.ports import free_ports
 
 PROJECT = Path(__file__).parents[2]
 START_S = 60.0
@@ -28,15 +29,6 @@ def eventually(condition: Callable[[], bool], within_s: float, what: str) -> flo
         assert time.perf_counter() - began < within_s, f"not within {within_s} s: {what}"
         time.sleep(0.02)
     return time.perf_counter() - began
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def write_config(folder: Path, **replaced: object) -> Path:
@@ -161,6 +153,13 @@ class SwarmRun:
         for order in self.open_orders().values():
             sides.setdefault(order["market"], set()).add(order["side"])
         return {market for market, both in sides.items() if len(both) == 2}
+
+    def hit_bids(self) -> None:
+        """A taker comes to every market and sells as much as our bids and all before them take."""
+        for order in self.open_orders().values():
+            if order["side"] == "BUY":
+                hit = {"market": order["market"], "side": "SELL", "shares": "100000", "limit": order["price"]}
+                self.control("POST", "/markets/take", hit)
 
     # --- life -----------------------------------------------------------------------------------
 

@@ -61,7 +61,12 @@ def test_kills_at_random_leave_the_books_exact(start_swarm: Callable[..., SwarmR
         run.kill(victim)
         eventually(lambda v=victim, b=before: run.pids().get(v, b) != b, 30, f"{victim} is back")
     run.until_quoting(markets=3)
-    eventually(lambda: bool(holders(run)), 90, "something is held, although the first trades fail")
+
+    def is_held() -> bool:
+        run.hit_bids()
+        return bool(holders(run))
+
+    eventually(is_held, 60, "something is held, although the first trades fail")
     # Nothing new is traded after a halt; what is pending settles, and the venue is looked at once more.
     assert claw("halt", "--config", str(run.config)).returncode == 0
     assert run.open_orders() == {}
@@ -87,7 +92,8 @@ def test_kills_at_random_leave_the_books_exact(start_swarm: Callable[..., SwarmR
 def test_a_report_of_the_run_and_its_export(start_swarm: Callable[..., SwarmRun], tmp_path: Path) -> None:
     run = start_swarm()
     run.until_quoting(markets=3)
-    eventually(lambda: bool(_fills(run)), 60, "a fill")
+    run.hit_bids()
+    eventually(lambda: bool(_fills(run)), 20, "a fill")
     code, _ = run.finish()
     assert code == 0, run.output()
     config = str(run.config)

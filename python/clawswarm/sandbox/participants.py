@@ -155,13 +155,15 @@ class ReplayMaker:
 
 
 class Taker:
-    """Sends recorded or synthetic arrivals as FAK orders."""
+    """Sends recorded or synthetic arrivals as FAK orders; no two takers of a market share a name."""
 
-    def __init__(self, exchange: Exchange, market: ListedMarket, account: Account) -> None:
+    def __init__(
+        self, exchange: Exchange, market: ListedMarket, account: Account, name: str = "taker"
+    ) -> None:
         self._exchange = exchange
         self._market = market
         self._account = account
-        self._mint = _OrderMint(market, account, "taker")
+        self._mint = _OrderMint(market, account, name)
 
     def take(self, side: str, size_e6: int, limit_e4: int, now_ns: int) -> list[Event]:
         """Trade up to a YES-frame limit at once, out of inventory where there is enough."""

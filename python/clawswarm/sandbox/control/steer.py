@@ -1,18 +1,22 @@
-"""Routes that steer the venue: engine modes, ticks and ends of markets, tiers."""
+"""Routes that steer the venue: engine modes, ticks, takers and ends of markets, tiers."""
+
+from typing import Literal
 
 import msgspec
 
 from clawswarm.model.errors import WireFault
-from clawswarm.model.units import parse_price_e4
+from clawswarm.model.units import PRICE_ONE_E4, parse_e6, parse_price_e4
 from clawswarm.sandbox.control.route import Unusable, route, until_ns
 from clawswarm.sandbox.exchange.markets import ListedMarket, Winner
 from clawswarm.sandbox.identity.eip712 import Malformed, checksum_address
+from clawswarm.sandbox.participants import Taker, participant_account
 from clawswarm.sandbox.rest.buckets import TIERS
 from clawswarm.sandbox.rest.modes import POST_ONLY_AFTER_RESTART_S, EngineMode
 from clawswarm.sandbox.venue import Venue
 
 _OK = {"ok": True}
 _TICKS_E4 = (1000, 100, 50, 25, 10, 1)
+_MOST_TAKEN_E6 = 10**12
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,6 +49,15 @@ class Pause(_Body, frozen=True, kw_only=True):
 
     market: str
     accepts_orders: bool
+
+
+class Take(_Body, frozen=True, kw_only=True):
+    """A taker who comes now; side and limit in the YES frame."""
+
+    market: str
+    side: Literal["BUY", "SELL"]
+    shares: str
+    limit: str
 
 
 class Close(_Body, frozen=True, kw_only=True):
@@ -93,6 +106,23 @@ def tick(venue: Venue, now_ns: int, body: Tick) -> object:
     if tick_e4 not in _TICKS_E4:
         raise Unusable("tick must be one of 0.1, 0.01, 0.005, 0.0025, 0.001, 0.0001")
     venue.publish(venue.exchange.change_tick(market, tick_e4, now_ns))
+    return _OK
+
+
+def take(venue: Venue, now_ns: int, body: Take) -> object:
+    """Let a participant take from a market's book."""
+    market = _open_market(venue, body.market)
+    try:
+        limit_e4, size_e6 = parse_price_e4(body.limit), parse_e6(body.shares)
+    except WireFault as fault:
+        raise Unusable(str(fault)) from fault
+    if not 0 < limit_e4 < PRICE_ONE_E4 or limit_e4 % market.tick_e4:
+        raise Unusable("limit must be a price of the market's grid between 0 and 1")
+    if not 0 < size_e6 <= _MOST_TAKEN_E6:
+        raise Unusable("shares must be between 0 and a million")
+    account = participant_account(venue.exchange, "hand")
+    taker = Taker(venue.exchange, market, account, f"hand:{now_ns}")
+    venue.publish(taker.take(body.side, size_e6, limit_e4, now_ns))
     return _OK
 
 
@@ -168,6 +198,13 @@ ROUTES = (
         Pause(market="0x<condition id>", accepts_orders=False),
         "the market refuses new orders, cancels still work and what rests stays; accepts_orders true ends it",
         pause,
+    ),
+    route(
+        "POST",
+        "/markets/take",
+        Take(market="0x<condition id>", side="BUY", shares="5", limit="0.51"),
+        "a taker comes and takes up to so many shares that rest up to the limit, in the YES frame",
+        take,
     ),
     route(
         "POST",
