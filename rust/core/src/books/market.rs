@@ -35,7 +35,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn of(levels: impl Iterator<Item = Level>) -> Self {
+    pub(crate) fn of(levels: impl Iterator<Item = Level>) -> Self {
         let mut shown = Self::default();
         for level in levels.take(SHOWN_LEVELS) {
             shown.levels[shown.count] = level;
