@@ -15,6 +15,7 @@ from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
 from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
+from clawswarm.agents.quoter.tradeable import is_tradeable
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
 from clawswarm.model.instruments import SETTLEMENT_FEED, Market, Side
 from clawswarm.model.messages import (
@@ -71,7 +72,9 @@ class QuoterDesk:
         self._events: dict[str, list[str]] = {}
         self._concerned: dict[str, set[str]] = {}
         self._due: set[str] = set()
-        self._next_review_ns = 0
+        self._next_review_ns = self._reviewed_ns = 0
+        self._untradeable: set[str] = set()
+        self._untradeable_ns = 0
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
         self._under_way: dict[str, bool] = {}
@@ -85,6 +88,11 @@ class QuoterDesk:
     def markets(self) -> set[str]:
         """Markets whose books this quoter needs: its own, and those whose outcomes exclude one of them."""
         return self._mandates.keys() | {market for event in self._events.values() for market in event}
+
+    @property
+    def untradeable_s(self) -> float:
+        """Market-seconds in which a mandated market could not be quoted on both sides, whoever quoted it."""
+        return self._untradeable_ns / NS_PER_S
 
     def take_allocation(self, allocation: Allocation) -> None:
         """A mandate table; an older one changes nothing."""
@@ -190,6 +198,9 @@ class QuoterDesk:
         """What to send to the engine now."""
         if now_ns >= self._next_review_ns or now_ns >= self._expires_ns:
             self._next_review_ns = now_ns + REVIEW_NS
+            self._untradeable &= self._mandates.keys()
+            self._untradeable_ns += len(self._untradeable) * (now_ns - self._reviewed_ns)
+            self._reviewed_ns = now_ns
             if now_ns >= self._expires_ns:
                 self._mandates = {}
             self._due |= self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}
@@ -230,6 +241,7 @@ class QuoterDesk:
         inventory = self._inventory.get(market)
         if book is None and self._sources.is_healing(market, now_ns):
             return None
+        self._untradeable.discard(market)
         targets: Sequence[TargetQuote] | None = ()
         tick_e4 = 1
         if mandate is not None and book is not None and inventory is not None:
@@ -255,6 +267,8 @@ class QuoterDesk:
                     shift=self._shift(mandate.market, now_ns),
                     token_usd=(self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
                 )
+                if not is_tradeable(view, self._settings.model):
+                    self._untradeable.add(market)
                 tick_e4 = view.tick_e4
                 targets = self._strategy(market).quotes(view)
         if targets is None:
