@@ -21,9 +21,10 @@ SECONDS_OF_DEMO ?= 60
 demo: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/claw up --mode sandbox --for $(SECONDS_OF_DEMO) --report report.json
 
+# Most fault tests wait for processes, so three workers fill two cores; the long files come first.
 test: check $(BIN)/claw-engine $(BIN)/claw-guard
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.built
 	$(BIN)/ruff format --check .

@@ -81,6 +81,9 @@ class Child:
     async def _spawn(self, lifeline: int, passphrase: tuple[int, ...]) -> None:
         self.ready.clear()
         self.status = None
+        # Before it is born: a quick child says that it is ready while this still waits for its process.
+        self.state = ChildState.STARTING
+        self.heard_ns = self._clock.now_ns()
         environment = {
             **os.environ,
             "NOTIFY_SOCKET": str(self._address),
@@ -99,10 +102,7 @@ class Child:
                 # Ctrl-C belongs to the supervisor alone: it stops the others in order.
                 start_new_session=True,
             )
-        now = self._clock.now_ns()
-        self.state = ChildState.STARTING
-        self.starts_ns.append(now)
-        self.heard_ns = now
+        self.starts_ns.append(self._clock.now_ns())
 
     async def wait(self) -> int:
         """Exit code of the present process (negative: the signal that ended it)."""

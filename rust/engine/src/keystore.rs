@@ -15,6 +15,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aes::Aes128;
+use claw_core::order::address::Address;
+use claw_core::order::signing::SigningKey;
 use ctr::Ctr128BE;
 use ctr::cipher::{KeyIvInit as _, StreamCipher as _};
 use serde::Deserialize;
@@ -40,6 +42,8 @@ struct Keystore {
     version: u32,
     #[serde(alias = "Crypto")]
     crypto: Crypto,
+    #[serde(default)]
+    address: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +110,7 @@ fn open(text: &[u8], passphrase: &[u8]) -> Result<Secret, String> {
     }
     let mut ciphertext =
         Zeroizing::new(bytes::<KEY_BYTES>(&crypto.ciphertext).ok_or_else(|| broken("its ciphertext"))?);
-    let iv = bytes::<16>(&crypto.cipherparams.iv).ok_or_else(|| broken("its iv"))?;
+    let iv = iv(&crypto.cipherparams.iv).ok_or_else(|| broken("its iv"))?;
     let mac = bytes::<32>(&crypto.mac).ok_or_else(|| broken("its mac"))?;
     let derived = derive(&crypto.kdf, &crypto.kdfparams, passphrase)?;
     let mut hash = Keccak256::new();
@@ -119,7 +123,19 @@ fn open(text: &[u8], passphrase: &[u8]) -> Result<Secret, String> {
     key.copy_from_slice(&derived[..16]);
     let mut cipher = Ctr128BE::<Aes128>::new((&*key).into(), &iv.into());
     cipher.apply_keystream(&mut ciphertext[..]);
+    // The mac does not cover the iv: only the address tells a key that was decrypted with another one.
+    let owner = keystore.address.filter(|owner| !owner.is_empty());
+    if owner.is_some_and(|owner| !is_key_of(&owner, &ciphertext)) {
+        return Err(broken("its key is not that of its address"));
+    }
     Ok(ciphertext)
+}
+
+/// Whether the key belongs to an address, which keystores write with or without 0x.
+fn is_key_of(owner: &str, secret: &Secret) -> bool {
+    let owner = Address::parse(&format!("0x{}", owner.strip_prefix("0x").unwrap_or(owner)));
+    let key = SigningKey::new(&**secret);
+    matches!((owner, key), (Ok(owner), Ok(key)) if owner == key.address())
 }
 
 fn derive(kdf: &str, params: &KdfParams, passphrase: &[u8]) -> Result<Secret, String> {
@@ -172,6 +188,14 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     bytes
 }
 
+/// An initial value; some clients write it as a number, without its leading zero bytes.
+fn iv(text: &str) -> Option<[u8; 16]> {
+    let written = text_bytes(text).filter(|written| !written.is_empty())?;
+    let mut iv = [0; 16];
+    iv[16_usize.checked_sub(written.len())?..].copy_from_slice(&written);
+    Some(iv)
+}
+
 /// Hexadecimal, with or without 0x.
 fn text_bytes(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
@@ -215,6 +239,38 @@ mod tests {
                 open(upper.as_bytes(), b"testpassword").is_ok(),
                 "as older clients write it"
             );
+        }
+    }
+
+    /// Written by eth-account, which leaves leading zero bytes of the iv out: one keystore in 256.
+    const SHORT_IV: &str = r#"{"address": "008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+        "crypto": {"cipher": "aes-128-ctr", "cipherparams": {"iv": "b3474ab6680d46371bfbf1831e1674"},
+        "ciphertext": "fefaf96e3036380693d9d79a52b64586cb471259477fce9264126ea4d93b79ff",
+        "kdf": "pbkdf2", "kdfparams": {"c": 2, "dklen": 32, "prf": "hmac-sha256", "salt": "20eaee6c4e4530a202912eeecefd75e1"},
+        "mac": "fd6df5cece12e869bc9c77fb318f29e324e4abd9d82462324a71c807d9d391d9"}, "version": 3}"#;
+
+    const OWNER: &str = "008aeeda4d805471df9b2a5b0f38a0c3bcba786b";
+
+    #[test]
+    fn a_keystore_whose_iv_is_written_as_a_number_opens() {
+        let opened = open(SHORT_IV.as_bytes(), b"testpassword").unwrap();
+        assert_eq!(opened.as_slice(), text_bytes(SECRET).unwrap());
+        let upper = SHORT_IV.replace(OWNER, &format!("0x{}", OWNER.to_uppercase()));
+        assert!(open(upper.as_bytes(), b"testpassword").is_ok());
+        for (damage, why) in [
+            (SHORT_IV.replace("\"b347", "\""), "not that of its address"),
+            (SHORT_IV.replace(OWNER, "abcd"), "not that of its address"),
+            (SHORT_IV.replace("b3474ab6680d46371bfbf1831e1674", ""), "its iv"),
+            (
+                SHORT_IV.replace(
+                    "b3474ab6680d46371bfbf1831e1674",
+                    "b3474ab6680d46371bfbf1831e1674b3474ab6680d46371bfbf1831e1674",
+                ),
+                "its iv",
+            ),
+        ] {
+            let said = open(damage.as_bytes(), b"testpassword").unwrap_err();
+            assert!(said.contains(why), "{said}");
         }
     }
 

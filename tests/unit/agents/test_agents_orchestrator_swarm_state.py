@@ -78,6 +78,8 @@ def test_a_loss_halts_and_is_counted_anew_after_a_resume() -> None:
     assert story.see(profit_e6=-50 * USD) is SwarmState.CAUTIOUS
     assert story.causes[0] == "loss of 50.00 USD, 100 is the limit"
     assert story.see(profit_e6=-100 * USD) is SwarmState.HALTED
+    assert story.see(profit_e6=-130 * USD) is SwarmState.HALTED
+    assert story.causes == ("loss of 100.00 USD, 100 is the limit",), "one cause, that of the moment"
     assert story.see(100, profit_e6=50 * USD) is SwarmState.HALTED, "luck lifts nothing"
     story = story.restarted()
     assert story.see(profit_e6=-100 * USD) is SwarmState.HALTED

@@ -140,7 +140,11 @@ class SwarmJudge:
         for name, rule in _RULES.items():
             self._signs[name].look(texts.get(name), rule, now_ns)
         found = [(state, cause) for cause, state in self.standing.latched.items()]
-        found += [(_RULES[name].state, sign.text) for name, sign in self._signs.items() if sign.is_in_force]
+        found += [
+            (_RULES[name].state, sign.text)
+            for name, sign in self._signs.items()
+            if sign.is_in_force and not self._is_latched(name)
+        ]
         found.sort(key=lambda each: -_STRICTNESS[each[0]])
         state = found[0][0] if found else SwarmState.NORMAL
         return Judgement(state, tuple(dict.fromkeys(cause for _, cause in found)))
@@ -168,13 +172,15 @@ class SwarmJudge:
             ),
         ):
             text = f"{name} of {lost_e6 / MICRO:.2f} USD, {limit_usd:g} is the limit"
-            if lost_e6 >= limit_usd * MICRO and not any(
-                c.startswith(f"{name} of") for c in self.standing.latched
-            ):
+            if lost_e6 >= limit_usd * MICRO and not self._is_latched(name):
                 self._latch(text, state)
             if lost_e6 >= limit_usd * MICRO * self._limits.cautious_share:
                 texts[name] = text
         return texts
+
+    def _is_latched(self, name: str) -> bool:
+        """Whether this kind of loss has latched: the cause is then what it was at that moment."""
+        return any(cause.startswith(f"{name} of") for cause in self.standing.latched)
 
     def _latch(self, cause: str, state: SwarmState) -> None:
         if cause not in self.standing.latched:

@@ -1,4 +1,4 @@
-"""Fixtures of the kernel's tests."""
+"""Fixtures of the unit tests."""
 
 import tempfile
 from collections.abc import Iterator
