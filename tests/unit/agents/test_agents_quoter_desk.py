@@ -580,7 +580,7 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
         story.book(market=market)
     assert [plan.market for plan in story.plans()] == ["0xc", "0xd"]
     asked: list[str] = []
-    story.desk._plan = lambda market, now: asked.append(market)  # type: ignore[method-assign,assignment,return-value,func-returns-value]
+    story.desk._plan = lambda market, now, **_: asked.append(market)  # type: ignore[method-assign,assignment,return-value,func-returns-value]
 
     def due() -> list[str]:
         asked.clear()
@@ -632,6 +632,8 @@ def test_only_the_time_in_which_the_market_could_not_be_quoted_is_excused() -> N
         """Beyond what was excused before, once the last word has been judged."""
         for plan in story.plans():
             story.carry_out(plan)
+        story.later(REVIEW_NS)
+        story.pulse()
         story.plans()
         before = story.desk.untradeable_s
         story.later(seconds * NS_PER_S)

@@ -10,6 +10,9 @@ from clawswarm._core import Decision, MarketQuoter, MarketTerms, QuoterModel
 from clawswarm.agents.quoter.strategy import MarketView, TargetQuote
 from clawswarm.model.instruments import Market, Side
 
+# To look a member of an enumeration up costs as much as to make a quote.
+_BUY, _SELL = Side.BUY, Side.SELL
+
 
 class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Parameters of the quadratic spread function; spreads and skew in logits. Formulas: quoting/spread.rs."""
@@ -119,7 +122,7 @@ class QuadraticQuoter:
         """The quotes of the newest book."""
         decision = self.decide(view)
         targets = []
-        for side, target in ((Side.BUY, decision.bid), (Side.SELL, decision.ask)):
+        for side, target in ((_BUY, decision.bid), (_SELL, decision.ask)):
             if target is not None:
                 price_e4, size_e6, _, gain_usd = target
                 targets.append(TargetQuote(side, price_e4, price_e4, size_e6, gain_usd))
