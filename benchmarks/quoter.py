@@ -3,9 +3,9 @@
 quoter.decision   `take_book` and `plans` of a desk that holds 4 markets, in microseconds
 quoter.decision_many   the same of a desk that holds 200: the difference is what a market more costs
 
-Every book moves its touch by a tick, each market's 400 ms after its last one however many there are. Orders rest
-on both sides, the underlying has a price and the market pays rewards; what a plan asks for is told as done, untimed,
-so that the next book finds orders at rest.
+Every book moves its touch by a tick, each market's 400 ms after its last one however many there are. Orders
+rest on both sides, the underlying has a price and the market pays rewards; what a plan asks for is told as
+done, untimed, so that the next book finds orders at rest.
 """
 
 import itertools
