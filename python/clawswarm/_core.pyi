@@ -279,6 +279,8 @@ class QuoterModel:
         widen_quadratic: float,
         uncertainty_weight: float,
         cost: float,
+        pick_off: float,
+        presence: float,
         informed_prior: float,
         reduce_only: float,
         change_usd: float,

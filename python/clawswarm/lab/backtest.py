@@ -80,6 +80,8 @@ class Run(msgspec.Struct, frozen=True):
     rejected: int
     refused: Mapping[str, int]
     quoted_ns: int
+    untradeable_s: float = 0.0
+    """Of the whole flow, as the desk saw it (agents/quoter/tradeable.py)."""
     sampled: tuple[tuple[OwnQuote, ...], ...] = ()
     """What rested at the moment of each reward sample of the flow."""
 
@@ -177,7 +179,14 @@ class _Session:
         fills = tuple(_fill(fill) for fill in replay.fills)
         sampled = (*self._sampled, *((),) * (len(self._samples) - len(self._sampled)))
         return Run(
-            fills, self._placed, self._cancelled, self._rejected, self._refused, replay.quoted_ns, sampled
+            fills,
+            self._placed,
+            self._cancelled,
+            self._rejected,
+            self._refused,
+            replay.quoted_ns,
+            desk.untradeable_s,
+            sampled,
         )
 
     def _take_samples(self) -> None:
