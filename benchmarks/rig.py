@@ -37,6 +37,7 @@ from clawswarm.runtime.roster import ENGINE, SANDBOX, SENTINELS, SUPERVISOR, Run
 from clawswarm.runtime.wiring import Wiring
 from clawswarm.sandbox.chaos_proxy import ChaosProxy, LineConditions
 from clawswarm.sandbox.scenario import load_playbacks
+from clawswarm.sandbox.settings import CA_FILE
 
 CONFIGURATION = Path(__file__).parents[1] / "config/sandbox.toml"
 GUARD: str | None = getattr(roster, "GUARD", None)
@@ -93,7 +94,7 @@ class Rig:
     async def __aenter__(self) -> "Rig":
         self._folder = Path(tempfile.mkdtemp(prefix="claw-bench-"))
         self.order_log = self._folder / "orders.log"
-        self._lifeline, self._lifeline_end = os.pipe()
+        self.lifeline, self._lifeline_end = os.pipe()
         try:
             await self._start()
         except BaseException:
@@ -115,7 +116,7 @@ class Rig:
             await self._session.close()
         if self._bus is not None:
             self._bus.close()
-        os.close(self._lifeline)
+        os.close(self.lifeline)
         os.close(self._lifeline_end)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -129,7 +130,9 @@ class Rig:
         self._place_file.write_bytes(msgspec.json.encode(place))
         self._wiring = Wiring(place, configuration)
         self.port = sockets / "engine.port"
-        self._socket_dir, self._log_dir = sockets, run_dir / "logs"
+        self.socket_dir, self.run_dir, self._log_dir = sockets, run_dir, run_dir / "logs"
+        self.configuration = configuration
+        self.ca_file = str(run_dir / SANDBOX / CA_FILE)
         self._control = f"http://127.0.0.1:{configuration.sandbox.control_port}"
         self._session = aiohttp.ClientSession()
         self._bus = bus = self._wiring.bus(SUPERVISOR)
@@ -165,9 +168,9 @@ class Rig:
         if child is None:
             wiring = self._engine_wiring if name == ENGINE else self._wiring
             command = wiring.command(name, self._place_file)
-            child = Part(name, command, self._socket_dir, self._log_dir)
+            child = Part(name, command, self.socket_dir, self._log_dir)
             self._children[name] = child
-        await child.spawn(self._lifeline)
+        await child.spawn(self.lifeline)
         if is_awaited:
             await self._until_ready(child)
 
@@ -176,6 +179,11 @@ class Rig:
         quoter = Quoter(name, self.port, self._place_file)
         self.quoters[name] = quoter
         await quoter.start()
+        self.grant(name, *markets)
+        return quoter
+
+    def grant(self, name: str, *markets: int) -> int:
+        """Give a quoter these markets, and only these; their epoch."""
         self._epoch += 1
         for market, (owner, _) in list(self._owners.items()):
             if owner == name:
@@ -183,7 +191,7 @@ class Rig:
         for index in markets:
             self._owners[self.markets[index].condition_id] = (name, self._epoch)
         self.allocate()
-        return quoter
+        return self._epoch
 
     def assign(self, markets_of: Mapping[str, Iterable[int]]) -> None:
         """Give these quoters, whoever they are, these markets."""

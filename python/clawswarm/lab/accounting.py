@@ -32,7 +32,8 @@ _UNIT = 2 * PRICE_ONE_E4 * MICRO
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One run in money (USD) and counts. `markouts` are sums over all fills by horizon in seconds.
 
-    `rewards_usd` is at the assumed rate of `RunTerms`: no recording states its market's.
+    `two_sided_uptime` is of the time in which the market was tradeable. `rewards_usd` is at the assumed rate of
+    `RunTerms`: no recording states its market's.
     """
 
     pnl_usd: float
@@ -95,7 +96,7 @@ def settle(market: MarketFlow, run: Run, terms: RunTerms) -> Outcome:
         cancels=run.cancelled,
         rejected=run.rejected,
         refused=sum(run.refused.values()),
-        two_sided_uptime=run.quoted_ns / ends_ns,
+        two_sided_uptime=min(run.quoted_ns / max(ends_ns - run.untradeable_s * _NS_PER_S, 1.0), 1.0),
         is_partial=market.is_partial,
     )
 

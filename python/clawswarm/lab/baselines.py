@@ -19,6 +19,7 @@ from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.model.units import PRICE_ONE_E4
 
 DEBOUNCE_NS = 250 * NS_PER_MS
+_SHIPPED = QuadraticModel()
 
 
 class FixedSpread:
@@ -73,27 +74,32 @@ class SwarmQuoter(QuadraticQuoter):
     """What the swarm quotes with, the underlying's price included: on a synthetic one it is flattered."""
 
     SEARCH: ClassVar[dict[str, tuple[float, ...]]] = {
-        "cost": (0.0, 0.04, 0.08),
+        "fill_rate": (2.0, 5.0, 10.0),
+        "pick_off": (1.0, 2.0),
         "skew": (1.5, 3.0),
-        "uncertainty_weight": (1.0, 4.0),
     }
 
     def __init__(
         self,
-        cost: float = 0.04,
-        skew: float = 3.0,
-        uncertainty_weight: float = 1.0,
+        fill_rate: float = _SHIPPED.fill_rate,
+        pick_off: float = _SHIPPED.pick_off,
+        skew: float = _SHIPPED.skew,
         uses_reference: bool = True,
     ) -> None:
-        model = QuadraticModel(cost=cost, skew=skew, uncertainty_weight=uncertainty_weight)
+        model = QuadraticModel(fill_rate=fill_rate, pick_off=pick_off, skew=skew)
         super().__init__(model, uses_reference=uses_reference)
 
 
 class BookQuoter(SwarmQuoter):
     """The same, blind to the underlying: what the book alone is good for."""
 
-    def __init__(self, cost: float = 0.04, skew: float = 3.0, uncertainty_weight: float = 1.0) -> None:
-        super().__init__(cost, skew, uncertainty_weight, uses_reference=False)
+    def __init__(
+        self,
+        fill_rate: float = _SHIPPED.fill_rate,
+        pick_off: float = _SHIPPED.pick_off,
+        skew: float = _SHIPPED.skew,
+    ) -> None:
+        super().__init__(fill_rate, pick_off, skew, uses_reference=False)
 
 
 BASELINES = {

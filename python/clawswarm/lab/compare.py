@@ -5,7 +5,8 @@
 2. Comparison: every strategy runs on every recording, seed and taker delay. A pair is the candidate and a
    baseline on the same flow.
 3. The median of the paired difference has a 90 % interval by bootstrap over recordings (seeds of one recording
-   share its outcome, so they are no independent draws).
+   share its outcome, so they are no independent draws); so has the difference in adverse selection a share, which
+   is a ratio of sums.
 
 A recording that was tuned on is marked in-sample. Losses are reported as they are.
 """
@@ -99,6 +100,8 @@ class Paired(msgspec.Struct, frozen=True, kw_only=True):
     pnl_low: float
     pnl_high: float
     adverse_selection_per_share: float | None
+    adverse_low: float | None
+    adverse_high: float | None
 
 
 class RecordingScore(msgspec.Struct, frozen=True):
@@ -225,6 +228,28 @@ def interval(clusters: Sequence[Sequence[float]], rng: Random) -> tuple[float, f
     return middle, drawn[int(LOW * DRAWS)], drawn[min(int(HIGH * DRAWS), DRAWS - 1)]
 
 
+def cost_interval(
+    clusters: Sequence[Sequence[tuple[Outcome, Outcome]]], rng: Random
+) -> tuple[float | None, float | None, float | None]:
+    """Difference in adverse selection a share with its 90 % interval, drawn over clusters; None without trades."""
+
+    def difference(chosen: Sequence[Sequence[tuple[Outcome, Outcome]]]) -> float | None:
+        pairs = [pair for cluster in chosen for pair in cluster]
+        own, other = (_cost_per_share([pair[place] for pair in pairs]) for place in (0, 1))
+        return None if own is None or other is None else round(own - other, 6)
+
+    draws = (difference(rng.choices(clusters, k=len(clusters))) for _ in range(DRAWS))
+    drawn = sorted(draw for draw in draws if draw is not None)
+    if not drawn:
+        return None, None, None
+    return difference(clusters), drawn[int(LOW * len(drawn))], drawn[int(HIGH * len(drawn))]
+
+
+def _cost_per_share(outcomes: Sequence[Outcome]) -> float | None:
+    shares = sum(outcome.shares for outcome in outcomes)
+    return sum(outcome.adverse_selection_usd for outcome in outcomes) / shares if shares else None
+
+
 def _is_usable(path: Path, allow_partial: bool, tell: Callable[[str], None]) -> bool:
     try:
         load_recording(path, allow_partial)
@@ -322,10 +347,11 @@ def _pair(baseline: str, delay_ms: int, results: Sequence[_Result]) -> Paired:
     rng = Random(f"{baseline}/{delay_ms}")
     middle, low, high = interval(list(risk.values()), rng)
     pnl_middle, pnl_low, pnl_high = interval(list(pnl.values()), rng)
-    own, other_cost = (_score(name, delay_ms, results) for name in ("candidate", baseline))
-    adverse = None
-    if own.adverse_selection_per_share is not None and other_cost.adverse_selection_per_share is not None:
-        adverse = round(own.adverse_selection_per_share - other_cost.adverse_selection_per_share, 6)
+    costs: dict[str, list[tuple[Outcome, Outcome]]] = {}
+    for (strategy, slug, seed), outcome in of.items():
+        if strategy == "candidate":
+            costs.setdefault(slug, []).append((outcome, of[baseline, slug, seed]))
+    adverse, adverse_low, adverse_high = cost_interval(list(costs.values()), rng)
     return Paired(
         baseline=baseline,
         taker_delay_ms=delay_ms,
@@ -338,6 +364,8 @@ def _pair(baseline: str, delay_ms: int, results: Sequence[_Result]) -> Paired:
         pnl_low=round(pnl_low, 4),
         pnl_high=round(pnl_high, 4),
         adverse_selection_per_share=adverse,
+        adverse_low=adverse_low,
+        adverse_high=adverse_high,
     )
 
 

@@ -166,6 +166,7 @@ _PAIRED_HEADINGS = (
     "PnL",
     "90 % interval",
     "adverse/share",
+    "interval",
     "pairs",
 )
 
@@ -200,6 +201,7 @@ def _paired_cells(pair: Paired) -> tuple[str, ...]:
         f"{pair.pnl:+.2f}",
         f"[{pair.pnl_low:+.2f}, {pair.pnl_high:+.2f}]",
         _or_null(pair.adverse_selection_per_share, "{:+.4f}"),
+        f"[{_or_null(pair.adverse_low, '{:+.4f}')}, {_or_null(pair.adverse_high, '{:+.4f}')}]",
         f"{pair.pairs} on {pair.recordings}",
     )
 

@@ -27,8 +27,6 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
     """The report of a finished run."""
     observer, configuration = supervisor.observer, supervisor.configuration
     limits = configuration.engine.limits
-    mandated_s, two_sided_s = observer.total("engine", "mandated_s"), observer.total("engine", "two_sided_s")
-    uptime = None if not mandated_s or two_sided_s is None else round(two_sided_s / mandated_s, 4)
     started = [
         name for name in AGENTS if supervisor.children.get(name) and supervisor.children[name].starts_ns
     ]
@@ -57,12 +55,22 @@ def build_report(supervisor: Supervisor, duration_s: float) -> Report:
             hedges=None,
         ),
         pnl_usd=profit(list(observer.fills.values()), observer.marks_e4, _income(observer)),
-        quoting_uptime=uptime,
+        quoting_uptime=_uptime(observer),
         failovers=tuple(supervisor.failovers),
         deadman=tuple(Deadman(e.cause, e.cancelled, round(e.elapsed_ms, 1)) for e in withdrawals),
         inference=Inference(),
         warnings=tuple(_warnings(supervisor)),
     )
+
+
+def _uptime(observer: Observer) -> float | None:
+    """Two-sided share of the time in which mandated markets were tradeable (agents/quoter/tradeable.py)."""
+    mandated_s, two_sided_s = observer.total("engine", "mandated_s"), observer.total("engine", "two_sided_s")
+    if mandated_s is None or two_sided_s is None:
+        return None
+    # A quoter that does not run excuses nothing: its markets count as tradeable.
+    tradeable_s = mandated_s - (observer.total("quoter", "untradeable_s") or 0.0)
+    return round(min(two_sided_s / tradeable_s, 1.0), 4) if tradeable_s > 0 else None
 
 
 def _income(observer: Observer) -> DayIncome | None:

@@ -155,7 +155,7 @@ pub struct QuoterModel(quoter::QuoterModel);
 impl QuoterModel {
     #[new]
     #[pyo3(signature = (*, risk_aversion, holding_s, fill_decay, fill_rate, queue_shares, rest_s, skew, widen_linear,
-        widen_quadratic, uncertainty_weight, cost, informed_prior, reduce_only, change_usd, widen_s, withdraw_s,
+        widen_quadratic, uncertainty_weight, cost, pick_off, presence, informed_prior, reduce_only, change_usd, widen_s, withdraw_s,
         pull_s, jump_sigmas))]
     #[allow(
         clippy::too_many_arguments,
@@ -173,6 +173,8 @@ impl QuoterModel {
         widen_quadratic: f64,
         uncertainty_weight: f64,
         cost: f64,
+        pick_off: f64,
+        presence: f64,
         informed_prior: f64,
         reduce_only: f64,
         change_usd: f64,
@@ -193,6 +195,8 @@ impl QuoterModel {
             widen_quadratic,
             uncertainty_weight,
             cost,
+            pick_off,
+            presence,
         };
         let model = quoter::QuoterModel {
             spread,

@@ -580,7 +580,7 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
         story.book(market=market)
     assert [plan.market for plan in story.plans()] == ["0xc", "0xd"]
     asked: list[str] = []
-    story.desk._plan = lambda market, now: asked.append(market)  # type: ignore[method-assign,assignment,return-value,func-returns-value]
+    story.desk._plan = lambda market, now, **_: asked.append(market)  # type: ignore[method-assign,assignment,return-value,func-returns-value]
 
     def due() -> list[str]:
         asked.clear()
@@ -623,3 +623,28 @@ def test_fills_are_told_to_the_strategy() -> None:
         (order.side, order.price_e4, 5 * SHARE),
         (order.side, order.price_e4, 15 * SHARE),
     ]
+
+
+def test_only_the_time_in_which_the_market_could_not_be_quoted_is_excused() -> None:
+    story = quoting()
+
+    def excused_s(seconds: int) -> float:
+        """Beyond what was excused before, once the last word has been judged."""
+        for plan in story.plans():
+            story.carry_out(plan)
+        story.later(REVIEW_NS)
+        story.pulse()
+        story.plans()
+        before = story.desk.untradeable_s
+        story.later(seconds * NS_PER_S)
+        story.pulse()
+        story.plans()
+        return story.desk.untradeable_s - before
+
+    assert excused_s(1) == 0.0
+    story.hold(net_shares=195)
+    assert excused_s(2) == 2.0
+    # Without a usable book nothing is known, so nothing is excused.
+    story.book(reason="crossed")
+    story.later(2 * CROSSED_GRACE_NS)
+    assert excused_s(1) == 0.0

@@ -30,6 +30,11 @@ def cumulative(d: float) -> float:
     return 0.5 * math.erfc(-d / math.sqrt(2))
 
 
+def beyond(d: float, deviation: float) -> float:
+    """E[(J − d)⁺] of Student's t with three degrees of freedom and this deviation."""
+    return (deviation - d * math.atan2(deviation, d)) / math.pi
+
+
 def digital(spot: float, strike: float, sigma: float, r: float) -> float:
     deviation = sigma * math.sqrt(r)
     return cumulative(math.log(spot / strike) / deviation - 0.5 * deviation)
@@ -83,11 +88,28 @@ class Belief:
         self.step: tuple[float, int] | None = None
         self.squares = self.seconds = 0.0
         self.waiting: list[tuple[int, float, float, float]] = []
+        self.changed: tuple[float, int] | None = None
+        self.intervals = [0.0, 0.0]
         self.flow, self.model = Regression(), Regression()
 
     @property
     def volatility(self) -> float:
         return 0.03 if self.seconds < 5 else max(math.sqrt(self.squares / self.seconds), 0.002)
+
+    @property
+    def interval_s(self) -> float:
+        """Mean time between changes of the book."""
+        seconds, count = self.intervals
+        return min(max((seconds + 5 * 0.2) / (count + 5), 0.05), 10.0)
+
+    def _take_change(self, microprice: float, now: int) -> None:
+        if self.changed is not None and microprice == self.changed[0]:
+            return
+        if self.changed is not None:
+            kept = 0.5 ** (1 / 50)
+            elapsed = (now - self.changed[1]) / 1e9
+            self.intervals = [self.intervals[0] * kept + elapsed, self.intervals[1] * kept + 1]
+        self.changed = (microprice, now)
 
     def take(
         self, microprice: float, width: float, flow: float, modelled: float | None, now: int
@@ -102,6 +124,7 @@ class Belief:
             gain = predicted / (predicted + noise)
             level, variance = level + gain * (seen - level), (1 - gain) * predicted
         self.state = (level, variance, now)
+        self._take_change(microprice, now)
         self._take_step(level, now)
         while self.waiting and self.waiting[0][0] <= now:
             _, book, lead_flow, lead_model = self.waiting.pop(0)
@@ -239,9 +262,11 @@ class Reference:
     belief: Belief = field(default_factory=Belief)
     fair: float | None = None
     places: dict[bool, tuple[int, int]] = field(default_factory=dict)
-    closed_until: dict[bool, float] = field(default_factory=lambda: {BUY: 0.0, SELL: 0.0})
+    endangered_until: dict[bool, float] = field(default_factory=lambda: {BUY: 0.0, SELL: 0.0})
     sweep_ns: int = 0
     volatility: float = 0.0
+    jump: float = 0.0
+    x: float = 0.0
     uncertainty: float = 0.0
 
     def __post_init__(self) -> None:
@@ -265,7 +290,7 @@ class Reference:
         if seen.sweep is not None and seen.sweep[2] > self.sweep_ns:
             self.sweep_ns = seen.sweep[2]
             if seen.now_ns - self.sweep_ns < self.model.pull_s * 1e9:
-                self.closed_until[seen.sweep[0] != "BUY"] = seen.now_ns + int(self.model.pull_s * 1e9)
+                self.endangered_until[seen.sweep[0] != "BUY"] = seen.now_ns + int(self.model.pull_s * 1e9)
         self._keep_places(seen)
         if to_close <= self.model.withdraw_s:
             self.places = {}
@@ -311,19 +336,36 @@ class Reference:
         }
         r = x - q * (m.skew + risk)
         midpoint = None if self.rewards is None else self.rewards.midpoint_e4(seen.bids, seen.asks)
+        self.jump = self.volatility * math.sqrt(self.belief.interval_s) * expit(x) * (1 - expit(x))
+        self.x = x
         sides = {side: self._candidates(side, seen, r, break_even[side], midpoint) for side in (BUY, SELL)}
         bid, ask, value, reward = self._optimum(sides, seen, midpoint)
         return {"bid": bid, "ask": ask, "reason": None, "value": value, "reward": reward,
                 "reservation": r, "break_even": (break_even[BUY], break_even[SELL])}  # fmt: skip
 
-    def _value(
-        self, side: bool, r: float, break_even: float, price_e4: int, size_e6: int, ahead: float
-    ) -> float:
-        m, p, sign = self.model, price_e4 / 1e4, 1 if side else -1
-        rate = m.fill_rate * math.exp(-m.fill_decay * sign * (r - logit(p))) / (1 + ahead / m.queue_shares)
+    def _gain(self, side: bool, r: float, break_even: float, price_e4: int) -> float:
+        p, sign = price_e4 / 1e4, 1 if side else -1
         cost = abs(expit(r) - expit(r - sign * break_even))
-        gain = sign * (expit(r) - p) - cost + self.rebate * p * (1 - p)
-        return min(rate, size_e6 / 1e6 / m.rest_s) * gain
+        return sign * (expit(r) - p) - cost + self.rebate * p * (1 - p)
+
+    def _value(
+        self,
+        side: bool,
+        r: float,
+        break_even: float,
+        price_e4: int,
+        order: tuple[int, float],
+        feared: tuple[float, float],
+    ) -> float:
+        """Of an order as (size_e6, shares before it), with jumps as (deviation, seconds between them)."""
+        m, p, sign = self.model, price_e4 / 1e4, 1 if side else -1
+        size, ahead = order[0] / 1e6, order[1]
+        rate = (
+            m.fill_rate * math.exp(-4 * m.fill_decay * sign * (expit(r) - p)) / (1 + ahead / m.queue_shares)
+        )
+        trades = min(rate, size / m.rest_s) * self._gain(side, r, break_even, price_e4)
+        picked_off = size / feared[1] * beyond(sign * (expit(self.x) - p), feared[0])
+        return trades - m.pick_off * picked_off + m.presence * (1 - abs(expit(self.x) - p))
 
     def _candidates(
         self, side: bool, seen: Situation, r: float, break_even: float, midpoint: float | None
@@ -332,22 +374,27 @@ class Reference:
         is_adding = sign * seen.net_e6 >= 0
         ratio = abs(seen.net_e6) / seen.max_position_e6
         is_reduce_only = seen.is_reduce_only or ratio >= m.reduce_only
-        if seen.now_ns < self.closed_until[side] or (is_adding and is_reduce_only):
+        if is_adding and is_reduce_only:
             return []
+        feared = (self.jump, self.belief.interval_s)
+        if seen.now_ns < self.endangered_until[side]:
+            deviation = self.jump * math.sqrt(m.pull_s / self.belief.interval_s)
+            feared = (max(3 * deviation, 2 * seen.tick_e4 / 1e4), m.pull_s)
         found = []
         levels = seen.bids if side else seen.asks
         wanted = int(seen.order_size_e6 * (1 - (ratio if is_adding else 0))) // 10_000 * 10_000
         own = [(price, size) for of, price, size in seen.own if of == side]
         if own:
             price, size = own[0]
-            worth = self._value(side, r, break_even, price, size, self.places[side][1] / 1e6)
+            worth = self._value(side, r, break_even, price, (size, self.places[side][1] / 1e6), feared)
             is_fit = (
                 size <= self._room(side, seen, 0)
                 and size <= max(wanted + wanted // 2, self.min_size_e6)
                 and price % seen.tick_e4 == 0
             )
-            if is_fit and not (is_adding and worth < 0):
-                found.append(Candidate(price, size, worth, self._score(price, size, midpoint), True))
+            if is_fit and not (is_adding and self._gain(side, r, break_even, price) < 0):
+                score = self._score(price, size, midpoint)
+                found.append(Candidate(price, size, worth, score, True))
         standing = sum(size for _, size in own)
         size = min(max(wanted, self.min_size_e6), self._room(side, seen, standing)) // 10_000 * 10_000
         if size < self.min_size_e6:
@@ -369,7 +416,7 @@ class Reference:
             shown = dict(levels).get(price)
             is_beyond = sign * (levels[-1][0] - price) > 0
             ahead = (levels[-1][1] if is_beyond else 0) if shown is None else shown
-            value = self._value(side, r, break_even, price, size, ahead / 1e6) - tokens
+            value = self._value(side, r, break_even, price, (size, ahead / 1e6), feared) - tokens
             found.append(Candidate(price, size, value, self._score(price, size, midpoint) * scoring, False))
             price -= sign * tick
         return found

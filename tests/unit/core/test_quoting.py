@@ -20,11 +20,20 @@ from clawswarm._core import (
     reward_scores,
 )
 from clawswarm.agents.quoter.pricing import QuadraticModel
-from unit.core.quoting_reference import Reference, Rewards, Situation, expit, logit
+from unit.core.quoting_reference import Reference, Rewards, Situation, beyond, expit, logit
 
 SHARE = 1_000_000
 NS = 1_000_000_000
-MODEL = QuadraticModel(skew=0.25, widen_linear=0.02, widen_quadratic=0.06, uncertainty_weight=0.5, cost=0.0)
+MODEL = QuadraticModel(
+    skew=0.25,
+    widen_linear=0.02,
+    widen_quadratic=0.06,
+    uncertainty_weight=0.5,
+    fill_rate=2.0,
+    pick_off=0.0,
+    presence=0.0,
+    change_usd=0.002,
+)
 SITUATION = Situation(
     now_ns=NS,
     venue_ms=0,
@@ -168,7 +177,8 @@ class Play:
 @pytest.mark.parametrize("seed", range(12))
 def test_the_rust_core_equals_the_python_reference(seed: int) -> None:
     play, decided = Play(seed), 0
-    model = msgspec.structs.replace(MODEL, jump_sigmas=1e9)
+    shipped = {} if seed % 4 else {"pick_off": 2.0, "presence": 0.001}
+    model = msgspec.structs.replace(MODEL, jump_sigmas=1e9, **shipped)
     rewards = Rewards(120.0, 50 * SHARE, 450.0, 2.0) if seed % 2 else None
     market = terms(
         rule="price",
@@ -245,6 +255,47 @@ def test_without_rewards_and_costs_the_optimum_is_the_closed_form() -> None:
     assert markup == pytest.approx(math.log1p(0.01 / MODEL.fill_decay) / 0.01)
 
 
+def test_what_jumps_take_is_the_excess_of_students_t() -> None:
+    """The formula of the reference, which the core equals, against integration of the density."""
+    for deviation, d in ((0.01, 0.005), (0.01, 0.05), (0.03, -0.01)):
+        scale = deviation / math.sqrt(3)
+
+        def density(x: float, scale: float = scale) -> float:
+            return 2 / (math.pi * math.sqrt(3) * scale * (1 + (x / scale) ** 2 / 3) ** 2)
+
+        # x = d + t/(1 − t) maps the tail onto the unit interval.
+        n, total = 200_000, 0.0
+        for place in range(n):
+            t = (place + 0.5) / n
+            excess = t / (1 - t)
+            total += excess * density(d + excess) / (1 - t) ** 2 / n
+        assert beyond(d, deviation) == pytest.approx(total, rel=1e-3)
+
+
+def test_where_the_book_jumps_quotes_stand_far_out_or_not_at_all() -> None:
+    def after_moves(step_e4: int, **changed: float) -> Decision:
+        of = quoter(**changed)
+        for second in range(60):
+            shift = step_e4 * (second % 2)
+            seen = replace(
+                SITUATION,
+                now_ns=(second + 1) * NS,
+                bids=tuple((price + shift, size) for price, size in SITUATION.bids),
+                asks=tuple((price + shift, size) for price, size in SITUATION.asks),
+            )
+            decision = asked(of, terms(), seen)
+        return decision
+
+    def width(decision: Decision) -> int:
+        assert decision.bid is not None
+        assert decision.ask is not None
+        return decision.ask[0] - decision.bid[0]
+
+    assert width(after_moves(0, **CAREFUL)) < width(after_moves(300, **CAREFUL))
+    alone = after_moves(300, pick_off=2.0)
+    assert (alone.bid, alone.ask, alone.reason) == (None, None, None)
+
+
 def half_spread(**changed: Any) -> tuple[float, float]:
     known = {"doubt", "net_e6", "sweep", "venue_ms"}
     seen = replace(SITUATION, **{k: v for k, v in changed.items() if k in known})
@@ -301,9 +352,9 @@ def test_rewards_pull_quotes_to_the_middle_and_ask_for_both_sides() -> None:
     assert paid.bid[0] > plain.bid[0]
     assert paid.reward > 0.0
     # Outside [0.10, 0.90] one side alone earns nothing, so neither is moved for it where the other is closed.
-    swept = replace(SITUATION, sweep=("BUY", SHARE, SITUATION.now_ns - 1))
+    full = replace(SITUATION, net_e6=190 * SHARE)
     cheap = {"bids": ((500, 100 * SHARE),), "asks": ((600, 100 * SHARE),)}
-    assert asked(quoter(), terms(**REWARDED), replace(swept, **cheap)).reward == 0.0
+    assert asked(quoter(), terms(**REWARDED), replace(full, **cheap)).reward == 0.0
 
 
 def test_orders_below_the_rewarded_size_earn_none() -> None:
@@ -379,30 +430,42 @@ def test_a_replacement_counts_the_order_whose_cancel_may_fail() -> None:
     assert decision.bid[1] <= 15 * SHARE
 
 
-def test_a_sweep_closes_the_side_it_endangers_for_a_while() -> None:
-    of, sweep = quoter(), ("BUY", 500 * SHARE, SITUATION.now_ns - 1)
-    swept = asked(of, terms(), replace(SITUATION, sweep=sweep))
-    assert swept.ask is None
+CAREFUL = {"pick_off": 2.0, "presence": 0.001, "change_usd": 0.0}
+
+
+def test_a_sweep_drives_the_quote_it_endangers_out_of_reach_for_a_while() -> None:
+    of, sweep = quoter(**CAREFUL), ("BUY", 500 * SHARE, SITUATION.now_ns - 1)
+    calm = asked(of, terms(), SITUATION)
+    assert calm.bid is not None
+    assert calm.ask is not None
+    own = ((True, *calm.bid[:2]), (False, *calm.ask[:2]))
+    swept = asked(of, terms(), replace(SITUATION, sweep=sweep, own=own))
+    assert swept.ask is not None
     assert swept.bid is not None
+    assert swept.bid[2]
+    assert not swept.ask[2]
+    assert swept.ask[0] > calm.ask[0]
     later = replace(SITUATION, sweep=sweep, now_ns=SITUATION.now_ns + round(MODEL.pull_s * NS))
-    assert asked(of, terms(), later).ask is not None
+    returned = asked(of, terms(), later).ask
+    assert returned is not None
+    assert returned[0] < swept.ask[0]
 
 
-@pytest.mark.parametrize(("moved", "closed"), [(1.002, "ask"), (0.998, "bid")])
-def test_a_jump_of_the_reference_closes_the_side_it_endangers(moved: float, closed: str) -> None:
+@pytest.mark.parametrize(("moved", "endangered"), [(1.002, "ask"), (0.998, "bid")])
+def test_a_jump_of_the_reference_drives_out_the_quote_it_endangers(moved: float, endangered: str) -> None:
     path, rng, usd = ReferencePath(), Random(1), 65_000.0
     for second in range(60):
         usd *= math.exp(rng.gauss(0, 0.5e-4))
         path.take(usd, second * 1_000)
     market = terms(rule="price", closes_ms=10**6, strike_usd=65_000.0)
-    of, seen = quoter(), replace(SITUATION, venue_ms=60_000)
+    of, seen = quoter(**CAREFUL), replace(SITUATION, venue_ms=60_000)
     calm = asked(of, market, seen, path)
     assert calm.bid is not None
     assert calm.ask is not None
     path.take(usd * moved, 60_000)
     jumped = asked(of, market, replace(seen, now_ns=seen.now_ns + 1), path)
-    assert getattr(jumped, closed) is None
-    assert (jumped.bid is None) != (jumped.ask is None)
+    away = {side: abs(getattr(jumped, side)[0] - getattr(calm, side)[0]) for side in ("bid", "ask")}
+    assert away.pop(endangered) > away.popitem()[1]
 
 
 @pytest.mark.parametrize(

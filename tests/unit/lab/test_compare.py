@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clawswarm.agents.quoter.strategy import load_strategy, search_space
+from clawswarm.lab.accounting import Outcome
 from clawswarm.lab.baselines import BASELINES, SWARM_QUOTER
-from clawswarm.lab.compare import TRIALS, Comparison, Request, compare, interval, trial_points
+from clawswarm.lab.compare import TRIALS, Comparison, Request, compare, cost_interval, interval, trial_points
 from clawswarm.lab.page import page, table
 from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.recording import LevelsChanged, read_recording, write_recording
@@ -58,6 +59,8 @@ def test_each_pair_is_one_flow_and_each_baseline_is_paired_at_both_delays(found:
     ]
     for pair in found.paired:
         assert pair.risk_adjusted_low <= pair.risk_adjusted_median <= pair.risk_adjusted_high
+        if pair.adverse_low is not None and pair.adverse_high is not None:
+            assert pair.adverse_low <= pair.adverse_high
     assert all(note.is_in_sample for note in found.recordings)
 
 
@@ -91,6 +94,22 @@ def test_an_interval_holds_its_median_and_stays_within_the_data(clusters: list[l
     middle, low, high = interval(clusters, Random(1))
     assert min(values) <= low <= high <= max(values)
     assert min(values) <= middle <= max(values)
+
+
+def trades(cost_usd: float, shares: float) -> Outcome:
+    known = dict.fromkeys(Outcome.__struct_fields__, 0) | {"markouts_usd": {}, "is_partial": False}
+    return Outcome(**(known | {"adverse_selection_usd": cost_usd, "shares": shares}))
+
+
+def test_the_cost_of_a_share_is_a_ratio_of_sums_and_none_without_trades() -> None:
+    cheap, dear, idle = trades(1.0, 100.0), trades(9.0, 300.0), trades(0.0, 0.0)
+    assert cost_interval([[(cheap, dear)], [(idle, dear)]], Random(1))[0] == pytest.approx(0.01 - 0.03)
+    middle, low, high = cost_interval([[(cheap, dear)], [(dear, cheap)]], Random(1))
+    assert middle == 0.0
+    assert low is not None
+    assert high is not None
+    assert low < 0.0 < high
+    assert cost_interval([[(idle, dear)]], Random(1)) == (None, None, None)
 
 
 def test_touch_only_recordings_are_skipped_by_name_and_refused_when_nothing_is_left(tmp_path: Path) -> None:

@@ -110,7 +110,11 @@ class Quoter:
                 pid=self._process.pid,
                 state="quoting" if self._engine.is_connected and self._desk.markets else "idle",
                 sent_ns=now,
-                counters={"plans": float(self._plans), "markets": float(len(self._desk.markets))},
+                counters={
+                    "plans": float(self._plans),
+                    "markets": float(len(self._desk.markets)),
+                    "untradeable_s": self._desk.untradeable_s,
+                },
                 histograms={"feed_to_quoter_us": self._feed_to_quoter_us.counts},
             ),
             self._process.name,

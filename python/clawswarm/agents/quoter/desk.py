@@ -15,6 +15,7 @@ from clawswarm.agents.quoter.planner import OpenQuote, plan_changes
 from clawswarm.agents.quoter.pricing import QuadraticQuoter, QuoterSettings
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.agents.quoter.strategy import MakeStrategy, MarketView, Strategy, TargetQuote
+from clawswarm.agents.quoter.tradeable import is_tradeable
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
 from clawswarm.model.instruments import SETTLEMENT_FEED, Market, Side
 from clawswarm.model.messages import (
@@ -39,6 +40,8 @@ from clawswarm.model.units import MICRO, notional_e6
 REFUSED_PAUSE_NS = NS_PER_S // 4
 REVIEW_NS = 20 * NS_PER_MS
 RATE_PAUSE_NS = NS_PER_S // 20
+# To go through an enumeration itself costs a tenth of a decision.
+_BUY = Side.BUY
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -71,7 +74,9 @@ class QuoterDesk:
         self._events: dict[str, list[str]] = {}
         self._concerned: dict[str, set[str]] = {}
         self._due: set[str] = set()
-        self._next_review_ns = 0
+        self._next_review_ns = self._reviewed_ns = 0
+        self._untradeable: set[str] = set()
+        self._untradeable_ns = 0
         self._inventory: dict[str, Inventory] = {}
         self._open: dict[str, dict[int, OpenQuote]] = {}
         self._under_way: dict[str, bool] = {}
@@ -85,6 +90,11 @@ class QuoterDesk:
     def markets(self) -> set[str]:
         """Markets whose books this quoter needs: its own, and those whose outcomes exclude one of them."""
         return self._mandates.keys() | {market for event in self._events.values() for market in event}
+
+    @property
+    def untradeable_s(self) -> float:
+        """Market-seconds in which a mandated market could not be quoted on both sides, whoever quoted it."""
+        return self._untradeable_ns / NS_PER_S
 
     def take_allocation(self, allocation: Allocation) -> None:
         """A mandate table; an older one changes nothing."""
@@ -188,18 +198,29 @@ class QuoterDesk:
 
     def plans(self, now_ns: int) -> list[Plan]:
         """What to send to the engine now."""
-        if now_ns >= self._next_review_ns or now_ns >= self._expires_ns:
+        is_review = now_ns >= self._next_review_ns or now_ns >= self._expires_ns
+        if is_review:
             self._next_review_ns = now_ns + REVIEW_NS
+            self._untradeable &= self._mandates.keys()
+            self._untradeable_ns += len(self._untradeable) * (now_ns - self._reviewed_ns)
+            self._reviewed_ns = now_ns
             if now_ns >= self._expires_ns:
                 self._mandates = {}
             self._due |= self._mandates.keys() | {m for m, quotes in self._open.items() if quotes}
         plans = []
         for market in sorted(self._due - self._under_way.keys()):
             self._due.discard(market)
-            if (plan := self._plan(market, now_ns)) is not None:
+            if (plan := self._plan(market, now_ns, is_review=is_review)) is not None:
                 self._under_way[market] = bool(plan.cancels)
                 plans.append(plan)
         return plans
+
+    def _note_tradeable(self, market: str, view: MarketView | None) -> None:
+        """Sampled at the reviews; a market that cannot be seen is not excused."""
+        if view is None or is_tradeable(view, self._settings.model):
+            self._untradeable.discard(market)
+        else:
+            self._untradeable.add(market)
 
     def _strategy(self, market: str) -> Strategy:
         strategy = self._strategies.get(market)
@@ -217,32 +238,27 @@ class QuoterDesk:
 
     def _shift(self, market: Market, now_ns: int) -> float:
         """By how many logits the other outcomes of the market's event move it."""
-        if market.outcomes <= 1:
-            return 0.0
         event = self._events.get(market.underlying, [])
         books = [self._sources.best(outcome, now_ns) for outcome in event]
         return shift_logits(market, books)
 
-    def _plan(self, market: str, now_ns: int) -> Plan | None:
+    def _plan(self, market: str, now_ns: int, *, is_review: bool) -> Plan | None:
         mandate = self._mandates.get(market)
-        quotes = [quote for quote in self._open.get(market, {}).values() if quote.order_id]
+        known = self._open.get(market)
+        every = () if known is None else known.values()
+        quotes = [quote for quote in every if quote.order_id]
         book = self._sources.best(market, now_ns)
         inventory = self._inventory.get(market)
         if book is None and self._sources.is_healing(market, now_ns):
             return None
         targets: Sequence[TargetQuote] | None = ()
-        tick_e4 = 1
+        view, tick_e4 = None, 1
         if mandate is not None and book is not None and inventory is not None:
             integrity = self._sources.integrity(book, now_ns)
             if integrity >= self._settings.pull_below:
                 underlying, settlement = mandate.market.underlying, mandate.market.settlement
                 feed = SETTLEMENT_FEED if settlement is None else settlement.feed
-                own = tuple(
-                    [
-                        (quote.side is Side.BUY, quote.price_e4, quote.remaining_e6)
-                        for quote in self._open.get(market, {}).values()
-                    ]
-                )
+                own = tuple([(quote.side is _BUY, quote.price_e4, quote.remaining_e6) for quote in every])
                 view = MarketView(
                     book=book,
                     mandate=mandate,
@@ -252,11 +268,13 @@ class QuoterDesk:
                     integrity=integrity,
                     own=own,
                     path=self._paths.get((underlying, feed)),
-                    shift=self._shift(mandate.market, now_ns),
+                    shift=self._shift(mandate.market, now_ns) if mandate.market.outcomes > 1 else 0.0,
                     token_usd=(self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
                 )
-                tick_e4 = view.tick_e4
+                tick_e4 = book.tick_e4
                 targets = self._strategy(market).quotes(view)
+        if is_review:
+            self._note_tradeable(market, view)
         if targets is None:
             return None
         changes = plan_changes(targets, quotes, tick_e4, self._settings.requote_ticks)

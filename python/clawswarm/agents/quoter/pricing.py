@@ -10,6 +10,9 @@ from clawswarm._core import Decision, MarketQuoter, MarketTerms, QuoterModel
 from clawswarm.agents.quoter.strategy import MarketView, TargetQuote
 from clawswarm.model.instruments import Market, Side
 
+# To look a member of an enumeration up costs as much as to make a quote.
+_BUY, _SELL = Side.BUY, Side.SELL
+
 
 class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Parameters of the quadratic spread function; spreads and skew in logits. Formulas: quoting/spread.rs."""
@@ -19,14 +22,14 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     holding_s: float = 30.0
     """T: how long a position is expected to be held."""
     fill_decay: float = 25.0
-    """k: a quote this much further out, in logits, fills e times more rarely."""
-    fill_rate: float = 2.0
+    """k: a quote 1/k further out, in logits at one half (1/4k in price), fills e times more rarely."""
+    fill_rate: float = 5.0
     """A: shares a second that trade at fair value."""
     queue_shares: float = 100.0
     """Shares before an order at which its fills are halved."""
     rest_s: float = 5.0
     """How long an order is expected to rest."""
-    skew: float = 3.0
+    skew: float = 1.5
     """Shift of the reservation price at the largest position."""
     widen_linear: float = 0.01
     """a of a·|q| + b·q², q = position / largest position."""
@@ -34,20 +37,24 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """b."""
     uncertainty_weight: float = 1.0
     """How much of fair value's standard error is added to the half-spread."""
-    cost: float = 0.04
+    cost: float = 0.0
     """Fixed costs of a fill."""
+    pick_off: float = 2.0
+    """How much of the expected loss to jumps of the book, which no quote can follow, is counted."""
+    presence: float = 0.002
+    """What it is worth to stand on a side, in USD a second at fair value and less the further out."""
     informed_prior: float = 0.02
     """Share of takers who know more, before fills said so."""
     reduce_only: float = 0.9
     """Position, as a share of the largest, from which only the reducing side is quoted."""
-    change_usd: float = 0.002
+    change_usd: float = 0.0005
     """What a change must bring beyond its tokens."""
     widen_s: float = 60.0
     """In this time before the close half-spreads grow, up to twice."""
     withdraw_s: float = 10.0
     """And in this one nothing is quoted."""
     pull_s: float = 1.0
-    """How long a side that a sweep or a jump of the reference endangers stays closed."""
+    """How long a side that a sweep or a jump of the reference endangers stays out of reach."""
     jump_sigmas: float = 5.0
     """A move of the reference within a second by so many of its deviations is a jump."""
 
@@ -115,7 +122,7 @@ class QuadraticQuoter:
         """The quotes of the newest book."""
         decision = self.decide(view)
         targets = []
-        for side, target in ((Side.BUY, decision.bid), (Side.SELL, decision.ask)):
+        for side, target in ((_BUY, decision.bid), (_SELL, decision.ask)):
             if target is not None:
                 price_e4, size_e6, _, gain_usd = target
                 targets.append(TargetQuote(side, price_e4, price_e4, size_e6, gain_usd))

@@ -120,13 +120,15 @@ class BookSources:
     def best(self, market: str, now_ns: int) -> BookState | None:
         """The state to quote from; None when no live sentinel has a valid book. Old silence is no fault."""
         books = self._books.get(market, {})
-        usable = {source for source, book in books.items() if book.is_valid and self.is_live(source, now_ns)}
+        usable = [source for source, book in books.items() if book.is_valid and self.is_live(source, now_ns)]
         if not usable:
             return None
-        most = max(books[source].integrity for source in usable)
-        believed = {source for source in usable if books[source].integrity == most}
+        believed = usable
+        if len(usable) > 1:
+            most = max([books[source].integrity for source in usable])
+            believed = [source for source in usable if books[source].integrity == most]
         if len(believed) > 1 and self._is_disputed(market, now_ns, DISAGREEMENT_NS):
-            believed = {max(believed, key=lambda source: (books[source].proven_ms, source))}
+            believed = [max(believed, key=lambda source: (books[source].proven_ms, source))]
         chosen = self._chosen.get(market)
         if chosen not in believed:
             chosen = self._chosen[market] = min(believed)

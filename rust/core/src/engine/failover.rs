@@ -59,8 +59,11 @@ impl Failover {
 impl<S: SignOrder> Engine<S> {
     /// A request of the current connections (`generation`) met something.
     pub(super) fn take_route_fault(&mut self, generation: u64, cause: Cause, now_ns: u64) {
+        if cause == Cause::Slow && generation != self.generation {
+            return;
+        }
         let spread = self.salts.next() as f64 / MAX_SALT as f64;
-        let before = self.breaker.mode(now_ns);
+        let (before, was_slow) = (self.breaker.mode(now_ns), self.breaker.is_slow(now_ns));
         self.breaker.meet(&cause, spread, now_ns);
         let after = self.breaker.mode(now_ns);
         if before != after {
@@ -75,6 +78,13 @@ impl<S: SignOrder> Engine<S> {
                 self.ask_region(now_ns);
             }
             Cause::CdnPage => self.leave_flagged_route(now_ns),
+            // A connection that is broken and a venue that is slow look alike; the next one will tell.
+            Cause::Slow if !was_slow => {
+                self.fail_over(
+                    "route: no answer to a request, though probes are answered",
+                    now_ns,
+                );
+            }
             _ => {}
         }
     }

@@ -17,6 +17,8 @@
 //! fair   = x + weight_f·u_f + weight_m·u_m,   u_f = f·width of the touch,  u_m = x_m − x
 //! ```
 //!
+//! The mean time between changes of the microprice tells for how long a quote cannot follow (`spread`).
+//!
 //! Sums are forgotten with the forecasts' half-life. The uncertainty is that of a mixture: the filter's own variance
 //! and, where two opinions share the belief, weight·(1 − weight) of their distance squared.
 
@@ -39,6 +41,12 @@ const FORECAST_HALF_LIFE: f64 = 60.0;
 /// What a lead must have shown before it is believed: so many forecasts of a tick at one half.
 const PRIOR: f64 = 10.0 * 0.04 * 0.04;
 const CLIP: f64 = 0.5;
+const INTERVAL_HALF_LIFE: f64 = 50.0;
+const PRIOR_INTERVALS: f64 = 5.0;
+const FIRST_INTERVAL_S: f64 = 0.2;
+/// However fast the book is, an order needs its way to the venue.
+const LEAST_INTERVAL_S: f64 = 0.05;
+const MOST_INTERVAL_S: f64 = 10.0;
 
 /// What the book shows at one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,6 +68,8 @@ pub struct Fair {
     pub uncertainty: f64,
     /// σ_b, per √s.
     pub volatility: f64,
+    /// Mean time between changes of the book, in seconds.
+    pub interval_s: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,10 +98,32 @@ impl Regression {
     }
 }
 
+/// Times between changes of the book, forgotten by their number.
+#[derive(Debug, Default)]
+struct Intervals {
+    seconds: f64,
+    count: f64,
+}
+
+impl Intervals {
+    fn take(&mut self, seconds: f64) {
+        let kept = 0.5_f64.powf(1.0 / INTERVAL_HALF_LIFE);
+        self.seconds = self.seconds * kept + seconds;
+        self.count = self.count * kept + 1.0;
+    }
+
+    fn mean_s(&self) -> f64 {
+        let mean_s = (self.seconds + PRIOR_INTERVALS * FIRST_INTERVAL_S) / (self.count + PRIOR_INTERVALS);
+        mean_s.clamp(LEAST_INTERVAL_S, MOST_INTERVAL_S)
+    }
+}
+
 /// Follows the belief of one market.
 #[derive(Debug, Default)]
 pub struct Belief {
     state: Option<(f64, f64, u64)>,
+    changed: Option<(f64, u64)>,
+    intervals: Intervals,
     step: Option<(f64, u64)>,
     squares: f64,
     seconds: f64,
@@ -115,6 +147,7 @@ impl Belief {
             }
         };
         self.state = Some((level, variance, now_ns));
+        self.take_change(sight.microprice, now_ns);
         self.take_step(level, now_ns);
         self.judge(level, now_ns);
         let (flow, model) = (sight.flow * sight.width, model.map_or(0.0, |model| model - level));
@@ -137,7 +170,21 @@ impl Belief {
             logit: fair,
             uncertainty: (variance + spread(flow_weight, flow) + spread(model_weight, model)).sqrt(),
             volatility: self.volatility(),
+            interval_s: self.intervals.mean_s(),
         }
+    }
+
+    fn take_change(&mut self, microprice: f64, now_ns: u64) {
+        let Some((before, at_ns)) = self.changed else {
+            self.changed = Some((microprice, now_ns));
+            return;
+        };
+        if microprice == before {
+            return;
+        }
+        self.intervals
+            .take(now_ns.saturating_sub(at_ns) as f64 / NS_PER_S);
+        self.changed = Some((microprice, now_ns));
     }
 
     /// How far flow and the model are believed, in [0, 1].

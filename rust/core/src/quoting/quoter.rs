@@ -5,7 +5,7 @@
 //! and the tokens; one that would lose by its next fill is never kept on the side that adds to the position.
 //!
 //! Nothing is quoted, for one [`Reason`], where the book or the rule cannot be relied on, or the end is near. A sweep
-//! or a jump of the reference closes the side it endangers for a while.
+//! or a jump of the reference drives the quote of the side it endangers far out for a while.
 
 use super::belief::{Belief, Fair, Sight};
 use super::digital::{AverageTerms, Averages, Digital, NoDigital, average_digital, digital};
@@ -30,6 +30,8 @@ const EXTREME_E4: u16 = 10;
 /// A reference price older than this says nothing.
 const REFERENCE_MS: u64 = 10_000;
 const JUMP_SPAN_MS: u64 = 1_000;
+/// What a sweep or a jump of the reference is feared to move the book by, at least.
+const FEARED_TICKS: f64 = 2.0;
 /// A model is never surer than this.
 const SUREST: f64 = 1e-3;
 
@@ -48,7 +50,7 @@ pub struct QuoterModel {
     pub widen_s: f64,
     /// Nothing is quoted in this time before the close.
     pub withdraw_s: f64,
-    /// How long an endangered side stays closed.
+    /// How long an endangered side stays out of reach.
     pub pull_s: f64,
     /// A move of the reference by so many deviations of a second is a jump.
     pub jump_sigmas: f64,
@@ -74,6 +76,8 @@ impl QuoterModel {
             ("widen_quadratic", spread.widen_quadratic),
             ("uncertainty_weight", spread.uncertainty_weight),
             ("cost", spread.cost),
+            ("pick_off", spread.pick_off),
+            ("presence", spread.presence),
             ("reduce_only", self.reduce_only),
             ("change_usd", self.change_usd),
             ("widen_s", self.widen_s),
@@ -247,7 +251,7 @@ pub struct MarketQuoter {
     fair: Option<f64>,
     strike_usd: Option<f64>,
     places: [Option<Place>; 2],
-    closed_until_ns: [u64; 2],
+    endangered_until_ns: [u64; 2],
     sweep_ns: u64,
     jump_ms: u64,
     sides: [Vec<Candidate>; 2],
@@ -264,7 +268,7 @@ impl MarketQuoter {
             fair: None,
             strike_usd: None,
             places: [None; 2],
-            closed_until_ns: [0; 2],
+            endangered_until_ns: [0; 2],
             sweep_ns: 0,
             jump_ms: 0,
             sides: [Vec::new(), Vec::new()],
@@ -361,7 +365,7 @@ impl MarketQuoter {
         Some(logit(valued.probability.clamp(SUREST, 1.0 - SUREST)))
     }
 
-    /// Close the side that a sweep or a jump of the reference endangers.
+    /// Note the side that a sweep or a jump of the reference endangers.
     fn watch(&mut self, terms: &MarketTerms, seen: &Situation<'_>) {
         let until_ns = seen.now_ns + (self.model.pull_s * NS_PER_S) as u64;
         if let Some((aggressor, at_ns)) = seen.sweep.filter(|&(_, at_ns)| at_ns > self.sweep_ns) {
@@ -369,7 +373,7 @@ impl MarketQuoter {
             let is_recent = (seen.now_ns.saturating_sub(at_ns) as f64) < self.model.pull_s * NS_PER_S;
             if is_recent {
                 // Whoever buys what stands lifts asks: the next one would be ours.
-                self.closed_until_ns[index(aggressor.opposite())] = until_ns;
+                self.endangered_until_ns[index(aggressor.opposite())] = until_ns;
             }
         }
         // Where YES does not win by a higher price, the reference endangers no side.
@@ -388,7 +392,7 @@ impl MarketQuoter {
         if moved.abs() > self.model.jump_sigmas * sigma {
             self.jump_ms = at_ms;
             let endangered = if moved > 0.0 { Side::Sell } else { Side::Buy };
-            self.closed_until_ns[index(endangered)] = until_ns;
+            self.endangered_until_ns[index(endangered)] = until_ns;
         }
     }
 
@@ -427,6 +431,7 @@ impl MarketQuoter {
             fair: fair.logit,
             uncertainty: fair.uncertainty,
             volatility: fair.volatility,
+            interval_s: fair.interval_s,
             inventory_ratio: ratio,
             to_close_s,
             informed: self.informed(),
@@ -547,21 +552,25 @@ impl MarketQuoter {
         found.clear();
         let is_adding = seen.net_e6 == 0 || (seen.net_e6 > 0) == (side == Side::Buy);
         let ratio = seen.net_e6.unsigned_abs() as f64 / seen.max_position_e6 as f64;
-        let is_closed = seen.now_ns < self.closed_until_ns[index(side)];
+        let is_endangered = seen.now_ns < self.endangered_until_ns[index(side)];
         let is_reduce_only = seen.is_reduce_only || ratio >= self.model.reduce_only;
-        if is_closed || (is_adding && is_reduce_only) {
+        if is_adding && is_reduce_only {
             return;
         }
+        let alarmed = spread.alarmed(self.model.pull_s, FEARED_TICKS * price(seen.tick_e4));
+        let spread = if is_endangered { &alarmed } else { spread };
         let value = SideValue::new(&self.model.spread, spread, side, terms.rebate);
         let levels = if side == Side::Buy { seen.bids } else { seen.asks };
         let wanted_e6 = wanted_size_e6(seen.order_size_e6, if is_adding { ratio } else { 0.0 });
         let own = seen.own.iter().find(|(of, _)| *of == side);
         if let (Some(&(_, order)), Some(place)) = (own, self.places[index(side)]) {
-            let worth = value.value(order.price_e4, order.size_e6, place.ahead_e6 as f64 / SHARE_E6);
+            let ahead = place.ahead_e6 as f64 / SHARE_E6;
+            let worth = value.value(order.price_e4, order.size_e6, ahead);
+            let next_gain = value.gain(order.price_e4);
             let is_fit = order.size_e6 <= room_e6(side, seen, 0)
                 && order.size_e6 <= (wanted_e6 + wanted_e6 / 2).max(terms.min_size_e6)
                 && order.price_e4 % seen.tick_e4 == 0;
-            if is_fit && !(is_adding && worth < 0.0) {
+            if is_fit && !(is_adding && next_gain < 0.0) {
                 let distance = |midpoint_e4: f64| (f64::from(order.price_e4) - midpoint_e4).abs();
                 found.push(Candidate {
                     price_e4: order.price_e4,

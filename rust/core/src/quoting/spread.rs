@@ -13,17 +13,25 @@
 //! close), 2·artanh μ Glosten and Milgrom's half-spread, constant in logits; doubt ≥ 1 grows as the book is believed
 //! less and as the resolution nears. Sources: market-science §1, §3, §6.
 //!
-//! **Optimum.** An order at price p, a distance d in logits from r, with a shares before it in the queue, is worth
-//! per second
+//! **Optimum.** An order at price p, a distance d = |S(r) − p| from the reservation, with a shares before it in the
+//! queue, is worth per second
 //!
 //! ```text
-//! F(p) = min(A·e^(−k·d) / (1 + a/queue), size/rest) · [ |S(r) − p| − |S(r) − S(r ∓ δ₀)| + rebate·p(1 − p) ]
+//! F(p) = min(A·e^(−4k·d) / (1 + a/queue), size/rest) · [ d − |S(r) − S(r ∓ δ₀)| + rebate·p(1 − p) ]  − L(p) + M(p)
+//! L(p) = ρ·size/τ · E[(J − d_x)⁺]      E[(J − d)⁺] = (m − d·atan2(m, d))/π,   m = σ√τ·S(x)(1 − S(x))
+//! M(p) = presence·(1 − d_x)                                            d_x = |S(x) − p|
 //! U    = F(bid) + F(ask) + reward(Q_min of both) − price of the tokens that a new order costs, per second of rest
 //! ```
 //!
-//! where |S(r) − S(r ∓ δ₀)| holds the markout cost. Rewards are convex in the price (`rewards`), so U may have an
+//! where |S(r) − S(r ∓ δ₀)| holds the markout cost. Fills decay with the distance in price: takers count ticks, near
+//! 0 and 1 as well. **L is what it costs to be picked off**: the book changes every τ seconds and until then a quote
+//! cannot follow; over that time fair value moves by J, Student's t with three degrees of freedom and deviation m.
+//! Its tail is the recorded one (a jump beyond d is on average 1.5·d), so no quote is far enough out to be paid for
+//! jumps. **M is what it is worth to be in the market**, less the further out. Rewards are convex in the price (`rewards`), so U may have an
 //! interior minimum: every pair of admissible ticks (on the grid, not marketable) is tried, "do not quote" and the
 //! orders that rest already among them, but for those that are provably worth less than another. Without rewards and costs the optimum is within a tick of r ∓ δ.
+
+use std::f64::consts::PI;
 
 use super::expit;
 use super::rewards::{RewardTerms, Scores};
@@ -32,7 +40,10 @@ use crate::units::{PRICE_ONE_E4, Side};
 /// Candidates of a side: the reach of a reward of 4.5 cents on the finest usual grid.
 pub const MOST_TICKS: usize = 45;
 const SHARE_E6: f64 = 1e6;
-/// At least ∂gain/∂logit: a quarter for the price, and no rebate adds more than that.
+const FEARED: f64 = 3.0;
+/// ∂logit/∂price at one half.
+const STEEPNESS: f64 = 4.0;
+/// At least ∂gain/∂(4·price): a quarter for the price, and no rebate adds more than that.
 const STEEPEST: f64 = 0.5;
 const ONE: f64 = PRICE_ONE_E4 as f64;
 
@@ -43,7 +54,7 @@ pub struct SpreadModel {
     pub risk_aversion: f64,
     /// Longest T in seconds.
     pub holding_s: f64,
-    /// k, per logit.
+    /// k, per logit at one half.
     pub fill_decay: f64,
     /// A, shares per second.
     pub fill_rate: f64,
@@ -61,6 +72,10 @@ pub struct SpreadModel {
     pub uncertainty_weight: f64,
     /// Fixed costs.
     pub cost: f64,
+    /// ρ, how much of the expected loss to jumps is counted.
+    pub pick_off: f64,
+    /// What it is worth to stand on a side, at fair value, in USD per second.
+    pub presence: f64,
 }
 
 /// What the spread depends on at one instant.
@@ -72,6 +87,8 @@ pub struct SpreadState {
     pub uncertainty: f64,
     /// σ, per √s.
     pub volatility: f64,
+    /// τ, seconds between the changes of the book, above 0.
+    pub interval_s: f64,
     /// q, in [−1, 1].
     pub inventory_ratio: f64,
     /// Seconds to the close; infinite when it is far.
@@ -85,6 +102,12 @@ pub struct SpreadState {
 /// r and the break-even and full half-spreads of bid and ask.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
+    /// S(x).
+    pub fair: f64,
+    /// m, by how much that moves while a quote cannot follow.
+    pub jump: f64,
+    /// τ.
+    pub interval_s: f64,
     /// r.
     pub reservation: f64,
     /// δ₀ of bid and ask.
@@ -105,14 +128,31 @@ pub fn spread(model: &SpreadModel, state: &SpreadState) -> Spread {
         1.0 / model.fill_decay
     };
     let widening = model.widen_linear * q.abs() + model.widen_quadratic * q * q;
+    let fair = expit(state.fair);
     let shared = 0.5 * risk + model.uncertainty_weight * state.uncertainty + model.cost;
     let break_even = state
         .informed
         .map(|mu| (shared + 2.0 * mu.atanh()) * state.doubt + widening);
     Spread {
+        fair,
+        jump: state.volatility * state.interval_s.sqrt() * fair * (1.0 - fair),
+        interval_s: state.interval_s,
         reservation: state.fair - q * (model.skew + risk),
         break_even,
         half_spread: break_even.map(|half_spread| half_spread + markup),
+    }
+}
+
+impl Spread {
+    /// The same with a jump to be feared within so many seconds: three deviations of that time, at least `least`.
+    #[must_use]
+    pub fn alarmed(&self, within_s: f64, least: f64) -> Self {
+        let deviation = self.jump * (within_s / self.interval_s).sqrt();
+        Self {
+            jump: (FEARED * deviation).max(least),
+            interval_s: within_s,
+            ..*self
+        }
     }
 }
 
@@ -149,19 +189,22 @@ struct Worth {
     rate: f64,
     most: f64,
     queue: f64,
+    loss: f64,
+    presence: f64,
 }
 
 impl Worth {
     fn value(&self) -> f64 {
-        (self.rate / self.queue).min(self.most) * self.gain
+        (self.rate / self.queue).min(self.most) * self.gain - self.loss + self.presence
     }
 
     /// Whether no order further out can be worth more than `best`, whatever stands before it.
     ///
-    /// Without a queue an order is worth rate·gain, which falls once k·gain exceeds the slope of the price, p(1 − p)
-    /// and the rebate's share of it.
+    /// Without a queue and jumps an order is worth rate·gain, which falls once k·gain exceeds the slope of the price and
+    /// of its rebate.
     fn ends(&self, best: f64, fill_decay: f64) -> bool {
-        self.rate < self.most && fill_decay * self.gain > STEEPEST && self.rate * self.gain < best
+        let most = self.rate * self.gain + self.presence;
+        self.rate < self.most && fill_decay * self.gain > STEEPEST && most < best
     }
 }
 
@@ -170,10 +213,12 @@ impl Worth {
 pub struct SideValue<'a> {
     model: &'a SpreadModel,
     side: Side,
-    reservation: f64,
     centre: f64,
     cost: f64,
     rebate: f64,
+    fair: f64,
+    jump: f64,
+    interval_s: f64,
 }
 
 impl<'a> SideValue<'a> {
@@ -189,10 +234,12 @@ impl<'a> SideValue<'a> {
         Self {
             model,
             side,
-            reservation: spread.reservation,
             centre,
             cost: (centre - limit).abs(),
             rebate,
+            fair: spread.fair,
+            jump: spread.jump,
+            interval_s: spread.interval_s,
         }
     }
 
@@ -210,16 +257,25 @@ impl<'a> SideValue<'a> {
         self.worth(price_e4, size_e6, ahead_shares).value()
     }
 
+    /// What a share that trades at this price brings.
+    #[must_use]
+    pub fn gain(&self, price_e4: u16) -> f64 {
+        self.worth(price_e4, 0, 0.0).gain
+    }
+
     fn worth(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> Worth {
         let p = f64::from(price_e4) / ONE;
         let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
-        let distance = sign * (self.reservation - super::logit(p));
-        let rate = self.model.fill_rate * (-self.model.fill_decay * distance).exp();
-        let most = size_e6 as f64 / SHARE_E6 / self.model.rest_s;
+        let distance = sign * (self.centre - p);
+        let size = size_e6 as f64 / SHARE_E6;
+        let beyond = sign * (self.fair - p);
+        let excess = (self.jump - beyond * self.jump.atan2(beyond)) / PI;
         Worth {
-            gain: sign * (self.centre - p) - self.cost + self.rebate * p * (1.0 - p),
-            rate,
-            most,
+            gain: distance - self.cost + self.rebate * p * (1.0 - p),
+            rate: self.model.fill_rate * (-STEEPNESS * self.model.fill_decay * distance).exp(),
+            most: size / self.model.rest_s,
+            presence: self.model.presence * (1.0 - beyond.abs()),
+            loss: self.model.pick_off * size / self.interval_s * excess,
             queue: 1.0 + ahead_shares / self.model.queue_shares,
         }
     }

@@ -23,6 +23,8 @@ const MODEL: QuoterModel = QuoterModel {
         widen_quadratic: 0.06,
         uncertainty_weight: 0.5,
         cost: 0.0,
+        pick_off: 0.0,
+        presence: 0.0,
     },
     informed_prior: 0.02,
     reduce_only: 0.9,
