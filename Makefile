@@ -4,6 +4,7 @@
 #   make test    everything CI runs: checks, Rust tests, Python tests
 #   make check   format, lint, types, import rules, stub equality
 #   make bench   a table of timings, also in benchmarks/latest.json; bench-full: the same with large n
+#                bench-peers: install what two rows are compared with (hftbacktest), once
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ MODULE_SOURCES := $(CORE_SOURCES) $(wildcard rust/python/Cargo.toml rust/python/
 ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs rust/engine/src/bin/*.rs)
 SECONDS_OF_DEMO ?= 60
 
-.PHONY: demo test check format bench bench-full lock clean
+.PHONY: demo test check format bench bench-full bench-peers lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
@@ -46,13 +47,24 @@ bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 bench-full: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
 	$(BIN)/python -m benchmarks.run --full
 
-# New versions, on purpose: rewrites requirements.lock (hashes, no index address).
+# Into an environment of its own: numba and a compiler that nothing else needs.
+bench-peers: $(VENV)-bench/.installed
+
+# New versions, on purpose: rewrites the locks (hashes, no index address).
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	    --extra convert --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --output-file benchmarks/requirements.lock benchmarks/requirements.in
 
 clean:
-	rm -rf $(VENV) .claw report.json benchmarks/latest.json python/clawswarm/*.so
+	rm -rf $(VENV) $(VENV)-bench .claw report.json benchmarks/latest.json python/clawswarm/*.so
+
+$(VENV)-bench/.installed: benchmarks/requirements.lock
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --requirement benchmarks/requirements.lock
+	touch $@
 
 $(VENV)/.installed: requirements.lock | machine
 	$(PYTHON) -m venv $(VENV)

@@ -7,7 +7,8 @@ engine.deadman_mandate_expired    the orchestrator falls silent; from the moment
 engine.deadman_sentinels_dead     both sentinels are SIGKILLed
 engine.deadman_engine_killed      the engine is SIGKILLed, its guard withdraws
 engine.deadman_engine_stopped     the engine is SIGSTOPped; continued later it must place nothing
-engine.deadman_host_killed        all processes but the venue are SIGKILLed at once: its heartbeat withdraws
+engine.deadman_host_killed        guard and engine of each of many hosts are SIGKILLed at once, and with them go
+                                  their quoters' connections: the venue's heartbeat withdraws
 
 Where the victim is a quoter, a bystander's orders must be the same before and after, else the row is null.
 """
@@ -18,6 +19,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from benchmarks.hosts import Host
 from benchmarks.measure import Missing, NotMeasured, Observation, Row, observe
 from benchmarks.quoter_child import Placed, Quote, Stick, Where
 from benchmarks.rig import GUARD, POLL_S, Quoter, Rig, Setting
@@ -27,6 +29,10 @@ from clawswarm.runtime.roster import ENGINE, SENTINELS
 VICTIM, BYSTANDER = "quoter-1", "quoter-2"
 ORDERS = 5
 WITHIN_S, HOST_WITHIN_S = 5.0, 25.0
+HOSTS = 20
+STAGGER_S = 0.25
+# The venue waits for 10 s since the last heartbeat, which is at most 5 s old.
+HEARTBEAT_LEAST_MS = 4_500.0
 CONTINUED_S = 1.0
 SHORT_LIFE_S = 1.0
 
@@ -36,7 +42,7 @@ Strike = Callable[["Scene"], Awaitable[int]]
 
 def rows(is_full: bool) -> list[Row]:
     """Every row of this file."""
-    n, of_host = (100, 20) if is_full else (20, 1)
+    n, of_host = (100, 100) if is_full else (20, 20)
     return [
         _row("quoter_killed", lambda: _quoter_rows(n, _kill_quoter)),
         _row("quoter_stopped", lambda: _quoter_rows(n, _stop_quoter)),
@@ -238,22 +244,46 @@ async def _continue_later(rig: Rig, engine: int) -> bool:
 
 
 async def host_killed(n: int) -> Observation:
-    """Nobody is left who could cancel: the venue's heartbeat does."""
-    async with Rig(Setting(markets=2)) as rig:
-        scene = Scene(rig)
-        for _ in range(n):
-            await rig.start_services()
-            await scene.renew_all()
-            services = [ENGINE, *SENTINELS, *([GUARD] if GUARD is not None else [])]
-            pids = [*(rig.pid(name) for name in services), *(quoter.pid for quoter in rig.quoters.values())]
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-            dead_ns = rig.clock.now_ns()
-            await scene.until_withdrawn(dead_ns, is_everyone=True, within_s=HOST_WITHIN_S)
-            for name in services:
-                await rig.ended(name)
-            scene.victim = None
-            for quoter in rig.quoters.values():
-                await quoter.close()
-            rig.quoters.clear()
-    return scene.result()
+    """Nobody is left who could cancel: the venue's heartbeat does, of each account after its own last one."""
+    took_ms: list[float] = []
+    async with Rig(Setting()) as rig:
+        while len(took_ms) < n:
+            took_ms += await _hosts_killed(rig, min(n - len(took_ms), HOSTS), len(took_ms))
+    return Observation(
+        took_ms, notes=(f"{HOSTS} hosts at a time; withdrawn by the venue, which looks every 5 s",)
+    )
+
+
+async def _begin(host: Host, rig: Rig, where: Where, after_s: float) -> str:
+    """One after another, so that their heartbeats have phases of their own; the id of its order."""
+    await asyncio.sleep(after_s)
+    await host.start(rig.lifeline)
+    return await host.quote(where)
+
+
+async def _hosts_killed(rig: Rig, count: int, first: int) -> list[float]:
+    """Start so many hosts, kill them all in one moment; ms until the order of each is gone."""
+    where = Where(rig.markets[0].condition_id, rig.grant(VICTIM, 0))
+    hosts = [Host(rig, first + number, VICTIM) for number in range(count)]
+    orders: dict[str, float] = {}
+    try:
+        begun = (_begin(host, rig, where, number * STAGGER_S) for number, host in enumerate(hosts))
+        order_ids = set(await asyncio.gather(*begun))
+        if missing := order_ids - set(await rig.open_orders()):
+            raise NotMeasured(f"{len(missing)} of {count} orders were gone before anything was killed")
+        dead_ns = rig.clock.now_ns()
+        for host in hosts:
+            host.kill()
+        while order_ids - orders.keys():
+            took_ms = (rig.clock.now_ns() - dead_ns) / NS_PER_MS
+            if took_ms > HOST_WITHIN_S * 1_000:
+                raise NotMeasured(f"orders of a dead host are still open after {HOST_WITHIN_S:g} s")
+            gone = order_ids - orders.keys() - set(await rig.open_orders())
+            orders |= dict.fromkeys(gone, took_ms)
+            await asyncio.sleep(POLL_S)
+    finally:
+        for host in hosts:
+            await host.close()
+    if min(orders.values()) < HEARTBEAT_LEAST_MS:
+        raise NotMeasured("somebody cancelled before the venue's heartbeat could")
+    return list(orders.values())

@@ -41,7 +41,8 @@ class SoakResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     most: int
     allowed: int
-    refused: int
+    refused: tuple[str, ...]
+    """What was answered 429, and how long after the first request."""
     starved_cancels: int
     longest_cancel_ms: float
     budget: BudgetState | None
@@ -73,7 +74,10 @@ def allowed(tier: str, seconds: float) -> int:
 def _soak_row(tier: str, seconds: float) -> Observation:
     result = asyncio.run(soak(tier, seconds))
     if result.refused or result.starved_cancels:
-        raise NotMeasured(f"{result.refused} answers 429, {result.starved_cancels} cancels without a token")
+        named = "".join(f"; {refused}" for refused in result.refused[:3])
+        raise NotMeasured(
+            f"{len(result.refused)} answers 429, {result.starved_cancels} cancels without a token{named}"
+        )
     notes = [
         f"{result.most} of {result.allowed} order requests in {min(result.seconds, WINDOW_S):.0f} s",
         f"no answer 429, no cancel without a token, the longest took {result.longest_cancel_ms:.0f} ms",
@@ -128,10 +132,20 @@ async def soak(tier: str, seconds: float) -> SoakResult:
         seconds=lasted_s,
         most=most_requests(log, WINDOW_S),
         allowed=allowed(tier, lasted_s),
-        refused=sum(isinstance(line, RequestSeen) and line.kind == "REFUSED" for line in log),
+        refused=refusals(log),
         starved_cancels=sum(demand.starved for demand in demands),
         longest_cancel_ms=max(demand.longest_cancel_ms for demand in demands),
         budget=budget,
+    )
+
+
+def refusals(log: list[OrderChange | RequestSeen]) -> tuple[str, ...]:
+    """Every request that the venue answered 429."""
+    requests = [line for line in log if isinstance(line, RequestSeen)]
+    return tuple(
+        f"{line.method} {line.path} after {(line.at_ns - requests[0].at_ns) / NS_PER_S:.3f} s"
+        for line in requests
+        if line.kind == "REFUSED"
     )
 
 

@@ -4,8 +4,8 @@ lab.read_best       replay one-change book events and read best bid and ask afte
 lab.cancel_submit   the same, and at each event cancel the resting order and submit another
 
 Both drive the venue from a loop: ours in Python over `_core.Replay`, hftbacktest's compiled by numba, as its users
-write it. Both have constant latency. hftbacktest is no dependency (numba and its compiler are large): install it
-with pip install hftbacktest; without it the peer's figures are null with the reason.
+write it. Both have constant latency. hftbacktest is no dependency (numba and its compiler are large):
+`make bench-peers` puts it into an environment of its own; without it the peer's figures are null with the reason.
 """
 
 import subprocess
@@ -23,6 +23,7 @@ EVENTS = 300_000
 ROUNDS = 5
 MS = 1_000_000
 PEER = "hftbacktest"
+PEER_PYTHON = Path(__file__).parents[1] / ".venv-bench" / "bin" / "python"
 
 
 def rows(_n: int) -> list[Row]:
@@ -101,9 +102,10 @@ def _with_peer(row: Row, name: str) -> Row:
 
 def _peer_rate(name: str) -> float | str:
     """The peer's events a second, or why there is no figure; a process of its own, since it brings a compiler."""
+    python = PEER_PYTHON if PEER_PYTHON.exists() else Path(sys.executable)
     program = Path(__file__).with_name("lab_peer.py")
     done = subprocess.run(
-        [sys.executable, str(program), name, str(EVENTS), str(ROUNDS)],
+        [str(python), str(program), name, str(EVENTS), str(ROUNDS)],
         capture_output=True,
         text=True,
         timeout=600,

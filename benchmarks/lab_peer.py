@@ -23,7 +23,7 @@ try:
     )
     from numba import njit
 except ImportError as fault:
-    print(f"hftbacktest is not installed ({fault.name}): pip install hftbacktest", file=sys.stderr)
+    print(f"hftbacktest is not installed ({fault.name}): make bench-peers", file=sys.stderr)
     raise SystemExit(1) from fault
 
 MS = 1_000_000

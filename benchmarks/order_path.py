@@ -44,7 +44,7 @@ def rows(is_full: bool) -> list[Row]:
         observe("engine.cycle_rtt20", "ms", _run(lambda: cycle(n, 20))),
         observe("engine.cycle_rtt60", "ms", _run(lambda: cycle(n, 60))),
         observe(
-            "engine.load_60", "ms", _run(lambda: load(LoadPlan("copper", 5, 60, 600 if is_full else 20, 2)))
+            "engine.load_60", "ms", _run(lambda: load(LoadPlan("copper", 5, 60, 600 if is_full else 20, 3)))
         ),
         observe("engine.load_500", "ms", _run(lambda: load(LoadPlan("elite", 10, 500, 10, 10)))),
     ]

@@ -25,6 +25,7 @@ import msgspec
 from benchmarks.measure import NotMeasured
 from benchmarks.ports import free_ports
 from benchmarks.quoter_child import Order, Refused
+from benchmarks.recordings import MIN_SIZE_E6, Flow, record
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import SystemClock, ns
 from clawswarm.kernel.process import LIFELINE_VARIABLE
@@ -35,19 +36,15 @@ from clawswarm.runtime.configuration import Configuration, load_configuration
 from clawswarm.runtime.roster import ENGINE, SANDBOX, SENTINELS, SUPERVISOR, RunPlace
 from clawswarm.runtime.wiring import Wiring
 from clawswarm.sandbox.chaos_proxy import ChaosProxy, LineConditions
-from clawswarm.sandbox.recording import LevelsChanged, RecordedMarket, write_recording
 from clawswarm.sandbox.scenario import load_playbacks
+from clawswarm.sandbox.settings import CA_FILE
 
 CONFIGURATION = Path(__file__).parents[1] / "config/sandbox.toml"
 GUARD: str | None = getattr(roster, "GUARD", None)
 """None while there is no guard."""
 START_S = 30.0
-RENEW_S = 0.1
 POLL_S = 0.002
 CAPITAL_E6 = 2_000_000_000
-_TICK_E4, _MIN_SIZE_E6 = 100, 5_000_000
-_LEVEL_E6 = 1_000_000_000
-_DAY_MS = 86_400_000
 
 T = TypeVar("T")
 
@@ -61,11 +58,16 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     mandate_life_s: float = 10.0
     changes_per_s: int = 0
     """How often the first market's book moves."""
+    flow: Flow | None = None
+    """Of every market, with moves of the touch."""
+    series: tuple[str, ...] = ()
+    """Whose coins have prices."""
     reconcile_s: float | None = None
     switches_per_day: int = 1
     silence_s: float | None = None
     strategy: str | None = None
     has_order_log: bool = False
+    renew_s: float = 0.1
 
 
 class Rig:
@@ -92,7 +94,7 @@ class Rig:
     async def __aenter__(self) -> "Rig":
         self._folder = Path(tempfile.mkdtemp(prefix="claw-bench-"))
         self.order_log = self._folder / "orders.log"
-        self._lifeline, self._lifeline_end = os.pipe()
+        self.lifeline, self._lifeline_end = os.pipe()
         try:
             await self._start()
         except BaseException:
@@ -114,7 +116,7 @@ class Rig:
             await self._session.close()
         if self._bus is not None:
             self._bus.close()
-        os.close(self._lifeline)
+        os.close(self.lifeline)
         os.close(self._lifeline_end)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -128,7 +130,9 @@ class Rig:
         self._place_file.write_bytes(msgspec.json.encode(place))
         self._wiring = Wiring(place, configuration)
         self.port = sockets / "engine.port"
-        self._socket_dir, self._log_dir = sockets, run_dir / "logs"
+        self.socket_dir, self.run_dir, self._log_dir = sockets, run_dir, run_dir / "logs"
+        self.configuration = configuration
+        self.ca_file = str(run_dir / SANDBOX / CA_FILE)
         self._control = f"http://127.0.0.1:{configuration.sandbox.control_port}"
         self._session = aiohttp.ClientSession()
         self._bus = bus = self._wiring.bus(SUPERVISOR)
@@ -164,9 +168,9 @@ class Rig:
         if child is None:
             wiring = self._engine_wiring if name == ENGINE else self._wiring
             command = wiring.command(name, self._place_file)
-            child = Part(name, command, self._socket_dir, self._log_dir)
+            child = Part(name, command, self.socket_dir, self._log_dir)
             self._children[name] = child
-        await child.spawn(self._lifeline)
+        await child.spawn(self.lifeline)
         if is_awaited:
             await self._until_ready(child)
 
@@ -175,6 +179,11 @@ class Rig:
         quoter = Quoter(name, self.port, self._place_file)
         self.quoters[name] = quoter
         await quoter.start()
+        self.grant(name, *markets)
+        return quoter
+
+    def grant(self, name: str, *markets: int) -> int:
+        """Give a quoter these markets, and only these; their epoch."""
         self._epoch += 1
         for market, (owner, _) in list(self._owners.items()):
             if owner == name:
@@ -182,7 +191,7 @@ class Rig:
         for index in markets:
             self._owners[self.markets[index].condition_id] = (name, self._epoch)
         self.allocate()
-        return quoter
+        return self._epoch
 
     def assign(self, markets_of: Mapping[str, Iterable[int]]) -> None:
         """Give these quoters, whoever they are, these markets."""
@@ -191,6 +200,12 @@ class Rig:
             for index in indices:
                 self._owners[self.markets[index].condition_id] = (name, self._epoch)
         self.allocate()
+
+    @property
+    def bus(self) -> Bus:
+        """The swarm's bus."""
+        assert self._bus is not None
+        return self._bus
 
     def pid(self, name: str) -> int:
         """Process id of a running child."""
@@ -234,7 +249,9 @@ class Rig:
         setting = self.setting
         data = self._folder / "data"
         for number in range(setting.markets):
-            _record(data, f"bench-{number}", setting.changes_per_s if number == 0 else 0)
+            is_moving = setting.flow is not None
+            flow = setting.flow or Flow(per_s=setting.changes_per_s if number == 0 else 0)
+            record(data / f"bench-{number:02}.claw", flow, number if is_moving else None)
         table: dict[str, Any] = msgspec.to_builtins(load_configuration(CONFIGURATION))
         port, control_port = free_ports(2)
         table["state_dir"] = str(self._folder / "state")
@@ -244,6 +261,7 @@ class Rig:
         }  # fmt: skip
         if setting.has_order_log:
             table["sandbox"]["order_log"] = str(self.order_log)
+        table["sandbox"] |= {"series": list(setting.series), "price_gaps": False}
         if setting.strategy is not None:
             table["quoter"]["strategy"] = setting.strategy
         if setting.silence_s is not None:
@@ -286,7 +304,7 @@ class Rig:
                 epoch=epoch,
                 capital_e6=CAPITAL_E6,
                 max_position_e6=CAPITAL_E6,
-                order_size_e6=_MIN_SIZE_E6,
+                order_size_e6=MIN_SIZE_E6,
             )
             for market, (owner, epoch) in self._owners.items()
         )
@@ -297,7 +315,7 @@ class Rig:
         while True:
             if self.is_renewing:
                 self.allocate()
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self.setting.renew_s)
 
     async def _hear_beats(self, bus: Bus) -> None:
         changed = asyncio.Event()
@@ -484,33 +502,6 @@ def _toml(table: dict[str, Any], name: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += _toml(value, f"{name}.{key}" if name else key)
     return lines
-
-
-def _record(folder: Path, slug: str, changes_per_s: int) -> None:
-    """A market of 99 quiet levels whose best bid alternates in size so often."""
-    bids = tuple((0, price, _LEVEL_E6) for price in range(_TICK_E4, 4_900, _TICK_E4))
-    asks = tuple((1, price, _LEVEL_E6) for price in range(5_000, 10_000, _TICK_E4))
-    events = [LevelsChanged(at_ms=0, changes=bids + asks)]
-    for number in range(changes_per_s * 600):
-        size_e6 = _LEVEL_E6 + (number % 2 + 1) * 1_000_000
-        events.append(
-            LevelsChanged(at_ms=(number + 1) * 1_000 // changes_per_s, changes=((0, 4_800, size_e6),))
-        )
-    market = RecordedMarket(
-        slug=slug,
-        underlying="BTC",
-        question=slug,
-        tick_e4=_TICK_E4,
-        min_size_e6=_MIN_SIZE_E6,
-        duration_ms=_DAY_MS,
-        outcome=None,
-        era="V2",
-        depth_levels=99,
-        provenance="made by the benchmark",
-        synthetic=(),
-        seed=1,
-    )
-    write_recording(folder / f"{slug}.claw", market, events)
 
 
 def cpu_and_memory(pid: int) -> tuple[float, int]:

@@ -23,10 +23,12 @@ from benchmarks import (
     lab,
     ledger,
     mayhem,
+    orchestrator,
     order_path,
     quoter,
     sandbox,
     sentinel,
+    swarm_quotes,
 )
 from benchmarks.measure import Row, allow_retries_for
 
@@ -47,6 +49,8 @@ SUITES: dict[str, Callable[[bool], list[Row]]] = {
     "failover": failover.rows,
     "deadman": deadman.rows,
     "governor": governor.rows,
+    "orchestrator": orchestrator.rows,
+    "swarm": swarm_quotes.rows,
     "mayhem": mayhem.rows,
     "ledger": lambda _is_full: ledger.rows(),
 }

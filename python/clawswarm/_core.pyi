@@ -534,6 +534,34 @@ class Engine:
         """What is held in a market."""
 
 @final
+class Guard:
+    """The guard's state machine, as `claw-guard` runs it; engines are numbers, time is given, nothing is sent.
+
+    Each call returns what to do, in order: (kind, number, text), where kind is "arm", "echo", "kill" (number: the
+    engine), "cancel all", "list", "warn" (text: why), "report" (orders, cause) or "exit" (code).
+    """
+
+    def __new__(cls, silence_ns: int) -> Self: ...
+    @property
+    def state(self) -> str:
+        """One word on what it does."""
+
+    def hear(self, word: str, engine: int, now_ns: int) -> list[tuple[str, int, str]]:
+        """An engine says hello, tick or leaving, or is closed; ValueError for another word."""
+
+    def look(self, now_ns: int) -> list[tuple[str, int, str]]:
+        """Time has passed."""
+
+    def dead(self, now_ns: int) -> list[tuple[str, int, str]]:
+        """The killed engine is dead."""
+
+    def cancelled(self, count: int | None, now_ns: int) -> list[tuple[str, int, str]]:
+        """The venue cancelled so many orders; None: it did not."""
+
+    def listed(self, count: int | None, now_ns: int) -> list[tuple[str, int, str]]:
+        """The venue lists so many open orders; None: it does not."""
+
+@final
 class Flow:
     """A recording as the venue meets it, in order of time; ValueError for an older event, a bad price or tick.
 
@@ -627,8 +655,16 @@ class Replay:
     @property
     def ask_e4(self) -> int | None: ...
     @property
-    def top(self) -> tuple[int | None, int | None, int | None, int | None, int]:
-        """Best bid, its size, best ask, its size, and the tick, as the strategy sees them."""
+    def top(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+        """Best bids and asks as (price_e4, size_e6), as many as a sentinel shows, and the tick, as seen."""
+
+    @property
+    def features(
+        self,
+    ) -> tuple[
+        float | None, float | None, float | None, float, float, float | None, tuple[str, int, int] | None
+    ]:
+        """Microprice, imbalances, flows, volatility and sweep of a `BookState`, in its order."""
 
     @property
     def report(self) -> OrderReport | None:

@@ -160,6 +160,8 @@ def test_faults_are_listed_and_cleared_together(venue: RunningVenue) -> None:
         ("/engine/restart", {"seconds": -1}),
         ("/engine/mode", {"mode": "dancing"}),
         ("/accounts/tier", {"address": "0x1", "tier": "tin"}),
+        ("/prices/jump", {"symbol": "wood", "share_e6": 1}),
+        ("/prices/jump", {"symbol": "*", "share_e6": 10**6}),
         ("/markets/tick", {"market": "0x0", "tick": "0.01"}),
         ("/markets/close", {"market": "0x0", "winner": None}),
     ],

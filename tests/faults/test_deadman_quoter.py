@@ -29,6 +29,11 @@ def withdrawals(run: SwarmRun) -> list[DeadmanFired]:
     return [msgspec.msgpack.decode(record, type=DeadmanFired) for _, record in records]
 
 
+def engine_log(run: SwarmRun) -> str:
+    """What the engine has logged so far."""
+    return (run.run_dir / "logs/engine.log").read_text()
+
+
 @contextmanager
 def stopped(*pids: int) -> Iterator[None]:
     """SIGSTOP processes for a while."""
@@ -112,9 +117,12 @@ def test_sentinels_that_are_silent(start_swarm: Callable[..., SwarmRun]) -> None
     # The quoters stand still too, so that it is not they who cancel.
     with stopped(run.pid("sentinel-1"), run.pid("sentinel-2"), *(run.pid(name) for name in quoters)):
         eventually(lambda: run.open_orders() == {}, GONE_S, "nothing is open without a book")
-        eventually(lambda: len(withdrawals(run)) >= 6, GONE_S, "and the venue has confirmed it")
-    assert {fired.victim for fired in withdrawals(run)} == quoters
-    assert {fired.cause for fired in withdrawals(run)} <= {"every sentinel is silent", "touch late"}
+        eventually(lambda: "engine.sentinels.silent" in engine_log(run), GONE_S, "and the engine says why")
+        eventually(lambda: bool(withdrawals(run)), GONE_S, "and the venue has confirmed it")
+    # A quoter that was between two orders when it was stopped had nothing to withdraw.
+    own = [fired for fired in withdrawals(run) if not fired.cause.startswith("route: ")]
+    assert {fired.victim for fired in own} <= quoters
+    assert {fired.cause for fired in own} <= {"every sentinel is silent", "touch late"}
     finish(run)
 
 

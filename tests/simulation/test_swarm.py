@@ -52,3 +52,10 @@ def test_a_planted_bug_is_found(planted: Planted) -> None:
             assert planted.invariant in found
             return
     pytest.fail(f"{SEEDS} seeds did not find it")
+
+
+def test_the_guard_ends_silent_engines_and_withdraws_what_they_left() -> None:
+    outcome = play(2, 60, "processes", gap_s=3.0)
+    assert outcome.invariants_broken == ()
+    assert outcome.deeds["guard"] > 0, "engines that it killed"
+    assert outcome.counts["guard: the engine is silent"] > 0

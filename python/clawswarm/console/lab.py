@@ -81,7 +81,7 @@ def simulate(
         # The order of a set of strings is part of what happens.
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONHASHSEED": "0"})
     asked = msgspec.convert({"seed": seed, "hours": hours, "profile": faults}, Simulated)
-    outcome = run(asked, load_configuration(config))
+    outcome = run(asked, load_configuration(config), tell=_tell)
     print(msgspec.json.encode(outcome).decode() if as_json else table(outcome))
     if outcome.invariants_broken:
         raise typer.Exit(1)

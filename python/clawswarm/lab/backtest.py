@@ -144,7 +144,7 @@ class _Session:
             FeedHealth(source=NAME, sent_ns=0, is_live=True, last_frame_ns=0, markets=1, reason=None)
         )
         self._is_synthetic = "reference" in recorded.synthetic
-        self._top: tuple[int | None, int | None, int | None, int | None, int] | None = None
+        self._top: tuple[list[tuple[int, int]], list[tuple[int, int]], int] | None = None
         self._sequence = self._epoch = self._net_e6 = 0
         self._orders: dict[int, OpenOrder] = {}
         self._awaited: set[tuple[str, int]] = set()
@@ -203,16 +203,16 @@ class _Session:
 
     def _take_book(self) -> None:
         top = self._replay.top
-        if self._top is not None and top[4] != self._top[4]:
+        if self._top is not None and top[2] != self._top[2]:
             self._epoch += 1
         self._top = top
         self._sequence += 1
-        bid_e4, bid_size_e6, ask_e4, ask_size_e6, tick_e4 = top
-        microprice = imbalance = None
-        if bid_e4 is not None and ask_e4 is not None and bid_size_e6 is not None and ask_size_e6 is not None:
-            both_e6 = bid_size_e6 + ask_size_e6
-            microprice = (bid_e4 * ask_size_e6 + ask_e4 * bid_size_e6) / both_e6 / 10_000
-            imbalance = (bid_size_e6 - ask_size_e6) / both_e6
+        bids, asks, tick_e4 = top
+        bid_e4, bid_size_e6 = bids[0] if bids else (None, None)
+        ask_e4, ask_size_e6 = asks[0] if asks else (None, None)
+        microprice, imbalance, depth_imbalance, order_flow, trade_flow, volatility, sweep = (
+            self._replay.features
+        )
         now_ns = self._replay.now_ns
         self._desk.take_book(
             BookState(
@@ -227,15 +227,15 @@ class _Session:
                 bid_size_e6=bid_size_e6,
                 ask_e4=ask_e4,
                 ask_size_e6=ask_size_e6,
-                bids=_levels(bid_e4, bid_size_e6),
-                asks=_levels(ask_e4, ask_size_e6),
+                bids=tuple(bids),
+                asks=tuple(asks),
                 microprice=microprice,
                 imbalance=imbalance,
-                depth_imbalance=imbalance,
-                order_flow=0.0,
-                trade_flow=0.0,
-                volatility=None,
-                sweep=None,
+                depth_imbalance=depth_imbalance,
+                order_flow=order_flow,
+                trade_flow=trade_flow,
+                volatility=volatility,
+                sweep=sweep,
                 fingerprint=self._sequence,
                 proven_ms=now_ns // NS_PER_MS,
                 integrity=1.0,
@@ -346,11 +346,6 @@ class _Session:
 
     def _reply(self, reply: OrderUpdate | PlanDone | Inventory) -> None:
         self._desk.take_reply(reply, self._replay.now_ns)
-
-
-def _levels(price_e4: int | None, size_e6: int | None) -> tuple[tuple[int, int], ...]:
-    """The lab shows the touch alone, and no flow: a strategy that wants more cannot be judged here yet."""
-    return () if price_e4 is None or size_e6 is None else ((price_e4, size_e6),)
 
 
 def _fill(fill: ReplayFill) -> LabFill:

@@ -49,6 +49,8 @@ class EngineStart(msgspec.Struct, frozen=True, kw_only=True):
     """How long a quoter may be silent; None: it is not watched."""
     sentinel_ns: int | None = None
     """How long all sentinels together may be."""
+    guard_ns: int | None = None
+    """How long the guard may be."""
 
 
 class OwnPart(msgspec.Struct, frozen=True):
@@ -188,6 +190,10 @@ class SentinelHeard(msgspec.Struct, frozen=True, tag=True):
     """A sentinel has sent a book, or the pulse of a live feed."""
 
 
+class GuardSeen(msgspec.Struct, frozen=True, tag=True):
+    """The guard has echoed a tick."""
+
+
 class Transport(msgspec.Struct, frozen=True, tag=True):
     """The connection broke, or fell silent."""
 
@@ -297,6 +303,7 @@ Event = (
     | PlanSent
     | Touched
     | SentinelHeard
+    | GuardSeen
     | RouteFault
     | Allocated
     | BookSeen

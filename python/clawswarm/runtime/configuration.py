@@ -13,6 +13,7 @@ from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
+from clawswarm.egress.routes import why_unusable
 from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.engine import EngineSettings
@@ -158,6 +159,8 @@ def _check(path: Path, configuration: Configuration) -> None:
         raise UserFault(
             f"{path}: [engine] region_s is {engine.region_s}; ask at least every {LONGEST_REGION_S:g} s"
         )
+    if (fault := why_unusable(engine.routes, engine.country)) is not None:
+        raise UserFault(f"{path}: [engine] {fault}")
     if engine.signature_type in (1, 2) and engine.funder is None:
         raise UserFault(f"{path}: [engine] signature_type {engine.signature_type} needs its funder's address")
     if engine.signature_type == 0 and engine.funder is not None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from clawswarm.egress.routes import DIRECT
 from clawswarm.kernel.journal import scan
 from clawswarm.model.errors import UserFault
 from clawswarm.model.messages import DeadmanFired
@@ -39,6 +40,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     silence_s: float = 0.1
     pause_s: float = 0.5
     region_s: float = 60.0
+    routes: tuple[str, ...] = (DIRECT,)
+    country: str | None = None
     switches_per_day: int = 1
     touch_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.5
@@ -91,6 +94,8 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     silence_s: float
     pause_s: float
     region_s: float
+    routes: tuple[str, ...]
+    country: str | None
     switches_per_day: int
     switches_file: str
     limits: EngineLimits

@@ -122,6 +122,8 @@ class Wiring:
             silence_s=settings.silence_s,
             pause_s=settings.pause_s,
             region_s=settings.region_s,
+            routes=settings.routes,
+            country=settings.country,
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,

@@ -117,7 +117,7 @@ pub struct FlowState {
 }
 
 /// Follows the touches and trades of one market.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Flow {
     touch: Option<Touch>,
     order_flow: Fading,
@@ -231,7 +231,7 @@ fn side_flow(before: Option<Level>, after: Option<Level>, side: Side) -> f64 {
 }
 
 /// A sum that halves every [`FLOW_HALF_LIFE_S`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Fading {
     sum: f64,
     at_ns: u64,

@@ -22,6 +22,7 @@ use crate::guard_link::{CHALLENGE, Hello, LEAVING, MAX_HELLO, TICK, read_some, w
 use crate::http::{Connections, Probing};
 use crate::journal::Journal;
 use crate::notify::{Notifier, lifeline_cut};
+use crate::routes::Routes;
 use crate::settings::{GuardSettings, ns};
 use crate::socket::{Host, Trust};
 use crate::venue::Venue;
@@ -55,7 +56,7 @@ pub async fn run(settings: &GuardSettings, notifier: &Notifier) -> Result<u8, Fa
     let (inbox, mut events) = mpsc::unbounded_channel();
     let engines = Engines::default();
     let trust = Trust::new(settings.ca_file.as_deref())?;
-    let host = Host::of_url(&settings.clob_url, "http", &trust)?;
+    let host = Host::of_url(&settings.clob_url, "http", &trust, &Routes::direct())?;
     let _ = std::fs::remove_file(&settings.socket);
     let listener = UnixListener::bind(&settings.socket)?;
     spawn_local(accept(listener, host, Rc::clone(&engines), inbox.clone()));

@@ -18,6 +18,8 @@ pub mod log;
 mod login;
 pub mod notify;
 mod port;
+mod refusal;
+mod routes;
 mod secrecy;
 pub mod settings;
 pub mod shell;

@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 
 use crate::clock;
 use crate::http::{Connections, Incoming};
+use crate::refusal;
 use crate::venue::{cursor_query, open_request};
 use crate::wire::{self, ApiKey, LAST_CURSOR, MarketRecord, Page, ZERO_CURSOR};
 
@@ -81,6 +82,6 @@ fn accepted(answer: Incoming, what: &str) -> Result<Vec<u8>, String> {
     if answer.status == StatusCode::OK {
         return Ok(answer.body.to_vec());
     }
-    let text = wire::error_text(&answer.body);
+    let text = refusal::error_text(&answer.body);
     Err(format!("{what} answered {} {text}", answer.status.as_u16()))
 }

@@ -54,6 +54,12 @@ pub struct Settings {
     pub pause_s: f64,
     /// Seconds between two questions whether this region may trade.
     pub region_s: f64,
+    /// Declared ways to the venue, in order of preference: `direct` or `http://HOST:PORT` of a CONNECT proxy.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// The one country that they are all in; needed with a proxy.
+    #[serde(default)]
+    pub country: Option<String>,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// Where those moves are written down; outlives a run.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claw_core::engine::{
-    AccountSigner, Action, Allocation, Answer, BookState, DeadmanFired, Engine, Event, FeedHealth, Fill,
-    HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
+    AccountSigner, Action, Allocation, Answer, BookState, BucketReport, DeadmanFired, Engine, Event,
+    FeedHealth, Fill, HaltSwarm, Intent, Level, PlaceResult, Request, RequestId, ResumeSwarm, Start,
 };
-use claw_core::limits::{LimitSettings, Limits};
+use claw_core::limits::{BucketName, LimitSettings, Limits};
 use claw_core::order::hmac::Credentials;
 use claw_core::order::signing::OrderSigner;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +26,7 @@ use crate::journal::Journal;
 use crate::login::{Login, log_in};
 use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
+use crate::routes::Routes;
 use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
 use crate::venue::{RegionDesk, Venue};
@@ -50,13 +51,17 @@ pub async fn run(
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let trust = Trust::new(settings.ca_file.as_deref())?;
-    let host = Host::of_url(&settings.clob_url, "http", &trust)?;
+    let routes = Routes::declared(&settings.routes, settings.country.as_deref())?;
+    let host = Host::of_url(&settings.clob_url, "http", &trust, &routes)?;
     let connections = Rc::new(Connections::new(host, settings.probing()));
+    let ask_over = |routes| {
+        let host = Host::of_url(&settings.region_url, "http", &trust, routes)?;
+        Ok::<_, Fault>(Connections::new(host, settings.probing()))
+    };
     let region = RegionDesk {
-        connections: Connections::new(
-            Host::of_url(&settings.region_url, "http", &trust)?,
-            settings.probing(),
-        ),
+        own: ask_over(&Routes::direct())?,
+        routed: ask_over(&routes)?,
+        routes: Rc::clone(&routes),
         target: settings.region_target()?,
     };
     let mut stop = StopWatch { events, notifier };
@@ -87,7 +92,7 @@ pub async fn run(
     )?;
     let feed = UserFeed {
         url: settings.user_ws_url.clone(),
-        host: Host::of_url(&settings.user_ws_url, "ws", &trust)?,
+        host: Host::of_url(&settings.user_ws_url, "ws", &trust, &routes)?,
         subscription: wire::user_subscription(&key),
         api_key: key.api_key.clone(),
         settings: settings.feed,
@@ -95,7 +100,9 @@ pub async fn run(
     };
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     shell.guard = guard;
+    shell.routes = routes;
     shell.account = Some(Account::new(signer, &key));
+    spawn_local(ask_tier(Rc::clone(&shell.venue), shell.inbox.clone()));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
     let start = Start {
@@ -180,6 +187,7 @@ struct Shell<'a> {
     settings: &'a Settings,
     bus: &'a Bus,
     notifier: &'a Notifier,
+    routes: Rc<Routes>,
     connections: Rc<Connections>,
     venue: Rc<Venue>,
     doubt: Rc<Notify>,
@@ -217,6 +225,7 @@ impl<'a> Shell<'a> {
             settings,
             bus,
             notifier,
+            routes: Routes::direct(),
             connections,
             venue: Rc::new(venue),
             doubt: Rc::clone(&feed.doubt),
@@ -358,7 +367,13 @@ impl<'a> Shell<'a> {
                     self.doubt.notify_one();
                     self.warm();
                 }
-                Action::RecordSwitches(switches_ms) => self.record_switches(&switches_ms),
+                Action::RecordSwitches(switches_ms) => {
+                    self.record_switches(&switches_ms);
+                    // A move of the allowance is one away from this address, if another was declared.
+                    if self.routes.leave() {
+                        log::warning("engine.route.left", &[("to", self.routes.name())]);
+                    }
+                }
                 Action::Reply(connection, reply) => {
                     if let Some(port) = &self.port {
                         port.reply(connection, &reply);
@@ -459,7 +474,7 @@ impl<'a> Shell<'a> {
                 let _ = inbox.send(Event::RouteFault(generation, cause));
             }
             if let Some((bucket, report)) = outcome.bucket {
-                let _ = inbox.send(Event::BucketSeen(bucket, report));
+                let _ = inbox.send(Event::BucketSeen(Some(id), bucket, report));
             }
             let _ = inbox.send(Event::Answered(id, outcome.answer, outcome.sent_ns));
         });
@@ -480,6 +495,21 @@ impl<'a> Shell<'a> {
         let beat = engine.beat(&self.settings.name, std::process::id(), clock::now_ns());
         self.bus
             .publish_latest(format!("beat/{}", self.settings.name), &beat);
+    }
+}
+
+/// Have the limits count by the venue's word; while it says nothing that is known, the configured tier stands.
+async fn ask_tier(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
+    match venue.tier().await {
+        Ok(tier) => {
+            let report = BucketReport {
+                tier: Some(tier.as_str().to_owned()),
+                ..BucketReport::default()
+            };
+            // Without a reader the work loop has ended already.
+            let _ = inbox.send(Event::BucketSeen(None, BucketName::Orders, report));
+        }
+        Err(reason) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
     }
 }
 

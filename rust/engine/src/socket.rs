@@ -1,6 +1,6 @@
 //! Sockets to the venue: TCP with the options of the order path, and TLS that is always verified.
 //!
-//! No session is resumed: every connection proves the venue's certificate anew and looks the same on the wire.
+//! A declared route may lead through a CONNECT proxy; TLS is the venue's all the same. No session is resumed: every connection proves the venue's certificate anew and looks the same on the wire.
 
 use std::cell::Cell;
 use std::io;
@@ -15,7 +15,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -25,8 +25,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::clock;
 use crate::fault::Fault;
+use crate::routes::Routes;
 
 const USER_TIMEOUT_MS: u32 = 1_000;
+const MOST_OF_A_PROXY: usize = 8_192;
 /// Of a connection that nobody waits for; a request has a limit of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -72,12 +74,13 @@ impl Trust {
 pub struct Host {
     address: String,
     header: HeaderValue,
+    routes: Rc<Routes>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 impl Host {
     /// Read the host of a URL whose scheme is `plain`, or `plain` with an s and then TLS.
-    pub fn of_url(url: &str, plain: &str, trust: &Trust) -> Result<Self, Fault> {
+    pub fn of_url(url: &str, plain: &str, trust: &Trust, routes: &Rc<Routes>) -> Result<Self, Fault> {
         let unusable = || {
             Fault::User(format!(
                 "{url} is not a URL of the form {plain}://HOST or {plain}s://HOST"
@@ -101,6 +104,7 @@ impl Host {
         Ok(Self {
             address: format!("{}:{port}", authority.host()),
             header: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
+            routes: Rc::clone(routes),
             tls,
         })
     }
@@ -110,20 +114,50 @@ impl Host {
         &self.header
     }
 
+    /// Which of the declared routes new connections take.
+    pub fn route(&self) -> usize {
+        self.routes.current()
+    }
+
     /// Connect; `watch` sees what happens to the socket.
     pub async fn connect(&self, watch: Rc<Watch>) -> io::Result<Stream> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.open(watch)).await?
     }
 
     async fn open(&self, watch: Rc<Watch>) -> io::Result<Stream> {
-        let stream = TcpStream::connect(&self.address).await?;
+        let proxy = self.routes.proxy();
+        let mut stream = TcpStream::connect(proxy.unwrap_or(&self.address)).await?;
         stream.set_nodelay(true)?;
         rustix::net::sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
+        if proxy.is_some() {
+            self.ask_through(&mut stream).await?;
+        }
         let stream = Watched { stream, watch };
         Ok(match &self.tls {
             None => Stream::Plain(stream),
             Some((connector, name)) => Stream::Tls(Box::new(connector.connect(name.clone(), stream).await?)),
         })
+    }
+}
+
+impl Host {
+    /// Have a proxy connect to the venue; what it says before that is not the venue's word.
+    async fn ask_through(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            if answer.len() > MOST_OF_A_PROXY {
+                return Err(io::Error::other("the proxy's answer has no end"));
+            }
+            answer.push(stream.read_u8().await?);
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.lines().next().unwrap_or_default();
+        if status.starts_with("HTTP/1.") && status.split(' ').nth(1) == Some("200") {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("the proxy answers {status:?}")))
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
-use claw_core::limits::BucketName;
+use claw_core::limits::{BucketName, Tier};
 use claw_core::order::body::{cancel_orders_body, orders_body};
 use claw_core::order::hmac::Credentials;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::clock;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
+use crate::refusal::{self, Region};
+use crate::routes::Routes;
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
@@ -44,8 +46,34 @@ pub async fn open_request(
 
 /// Where the venue says whether a region may trade: another host than its API.
 pub struct RegionDesk {
-    pub connections: Connections,
+    /// Over the host's own address, whatever was declared.
+    pub own: Connections,
+    /// Over the declared route in use.
+    pub routed: Connections,
+    pub routes: Rc<Routes>,
     pub target: String,
+}
+
+impl RegionDesk {
+    /// A route that is no proxy is the host's own address: asked once.
+    async fn ask(&self) -> Result<Answer, String> {
+        let own = self.ask_over(&self.own).await?;
+        if own.blocked || self.routes.proxy().is_none() {
+            return Ok(Answer::Region(own.blocked));
+        }
+        let routed = self.ask_over(&self.routed).await;
+        let routed = routed.map_err(|reason| format!("over {}: {reason}", self.routes.name()))?;
+        Ok(self.routes.judge(&own, &routed))
+    }
+
+    async fn ask_over(&self, connections: &Connections) -> Result<Region, String> {
+        let target = self.target.clone();
+        let incoming = open_request(connections, Method::GET, target, HeaderMap::new()).await?;
+        if incoming.status != StatusCode::OK {
+            return Err(format!("the answer is {}", incoming.status.as_u16()));
+        }
+        refusal::read_region(&incoming.body)
+    }
 }
 
 /// One account's session with the venue.
@@ -106,6 +134,17 @@ impl Venue {
         let mut outcome = self.ask(request, &met).await;
         outcome.fault = met.take().map(|cause| (generation, cause));
         outcome
+    }
+
+    /// The signer's tier by the venue's word, before any answer has named it.
+    pub async fn tier(&self) -> Result<Tier, String> {
+        let path = "/v1/user/rate-limit-tier";
+        let call = Call::of(Lane::Others, Method::GET, path, Vec::new());
+        let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, &Met::default()).await;
+        match accepted(answer, "GET", path) {
+            Ok(incoming) => wire::read_tier(&incoming.body),
+            Err(Refusal::Failed(reason) | Refusal::Ineligible(reason)) => Err(reason),
+        }
     }
 
     async fn ask(&self, request: Request, met: &Met) -> Outcome {
@@ -256,18 +295,7 @@ impl Venue {
         let Some(desk) = &self.region else {
             return Answer::Failed("this process has nobody to ask for its region".to_owned());
         };
-        match open_request(
-            &desk.connections,
-            Method::GET,
-            desk.target.clone(),
-            HeaderMap::new(),
-        )
-        .await
-        {
-            Ok(incoming) if incoming.status == StatusCode::OK => wire::read_region(&incoming.body),
-            Ok(incoming) => Answer::Failed(format!("the answer is {}", incoming.status.as_u16())),
-            Err(reason) => Answer::Failed(reason),
-        }
+        desk.ask().await.unwrap_or_else(Answer::Failed)
     }
 
     /// One request signed for the account; the signature covers the path without the query.
@@ -299,7 +327,7 @@ impl Venue {
         };
         let exchange = self.connections.exchange(call.lane, outgoing, limit).await;
         if let Ok(incoming) = &exchange.0 {
-            let cause = wire::cause_of(incoming.status, &incoming.headers, &incoming.body);
+            let cause = refusal::cause_of(incoming.status, &incoming.headers, &incoming.body);
             // Cancels and reads have budgets of their own: what throttles them throttles no place.
             let is_own_budget = matches!(cause, Some(Cause::Throttled(_))) && !is_place;
             if cause.is_some() && !is_own_budget {
@@ -359,8 +387,8 @@ fn accepted(answer: Result<Incoming, Lost>, method: &str, path: &str) -> Result<
     if incoming.status == StatusCode::OK {
         return Ok(incoming);
     }
-    let text = wire::error_text(&incoming.body);
-    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+    let text = refusal::error_text(&incoming.body);
+    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
         return Err(Refusal::Ineligible(reason));
     }
     let status = incoming.status.as_u16();
@@ -374,8 +402,8 @@ fn read_place(incoming: &Incoming, count: usize) -> Answer {
     if incoming.status == StatusCode::OK {
         return wire::read_places(&incoming.body, count);
     }
-    let text = wire::error_text(&incoming.body);
-    if let Some(reason) = wire::ineligibility(incoming.status, &incoming.body) {
+    let text = refusal::error_text(&incoming.body);
+    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
         return Answer::Ineligible(reason);
     }
     let reason = format!("{} {text}", incoming.status.as_u16());

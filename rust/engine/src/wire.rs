@@ -3,32 +3,20 @@
 //! Prefixed and plain states, empty decimals, missing keys, `success: true` beside an error text. Source:
 //! polymarket.md §3 and §5. Nothing here panics on any bytes.
 
-use claw_core::engine::{
-    Answer, CancelReport, Cause, Event, Evidence, MakerPart, Market, PlaceResult, Trade,
-};
+use claw_core::engine::{Answer, CancelReport, Event, Evidence, MakerPart, Market, PlaceResult, Trade};
+use claw_core::limits::Tier;
 use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
-use hyper::StatusCode;
-use hyper::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::refusal::is_ineligible;
+
 /// Cursor of the first page.
 pub const ZERO_CURSOR: &str = "MA==";
 /// Cursor after the last page.
 pub const LAST_CURSOR: &str = "LTE=";
-
-const INELIGIBLE: [&str; 3] = ["restricted in your region", "address banned", "closed only mode"];
-/// What a page of the CDN says when it is the region that is refused, and not this address.
-const REGION_PAGE: [&str; 4] = [
-    "error code: 1009",
-    "country or region",
-    "in your region",
-    "in your country",
-];
-const SHOWN_CHARS: usize = 120;
-const NS_PER_S: f64 = 1e9;
 
 /// Why a text is not what it should be.
 pub type Unreadable = String;
@@ -47,6 +35,19 @@ pub struct ApiKey {
     pub api_key: String,
     pub secret: Zeroizing<String>,
     pub passphrase: Zeroizing<String>,
+}
+
+/// Answer of GET /v1/user/rate-limit-tier, whose schema is not published: all that counts is the tier's name.
+#[derive(Deserialize)]
+struct TierRecord {
+    tier: String,
+}
+
+/// Which tier a signer is in; one that nobody knows is an error, never a guess.
+pub fn read_tier(body: &[u8]) -> Result<Tier, Unreadable> {
+    let record: TierRecord = read(body, "rate-limit-tier")?;
+    Tier::parse(&record.tier)
+        .ok_or_else(|| format!("rate-limit-tier: nobody knows the tier {:?}", record.tier))
 }
 
 /// One entry of GET /markets.
@@ -139,87 +140,9 @@ struct HeartbeatAnswer {
     heartbeat_id: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct RegionAnswer {
-    blocked: bool,
-    #[serde(rename = "ip")]
-    _ip: String,
-    #[serde(rename = "country")]
-    _country: String,
-    #[serde(rename = "region")]
-    _region: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct ErrorAnswer {
-    error: String,
-}
-
 /// Read JSON; `what` names it in the reason.
 pub fn read<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Unreadable> {
     serde_json::from_slice(body).map_err(|fault| format!("unreadable {what}: {fault}"))
-}
-
-/// The error text of an answer, or its beginning where it is not the venue's own.
-pub fn error_text(body: &[u8]) -> String {
-    match serde_json::from_slice::<ErrorAnswer>(body) {
-        Ok(answer) => answer.error,
-        Err(_) => String::from_utf8_lossy(body).chars().take(SHOWN_CHARS).collect(),
-    }
-}
-
-/// Whether the venue refuses this region or account.
-fn is_ineligible(text: &str) -> bool {
-    INELIGIBLE.iter().any(|words| text.contains(words))
-}
-
-/// Why this region or account is refused, if it is.
-///
-/// 451 and a 403 in the venue's own words always say so, known words or not: a person must look. Of the CDN's pages
-/// those do that name the region.
-pub fn ineligibility(status: StatusCode, body: &[u8]) -> Option<String> {
-    let text = error_text(body);
-    if is_ineligible(&text) || status == StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS {
-        return Some(text);
-    }
-    if status != StatusCode::FORBIDDEN {
-        return None;
-    }
-    if serde_json::from_slice::<ErrorAnswer>(body).is_ok() {
-        return Some(text);
-    }
-    let page = String::from_utf8_lossy(body).to_lowercase();
-    let words = REGION_PAGE.iter().find(|words| page.contains(*words))?;
-    Some(format!("a page that says {words:?}"))
-}
-
-/// What an answer says of the way to the venue, and of the venue's mode; None when nothing.
-pub fn cause_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Cause> {
-    let text = error_text(body);
-    let wait_ns = || {
-        let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let seconds: f64 = header?.trim().parse().ok()?;
-        (seconds.is_finite() && seconds >= 0.0).then_some((seconds * NS_PER_S) as u64)
-    };
-    match status.as_u16() {
-        403 if ineligibility(status, body).is_none() => Some(Cause::CdnPage),
-        407 | 502 | 504 | 520..=527 => Some(Cause::Transport(format!("answer {}", status.as_u16()))),
-        425 => Some(Cause::Restarting),
-        429 => Some(Cause::Throttled(wait_ns())),
-        503 if text.contains("post-only") => Some(Cause::PostOnly(wait_ns())),
-        503 if text.contains("cancel-only") => Some(Cause::CancelOnly),
-        503 if text.contains("disabled") => Some(Cause::Disabled),
-        503 => Some(Cause::Throttled(wait_ns())),
-        _ => None,
-    }
-}
-
-/// Answer to a question about the region; every field must be there.
-pub fn read_region(body: &[u8]) -> Answer {
-    match read::<RegionAnswer>(body, "answer about the region") {
-        Ok(answer) => Answer::Region(answer.blocked),
-        Err(reason) => Answer::Failed(reason),
-    }
 }
 
 /// Answer to `count` placed orders.
@@ -406,16 +329,18 @@ pub fn read_user_frame(frame: &[u8], api_key: &str) -> Result<Vec<Event>, Unread
 
 #[cfg(test)]
 mod tests {
-    use claw_core::engine::{Answer, Cause, Event, Evidence, PlaceResult};
+    use claw_core::engine::{Answer, Event, Evidence, PlaceResult};
     use hyper::StatusCode;
-    use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+    use hyper::header::HeaderMap;
     use proptest::prelude::*;
 
+    use claw_core::limits::Tier;
+
     use super::{
-        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, cause_of, error_text, ineligibility, read,
-        read_cancel, read_heartbeat, read_order, read_places, read_region, read_user_frame,
-        user_subscription,
+        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, read, read_cancel, read_heartbeat, read_order,
+        read_places, read_tier, read_user_frame, user_subscription,
     };
+    use crate::refusal::{cause_of, error_text, ineligibility, read_region};
 
     const TRADE: &str = r#"{"event_type":"trade","id":"t1","market":"0xc","status":"TRADE_STATUS_MINED",
         "bucket_index":2,"match_time":"1790000000","maker_orders":[
@@ -471,88 +396,20 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_has_its_cause() {
-        let page = "<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head></html>";
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("79"));
-        let known = [
-            (403, page, Some(Cause::CdnPage)),
-            (403, r#"{"error":"Trading restricted in your region"}"#, None),
-            (407, "", Some(Cause::Transport("answer 407".to_owned()))),
-            (502, page, Some(Cause::Transport("answer 502".to_owned()))),
-            (425, r#"{"error":"restarting"}"#, Some(Cause::Restarting)),
-            (
-                429,
-                r#"{"error":"Too Many Requests"}"#,
-                Some(Cause::Throttled(Some(79_000_000_000))),
-            ),
-            (
-                503,
-                r#"{"error":"post-only mode: only post-only orders and cancels are allowed","code":"post_only_mode"}"#,
-                Some(Cause::PostOnly(Some(79_000_000_000))),
-            ),
-            (
-                503,
-                r#"{"error":"Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."}"#,
-                Some(Cause::CancelOnly),
-            ),
-            (
-                503,
-                r#"{"error":"Trading is currently disabled. Check polymarket.com for updates"}"#,
-                Some(Cause::Disabled),
-            ),
-            (
-                400,
-                r#"{"error":"invalid post-only order: order crosses book"}"#,
-                None,
-            ),
-            (200, "{}", None),
-        ];
-        for (status, body, cause) in known {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(
-                cause_of(status, &headers, body.as_bytes()),
-                cause,
-                "{status} {body}"
-            );
+    fn a_tier_that_nobody_knows_is_none() {
+        let read = |body: &str| read_tier(body.as_bytes());
+        assert_eq!(read(r#"{"tier":"copper","order_rate":60}"#), Ok(Tier::Copper));
+        assert_eq!(read(r#"{"tier":"GOLD"}"#), Ok(Tier::Gold));
+        for body in [
+            r#"{"tier":"mythril"}"#,
+            r#"{"tier":5}"#,
+            r#"{"level":"gold"}"#,
+            "<html>",
+            "",
+            "[]",
+        ] {
+            assert!(read(body).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn a_refused_region_is_never_taken_for_a_flagged_address() {
-        let refused = [
-            (403, r#"{"error":"Trading restricted in your region"}"#),
-            (403, r#"{"error":"words that nobody knows"}"#),
-            (400, r#"{"error":"'0xa' address banned"}"#),
-            (451, "<html></html>"),
-            (
-                403,
-                "<html>Error code: 1009 The owner has banned the country or region</html>",
-            ),
-            (403, "<html>This page is not available in your country</html>"),
-        ];
-        for (status, body) in refused {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert!(ineligibility(status, body.as_bytes()).is_some(), "{body}");
-            assert_ne!(
-                cause_of(status, &HeaderMap::new(), body.as_bytes()),
-                Some(Cause::CdnPage)
-            );
-        }
-        let page = b"<html>Sorry, you have been blocked</html>";
-        assert_eq!(ineligibility(StatusCode::FORBIDDEN, page), None);
-        assert_eq!(
-            ineligibility(StatusCode::BAD_REQUEST, b"{\"error\":\"Invalid side\"}"),
-            None
-        );
-    }
-
-    #[test]
-    fn a_region_is_open_only_if_every_field_is_there() {
-        let open = br#"{"blocked":false,"ip":"127.0.0.1","country":"NL","region":"NH"}"#;
-        assert!(matches!(read_region(open), Answer::Region(false)));
-        assert!(matches!(read_region(br#"{"blocked":false}"#), Answer::Failed(_)));
-        assert!(matches!(read_region(b"<html>"), Answer::Failed(_)));
     }
 
     #[test]

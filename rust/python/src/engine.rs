@@ -51,8 +51,7 @@ impl Engine {
             region_ns: start.region_ns,
             switches_per_day: start.switches_per_day,
             watch: WatchSettings {
-                // The guard is a process of its own, which a simulation does not play.
-                guard_ns: None,
+                guard_ns: start.guard_ns,
                 touch_ns: start.touch_ns,
                 sentinel_ns: start.sentinel_ns,
             },
@@ -148,6 +147,7 @@ struct StartMessage {
     switches_per_day: u32,
     touch_ns: Option<u64>,
     sentinel_ns: Option<u64>,
+    guard_ns: Option<u64>,
     venue_ms: u64,
     seed: u64,
     markets: Vec<Market>,
@@ -163,6 +163,7 @@ enum EventMessage {
     PlanSent { connection: u64, plan: Plan },
     Touched { connection: u64, book_sequence: u64 },
     SentinelHeard,
+    GuardSeen,
     RouteFault { generation: u64, cause: CauseMessage },
     Allocated { allocation: Allocation },
     BookSeen { book: BookState },
@@ -188,6 +189,7 @@ impl From<EventMessage> for Event {
                 book_sequence,
             } => Self::Touched(connection, book_sequence),
             EventMessage::SentinelHeard => Self::SentinelHeard,
+            EventMessage::GuardSeen => Self::GuardSeen,
             EventMessage::RouteFault { generation, cause } => Self::RouteFault(generation, cause.into()),
             EventMessage::Allocated { allocation } => Self::Allocated(allocation),
             EventMessage::BookSeen { book } => Self::BookSeen(book),

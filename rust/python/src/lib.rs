@@ -3,18 +3,21 @@
 
 mod book;
 mod engine;
+mod guard;
 mod limits;
 mod matching;
 mod order;
 mod quoting;
 
-/// The Rust core: books, features, quoting, orders, limits, matching and the engine's state machine.
+/// The Rust core: books, features, quoting, orders, limits, matching, the state machines of engine and guard.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
     use crate::book::{BookTop, Books, ReferenceReturn, microprice_without};
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::guard::Guard;
     #[pymodule_export]
     use crate::limits::Limits;
     #[pymodule_export]

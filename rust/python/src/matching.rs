@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claw_core::features::depth_imbalance;
 use claw_core::ladder::Level;
 use claw_core::matching::{
     self, Change, Event, FlowError, Latency, MarketRules, Observation, Placement, What,
@@ -97,7 +98,16 @@ pub struct Replay {
     reference_e6: Option<u64>,
 }
 
-type TopTuple = (Option<u16>, Option<u64>, Option<u16>, Option<u64>, u16);
+type Levels = Vec<(u16, u64)>;
+type Features = (
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    f64,
+    f64,
+    Option<f64>,
+    Option<(&'static str, u64, u64)>,
+);
 
 #[pymethods]
 impl Replay {
@@ -178,26 +188,42 @@ impl Replay {
     /// Best bid as seen.
     #[getter]
     fn bid_e4(&self) -> Option<u16> {
-        self.inner.top().bid.map(|level| level.price_e4)
+        self.inner.top().touch().bid.map(|level| level.price_e4)
     }
 
     /// Best ask as seen.
     #[getter]
     fn ask_e4(&self) -> Option<u16> {
-        self.inner.top().ask.map(|level| level.price_e4)
+        self.inner.top().touch().ask.map(|level| level.price_e4)
     }
 
-    /// Best bid, its size, best ask, its size, tick, as seen.
+    /// Best bids, best asks, tick, as seen.
     #[getter]
-    fn top(&self) -> TopTuple {
+    fn top(&self) -> (Levels, Levels, u16) {
         let top = self.inner.top();
-        let (bid, ask) = (top.bid, top.ask);
+        let shown = |levels: &[Level]| {
+            levels
+                .iter()
+                .map(|level| (level.price_e4, level.size_e6))
+                .collect()
+        };
+        (shown(top.bids.levels()), shown(top.asks.levels()), top.tick_e4)
+    }
+
+    /// Microprice, imbalance, depth imbalance, order flow, trade flow, volatility, sweep, as seen.
+    #[getter]
+    fn features(&self) -> Features {
+        let (top, flow) = (self.inner.top(), self.inner.flow());
+        let touch = top.touch();
         (
-            bid.map(|level| level.price_e4),
-            bid.map(|level| level.size_e6),
-            ask.map(|level| level.price_e4),
-            ask.map(|level| level.size_e6),
-            top.tick_e4,
+            touch.microprice(),
+            touch.imbalance(),
+            depth_imbalance(top.bids.levels(), top.asks.levels()),
+            flow.order_flow,
+            flow.trade_flow,
+            flow.volatility,
+            flow.sweep
+                .map(|sweep| (sweep.side.as_str(), sweep.size_e6, sweep.received_ns)),
         )
     }
 

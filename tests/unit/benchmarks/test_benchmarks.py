@@ -13,9 +13,11 @@ from benchmarks.order_path import _account
 from benchmarks.quoter_child import Loaded
 from benchmarks.rig import CONFIGURATION, _toml
 from benchmarks.run import WIDTH, below, table
+from benchmarks.swarm_quotes import Jump, endangered
 from rich.console import Console
 
 from clawswarm.runtime.configuration import load_configuration
+from clawswarm.sandbox.order_log import OrderChange
 
 LONGEST_NAME = "engine.failover_blackhole_rtt40"
 GOOD = Loaded(
@@ -127,3 +129,20 @@ def _without_none(table_: dict[str, object]) -> dict[str, object]:
         for key, value in table_.items()
         if value is not None
     }
+
+
+def test_a_jump_endangers_what_it_moves_towards() -> None:
+    def change(at_ms: int, order_id: str, is_bid: bool, open_e6: int) -> OrderChange:
+        return OrderChange(
+            at_ns=at_ms * 1_000_000, kind="UPDATE", id=order_id, market="0x1", is_bid=is_bid, price_e4=5_000,
+            open_e6=open_e6, matched_e6=0,
+        )  # fmt: skip
+
+    log = [
+        change(0, "gone before", False, 5), change(1, "bid", True, 5), change(2, "ask", False, 5),
+        change(3, "gone before", False, 0), change(4, "stays", False, 5),
+        change(30, "placed after", False, 5), change(60, "ask", False, 0), change(200, "bid", True, 0),
+    ]  # fmt: skip
+    assert endangered(log, [Jump(10_000_000, is_up=True)]) == [50.0, 1_190.0]
+    assert endangered(log, [Jump(10_000_000, is_up=False)]) == [190.0]
+    assert endangered([], [Jump(10_000_000, is_up=True)]) == []

@@ -80,6 +80,26 @@ def test_messages_take_their_time_in_both_directions() -> None:
     assert [fill.venue_ns for fill in replay.fills] == [40]
 
 
+def test_a_strategy_sees_depth_and_flow_as_a_sentinel_shows_them() -> None:
+    flow = Flow()
+    bids = [(4_900, 10_000_000), (4_800, 20_000_000), (4_700, 30_000_000), (4_600, 40_000_000)]
+    asks = [(5_100, 10_000_000), (5_200, 10_000_000), (5_300, 10_000_000)]
+    flow.levels(0, [*((0, *level) for level in bids), *((1, *level) for level in asks)])
+    # Eighty of the hundred that stand, in two prints.
+    flow.taker(1_000_000_000, "SELL", 80_000_000, 4_600)
+    replay = Replay(flow, tick_e4=100, min_size_e6=5_000_000, ends_ns=2_000_000_000, feed_ns=7)
+    assert replay.step() == 1
+    assert replay.top == (bids[:3], asks, 100)
+    assert replay.features == (0.5, 0.0, pytest.approx(1 / 3), 0.0, 0.0, None, None)
+    while replay.step():
+        pass
+    assert replay.top == ([(4_600, 20_000_000)], asks, 100)
+    _, imbalance, _, order_flow, trade_flow, _, sweep = replay.features
+    assert imbalance == pytest.approx(1 / 3)
+    assert (order_flow, trade_flow) == (pytest.approx(-10.0), pytest.approx(-80.0))
+    assert sweep == ("SELL", 80_000_000, 1_000_000_007)
+
+
 def test_no_position_beyond_its_limit_and_no_money_beyond_the_capital() -> None:
     terms = RunTerms(max_position_shares=60, capital_usd=30)
     for recording in FIVE_MINUTES:

@@ -38,6 +38,20 @@ def seeded_feeds(*, has_gaps: bool = True) -> CoinFeeds:
     return CoinFeeds("btc", SeededPath(1, BTC), SeededArrivals(1, "btc", has_gaps=has_gaps))
 
 
+def test_a_jump_moves_every_price_from_its_second_on_and_none_before() -> None:
+    calm, moved = seeded_feeds(), seeded_feeds()
+    moved.jump(10_000, START_S + 5)
+    for second in range(START_S, START_S + 5):
+        assert moved.oracle_e18(second) == calm.oracle_e18(second)
+    for second in range(START_S + 5, START_S + 8):
+        before = calm.oracle_e18(second)
+        assert moved.oracle_e18(second) == before + before // 100
+        assert moved.binance_e18(second) > calm.binance_e18(second)
+    # An average over ten seconds of which three stand a hundredth higher.
+    share = moved.twap_e18(START_S + 8, 10) / calm.twap_e18(START_S + 8, 10) - 1
+    assert share == pytest.approx(0.003, rel=0.01)
+
+
 def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 

@@ -171,6 +171,8 @@ class SwarmJudge:
                 SwarmState.REDUCE_ONLY,
             ),
         ):
+            if lost_e6 < limit_usd * MICRO * min(1.0, self._limits.cautious_share):
+                continue
             text = f"{name} of {lost_e6 / MICRO:.2f} USD, {limit_usd:g} is the limit"
             if lost_e6 >= limit_usd * MICRO and not self._is_latched(name):
                 self._latch(text, state)

@@ -52,7 +52,8 @@ class Quoter:
         self._allocations.listen(self._process.wake)
         self._books.listen(self._process.wake)
         self._health.listen(asyncio.Event())
-        self._references.listen(asyncio.Event())
+        # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
+        self._references.listen(self._process.wake)
         self._process.ready()
         was_connected, next_beat_ns = False, 0
         while await self._process.tick():

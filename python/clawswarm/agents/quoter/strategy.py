@@ -37,7 +37,7 @@ SIZE_STEP_E6 = 10_000
 
 
 class MarketView(msgspec.Struct, frozen=True):
-    """What a strategy sees: the top of the book, what it may do, what it holds, the underlying, the time.
+    """What a strategy sees: three levels of a side, what it may do, what it holds, the underlying, the time.
 
     `reference` is None until a price of the underlying was seen, `path` is what was seen of it: volatility,
     averages, returns. `now_ns` is the quoter's clock. `integrity` is how far the book is believed, 1 is wholly;

@@ -39,6 +39,8 @@ HEALTH_INTERVAL_S = 0.1
 BEAT_INTERVAL_S = 0.5
 MARKS_INTERVAL_S = 0.25
 REVIEW_INTERVAL_S = 0.02
+# Where nothing has come and nothing is doubted, only a silence can begin: the shortest takes 250 ms.
+CALM_REVIEW_INTERVAL_S = 0.06
 ANSWER_TIMEOUT_S = 1.0
 # A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
 RECONNECT_DEAF_NS = 2_000 * NS_PER_MS
@@ -97,7 +99,7 @@ class Sentinel:
         self._shards: list[_Shard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._urgent = asyncio.Event()
-        self._is_due = False
+        self._is_due = self._is_review_due = False
         self._reason: str | None = "starting"
         self._last_frame_ns = 0
         self._counters = Counter(
@@ -226,6 +228,9 @@ class Sentinel:
             self._counters["bad_frames"] += 1
             log.warning("sentinel.frame.bad", reason=str(fault))
             return
+        if not self._is_review_due:
+            self._is_review_due = True
+            self._loop.call_later(REVIEW_INTERVAL_S, self._urgent.set)
         if is_changed and not self._is_due:
             # After the frames that have come with this one: under overload each is applied, the newest published.
             self._is_due = True
@@ -255,10 +260,12 @@ class Sentinel:
         """Let doubts ripen, and ask the venue where they have."""
         asking: asyncio.Task[None] | None = None
         while True:
-            timer = asyncio.get_running_loop().call_later(REVIEW_INTERVAL_S, self._urgent.set)
+            pause_s = REVIEW_INTERVAL_S if self._books.has_doubts else CALM_REVIEW_INTERVAL_S
+            timer = self._loop.call_later(pause_s, self._urgent.set)
             await self._urgent.wait()
             timer.cancel()
             self._urgent.clear()
+            self._is_review_due = False
             now = self._clock.now_ns()
             for wanted in self._wanted.take():
                 self._books.want_snapshot(wanted.market, now)

@@ -217,6 +217,11 @@ class SentinelBooks:
         return 2 * sum(self._is_deaf(key, now_ns) for key in held) > len(held)
 
     @property
+    def has_doubts(self) -> bool:
+        """Whether time alone can change what is believed of a market."""
+        return bool(self._open)
+
+    @property
     def doubtful(self) -> int:
         """How many markets are not wholly believed."""
         said = (evidence.said for evidence in self._evidence.values())

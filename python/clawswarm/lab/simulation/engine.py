@@ -17,6 +17,7 @@ from clawswarm.kernel.engine_port import read_frame, send_frame
 from clawswarm.kernel.process import Process
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.engine_machine import Action, EngineStart, Event, OpenOrder, OwnPart, OwnTrade
+from clawswarm.lab.simulation import guard
 from clawswarm.lab.simulation.network import LOCAL, Network
 from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.model.errors import InvariantBroken, Retry, UserFault, WireFault
@@ -43,6 +44,7 @@ from clawswarm.venues.polymarket.settings import SocketSettings
 from clawswarm.venues.polymarket.socket import VenueSocket
 
 TICK_NS, BEAT_NS, NS_PER_S = 100_000_000, 500_000_000, 1_000_000_000
+GUARD_RETRY_S = 0.1
 USER_URL = "ws://venue/ws/user"
 
 
@@ -132,6 +134,7 @@ class EngineProcess:
         self._explained = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._planned_ns = 0
+        self._guard: asyncio.StreamWriter | None = None
         self.machine: Machine | None = None
 
     async def run(self, start: EngineStart) -> None:
@@ -146,6 +149,7 @@ class EngineProcess:
         self._line.answered = lambda number, answer: self.handle(machine.Answered(number, answer))
         self._line.fault = lambda generation, cause: self.handle(machine.RouteFault(generation, cause))
         self._carry_out(self.machine.first_actions)
+        self._tasks.append(asyncio.create_task(self._follow_guard()))
         self._process.ready()
         next_tick_ns = next_beat_ns = 0
         is_asked = False
@@ -164,6 +168,8 @@ class EngineProcess:
                 self.handle(machine.Tick())
             if now_ns >= next_tick_ns:
                 next_tick_ns = now_ns + TICK_NS
+                if self._guard is not None:
+                    self._guard.write(guard.TICK)
             if now_ns >= next_beat_ns:
                 next_beat_ns = now_ns + BEAT_NS
                 self._beats.publish(self.beat(), self._process.name)
@@ -172,6 +178,8 @@ class EngineProcess:
             for task in self._tasks:
                 if task.done():
                     task.result()
+        if self._exit == 0 and self._guard is not None:
+            self._guard.write(guard.LEAVING)
         for task in self._tasks:
             task.cancel()
         self._network.unlisten(str(self._port))
@@ -260,6 +268,21 @@ class EngineProcess:
                 case machine.Exit(code):
                     self._exit = code
                     self._news.set()
+
+    async def _follow_guard(self) -> None:
+        """Stay connected to the guard; every word of it is an echo."""
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(guard.PORT)
+                writer.write(guard.HELLO.pack(self._process.pid))
+                self._guard = writer
+                while words := await reader.read(64):
+                    for _ in words:
+                        self.handle(machine.GuardSeen())
+            except ConnectionError:
+                pass
+            self._guard = None
+            await asyncio.sleep(GUARD_RETRY_S)
 
     # --- quoters ----------------------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ class Monitor:
         self._fills: set[tuple[str, str]] = set()
         self._next_look_ns = 0
         self._is_changed = False
+        self._changed_markets: set[str] = set()
+        """Whose orders, position or mandate have changed since they were looked at."""
         self._earlier: frozenset[str] = frozenset()
         venue.on_events = self._note_venue
 
@@ -152,6 +154,8 @@ class Monitor:
         self._is_changed = True
         self._term = allocation.term
         markets = Counter(mandate.market.condition_id for mandate in allocation.mandates)
+        self._changed_markets.update(market for market, _ in self._mandates)
+        self._changed_markets.update(markets)
         doubled = [market for market, count in markets.items() if count > 1]
         self.is_held("owner", not doubled, "a mandate table names {} twice", doubled)
         ends_ns = allocation.sent_ns + allocation.life_ns
@@ -181,7 +185,7 @@ class Monitor:
     def heard(self, event: Event) -> None:
         """The engine is about to handle this."""
         self.counts["engine events"] += 1
-        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.Touched):
+        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.GuardSeen | machine.Touched):
             return
         self._hash.update(_encode((self._clock.now_ns(), event)))
         if isinstance(event, machine.PlanSent) and event.plan.places:
@@ -220,9 +224,11 @@ class Monitor:
         for event in events:
             self.counts["venue events"] += 1
             if isinstance(event, OrderChanged):
-                is_own |= event.order.owner == self._api_key
-                if event.kind == "PLACEMENT" and event.order.owner == self._api_key:
-                    self._note_placed(event.order)
+                if event.order.owner == self._api_key:
+                    is_own = True
+                    self._changed_markets.add(event.order.market.condition_id)
+                    if event.kind == "PLACEMENT":
+                        self._note_placed(event.order)
             elif isinstance(event, TradeUpdated):
                 is_own |= self._note_trade(event.trade, event.status)
             elif isinstance(event, MarketResolved):
@@ -246,6 +252,7 @@ class Monitor:
         own = [fill for fill in trade.makers if fill.order.owner == self._api_key]
         if not own:
             return False
+        self._changed_markets.add(trade.market.condition_id)
         self.counts[f"trades {status}"] += 1
         sign = {"MATCHED": 1, "FAILED": -1}.get(status, 0)
         for fill in own if sign else ():
@@ -256,24 +263,27 @@ class Monitor:
     # --- everything at once -----------------------------------------------------------------------
 
     def look(self) -> None:
-        """Compare all that is open with all that is allowed: after each change, and as time passes."""
+        """Compare what is open with what is allowed: what changed after each change, all of it as time passes."""
         now_ns, self._is_changed = self._clock.now_ns(), False
+        is_whole = now_ns >= self._next_look_ns
         orders = list(self._venue.exchange.open_by_account.get(self._wallet, {}).values())
         if orders:
-            self._check_open(orders, now_ns)
+            self._check_open(orders, now_ns, is_whole)
+        self._changed_markets.clear()
         limited = self.limited()
         self.is_held("window", limited == 0, "{} requests met a limit of the venue", limited)
-        if now_ns >= self._next_look_ns:
+        if is_whole:
             self._next_look_ns = now_ns + ns(LOOK_S)
             self._check_positions()
             self._check_holdings(now_ns)
 
-    def _check_open(self, orders: list[Order], now_ns: int) -> None:
+    def _check_open(self, orders: list[Order], now_ns: int, is_whole: bool) -> None:
         by_market: dict[str, list[tuple[Order, machine.Intent]]] = {}
         for order in orders:
-            intent = self._intents.get(order.id)
+            market = order.market.condition_id
+            intent = self._intents.get(order.id) if is_whole or market in self._changed_markets else None
             if intent is not None:
-                by_market.setdefault(order.market.condition_id, []).append((order, intent))
+                by_market.setdefault(market, []).append((order, intent))
         halted_ns = self._halted_ns
         is_late = halted_ns is not None and now_ns - halted_ns > ns(WITHDRAW_S)
         self.is_held("halt", not is_late, "{} orders are open after a halt", len(orders))

@@ -5,11 +5,11 @@ never sleeps: connections go to a `Network` (network.py), the only way to the ou
 """
 
 import asyncio
-import heapq
 from asyncio.events import Handle, TimerHandle
 from collections import deque
-from collections.abc import Callable
-from contextvars import Context
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVarTuple, Unpack
 
 if TYPE_CHECKING:
@@ -37,22 +37,55 @@ class VirtualClock:
         return (BEGAN_NS + self._loop.elapsed_ns) // 1_000_000
 
 
+class _Due(TimerHandle):
+    """A callback and its time, without what asyncio keeps for its debug mode: a day has a hundred million."""
+
+    __slots__ = ()
+    _context: Context
+    _callback: Any
+    _args: Any
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: Sequence[Any], context: Context | None
+    ) -> None:
+        self._when, self._callback, self._args = when, callback, args
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        """It is left out when its time comes."""
+        self._cancelled = True
+        self._callback = self._args = None
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """The one scheduler. `elapsed_ns` is how much virtual time has passed; equal times keep their order."""
 
-    _ready: deque[Handle]
+    _ready: deque[_Due]
     _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
         self.elapsed_ns = 0
         self.network: Network | None = None
-        self._timers: list[tuple[int, int, TimerHandle]] = []
+        self._timers: list[tuple[int, int, _Due]] = []
         self._serial = 0
 
     def time(self) -> float:
         """Virtual seconds since the beginning."""
         return self.elapsed_ns / NS_PER_S
+
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> Handle:
+        """Run a callback after everything that is ready already."""
+        handle = _Due(0.0, callback, args, context)
+        self._ready.append(handle)
+        return handle
 
     def call_at(
         self,
@@ -62,9 +95,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> TimerHandle:
         """Run a callback at a time."""
-        handle = TimerHandle(when, callback, args, self, context)
+        handle = _Due(when, callback, args, context)
         self._serial += 1
-        heapq.heappush(self._timers, (round(when * NS_PER_S), self._serial, handle))
+        heappush(self._timers, (round(when * NS_PER_S), self._serial, handle))
         return handle
 
     def call_later(
@@ -76,6 +109,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> TimerHandle:
         """Run a callback so many seconds from now."""
         return self.call_at(self.elapsed_ns / NS_PER_S + delay, callback, *args, context=context)
+
+    def arrive_at(self, when: float, callback: Callable[[], object], context: Context) -> None:
+        """Run at a time what nobody will cancel: what is on a line arrives."""
+        self._serial += 1
+        due = _Due(when, callback, (), context)
+        heappush(self._timers, (round(when * NS_PER_S), self._serial, due))
 
     async def create_unix_connection(
         self, protocol_factory: Callable[[], Any], path: str | None = None, **_options: object
@@ -90,25 +129,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
         raise RuntimeError("virtual time knows no threads")
 
     def _run_once(self) -> None:
-        """Everything that is ready, else the clock jumps to the next timer."""
+        """Everything that is ready, and whenever nothing is, the clock jumps to the next timer."""
         ready, timers = self._ready, self._timers
-        while timers and timers[0][2].cancelled():
-            heapq.heappop(timers)
-        if not ready and not self._stopping:
-            if not timers:
-                raise RuntimeError("nothing can ever happen any more: every task waits for another")
-            self.elapsed_ns = max(self.elapsed_ns, timers[0][0])
-        while timers and timers[0][0] <= self.elapsed_ns:
-            handle = heapq.heappop(timers)[2]
-            if not handle.cancelled():
-                ready.append(handle)
-        for _ in range(len(ready)):
-            due = ready.popleft()
-            if not due.cancelled():
-                due._run()
-
-    def _timer_handle_cancelled(self, _handle: TimerHandle) -> None:
-        """It is left out when its time comes."""
+        while not self._stopping:
+            while timers and timers[0][2]._cancelled:
+                heappop(timers)
+            if not ready:
+                if not timers:
+                    raise RuntimeError("nothing can ever happen any more: every task waits for another")
+                self.elapsed_ns = max(self.elapsed_ns, timers[0][0])
+            now_ns = self.elapsed_ns
+            while timers and timers[0][0] <= now_ns:
+                ready.append(heappop(timers)[2])
+            for _ in range(len(ready)):
+                due = ready.popleft()
+                if due._cancelled:
+                    continue
+                try:
+                    due._context.run(due._callback, *due._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as fault:  # noqa: BLE001 - the place where asyncio itself does so
+                    self.call_exception_handler({"message": "callback failed", "exception": fault})
 
     def _write_to_self(self) -> None:
         """Nobody sleeps, so nobody needs waking."""

@@ -1,8 +1,8 @@
 """Connections in memory on virtual time: streams of bytes with seeded latency, jitter, loss and cuts.
 
 A stream is what TCP makes of a bad line: nothing is missing or out of order in it, a lost packet is a pause of one
-retransmission, a partition holds everything back until it ends, and a cut resets the connection. Messages on
-different connections overtake each other.
+retransmission, a partition holds everything back until it ends, and a cut resets the connection. What is written
+at one moment is one packet. Messages on different connections overtake each other.
 """
 
 import asyncio
@@ -71,10 +71,14 @@ class Lane(Generic[T]):
 
     def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
         """Send one item."""
-        self._free_s = max(self._free_s, self._loop.time() + delay_s, not_before_s)
+        due_s = self._loop.time() + delay_s
+        if due_s > self._free_s:
+            self._free_s = due_s
+        if not_before_s > self._free_s:
+            self._free_s = not_before_s
         self._items.append(item)
         # Whichever timer comes first takes the oldest: equal times cannot change the order.
-        self._loop.call_at(self._free_s, self._arrive, context=self._context)
+        self._loop.arrive_at(self._free_s, self._arrive, self._context)
 
     def _arrive(self) -> None:
         self._deliver(self._items.popleft())
@@ -93,7 +97,9 @@ class End(asyncio.Transport):
         super().__init__()
         self._network, self._context, self._terms, self._random = network, context, terms, random
         self.owner = context[OWNER]
-        self._lane: Lane[bytes | _Close] = Lane(network.loop, self._receive, context)
+        self._lane: Lane[list[bytes] | _Close] = Lane(network.loop, self._arrived, context)
+        self._packet: list[bytes] = []
+        self._packet_ns = -1
         self._protocol: Any = None
         self.peer: End | None = None
         self._held: deque[bytes | _Close] | None = None
@@ -119,8 +125,14 @@ class End(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes."""
-        if not self._is_closing and data:
-            self._send(bytes(data))
+        if self._is_closing or not data:
+            return
+        # Nothing arrives at the moment it is sent, so the packet of this moment has not left.
+        if self._packet_ns == self._network.loop.elapsed_ns:
+            self._packet.append(bytes(data))
+            return
+        self._packet, self._packet_ns = [bytes(data)], self._network.loop.elapsed_ns
+        self._send(self._packet)
 
     def can_write_eof(self) -> bool:
         """Half-closed connections are not needed."""
@@ -174,7 +186,7 @@ class End(asyncio.Transport):
         self._protocol = factory()
         self._protocol.connection_made(self)
 
-    def _send(self, item: bytes | _Close) -> None:
+    def _send(self, item: list[bytes] | _Close) -> None:
         peer, terms, random = self.peer, self._terms, self._random
         if peer is None:
             return
@@ -182,6 +194,9 @@ class End(asyncio.Transport):
         if terms.loss_share and random.random() < terms.loss_share:
             delay_s += RETRANSMITTED_S
         peer._lane.put(item, delay_s, self._network.partitions.over_s(self.owner, peer.owner))
+
+    def _arrived(self, item: list[bytes] | _Close) -> None:
+        self._receive(item if isinstance(item, _Close) else b"".join(item))
 
     def _receive(self, item: bytes | _Close) -> None:
         if self._is_closing:
@@ -219,6 +234,10 @@ class Network:
     def listen(self, path: str, terms: LineTerms, factory: Callable[[], Any]) -> None:
         """Serve a path in the name of the present process, in place of whoever did before."""
         self._listeners[path] = (OWNER.get(), terms, factory)
+
+    def is_held(self, name: str) -> bool:
+        """Whether a process hears and says nothing now."""
+        return self.partitions.over_s(name, name) > self.loop.time()
 
     def unlisten(self, path: str) -> None:
         """Serve it no more."""

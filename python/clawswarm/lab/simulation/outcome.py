@@ -22,6 +22,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     events_per_s: float
     wall_s: float
+    cpu_s: float
     deeds: dict[str, int]
     counts: dict[str, int]
 
@@ -37,6 +38,7 @@ def table(outcome: Outcome) -> str:
         f"orders          {outcome.orders}, {outcome.fills} fills",
         f"quoting uptime  {'not measured' if uptime is None else f'{uptime:.1%}'}",
         f"events          {outcome.events:,} in {outcome.wall_s:.1f} s: {outcome.events_per_s:,.0f} a second",
+        f"processor time  {outcome.cpu_s:.1f} s",
         "what went wrong " + (", ".join(f"{n} × {name}" for name, n in outcome.deeds.items()) or "nothing"),
     ]
     for broken in outcome.invariants_broken:

@@ -36,6 +36,8 @@ from clawswarm.lab.engine_machine import EngineMachine, EngineStart
 from clawswarm.lab.simulation.bus import Medium, VirtualBus
 from clawswarm.lab.simulation.engine import EngineAccount, EngineProcess, Machine, MakeMachine
 from clawswarm.lab.simulation.faults import PROFILES, ProfileName, choose
+from clawswarm.lab.simulation.guard import PORT as GUARD_PORT
+from clawswarm.lab.simulation.guard import GuardProcess
 from clawswarm.lab.simulation.invariants import Authority, Monitor
 from clawswarm.lab.simulation.loop import NS_PER_S, VirtualClock, VirtualLoop
 from clawswarm.lab.simulation.network import NOBODY, Network, Partitions
@@ -50,7 +52,7 @@ from clawswarm.model.instruments import Market
 from clawswarm.model.messages import HaltSwarm, ResumeSwarm
 from clawswarm.model.units import MICRO
 from clawswarm.runtime.configuration import Configuration
-from clawswarm.runtime.roster import ENGINE, ORCHESTRATOR, QUOTERS, RISK_MANAGERS, SENTINELS
+from clawswarm.runtime.roster import ENGINE, GUARD, ORCHESTRATOR, QUOTERS, RISK_MANAGERS, SENTINELS
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.pump import Stage
@@ -96,8 +98,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     alter_venue: Callable[[Venue], None] = lambda _venue: None
 
 
-def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None = None) -> Outcome:
-    """Run one simulation to its end; the same arguments give the same outcome, times of this machine apart."""
+Tell = Callable[[str], None]
+
+
+def simulate(
+    asked: Simulated, configuration: Configuration, parts: Parts | None = None, tell: Tell | None = None
+) -> Outcome:
+    """Run one simulation to its end; the same arguments give the same outcome, times of this machine apart.
+
+    `tell` hears a line after each virtual hour, with the hash so far: two runs can be compared before they end.
+    """
     before, thresholds = structlog.get_config(), gc.get_threshold()
     # A day's orders and trades stay: looking through all of them often would take most of the time.
     gc.set_threshold(100_000, 50, 50)
@@ -105,16 +115,16 @@ def simulate(asked: Simulated, configuration: Configuration, parts: Parts | None
     server_log = logging.getLogger("aiohttp.server")
     was_disabled, server_log.disabled = server_log.disabled, True
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    began_s = time.perf_counter()
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
     try:
         with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
             swarm = Swarm(asked, configuration, parts or Parts(), Path(folder))
-            runner.run(swarm.run())
+            runner.run(swarm.run(tell))
     finally:
         structlog.configure(**before)
         server_log.disabled = was_disabled
         gc.set_threshold(*thresholds)
-    return swarm.outcome(time.perf_counter() - began_s)
+    return swarm.outcome(time.perf_counter() - began_s, time.process_time() - began_cpu_s)
 
 
 class Swarm:
@@ -124,7 +134,7 @@ class Swarm:
         self._asked, self._configuration, self._parts, self._folder = asked, configuration, parts, folder
         self._profile = PROFILES[asked.profile]
         self._chance = Random(f"{asked.seed}/faults")
-        self.agents: Sequence[str] = (ORCHESTRATOR, *SENTINELS, *QUOTERS, *RISK_MANAGERS, ENGINE)
+        self.agents: Sequence[str] = (ORCHESTRATOR, *SENTINELS, *QUOTERS, *RISK_MANAGERS, ENGINE, GUARD)
         self._deeds: Counter[str] = Counter()
         self._uptime = [0.0, 0.0]
         self._is_over = False
@@ -153,7 +163,7 @@ class Swarm:
 
     # --- the world ----------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, tell: Tell | None = None) -> None:
         """Everything, from the first listing to the last withdrawal."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
@@ -170,8 +180,21 @@ class Swarm:
         mean_gap_s = self._asked.mean_gap_s or self._profile.mean_gap_s
         if mean_gap_s is not None and self._profile.deeds:
             tasks.append(asyncio.create_task(self._go_wrong(mean_gap_s)))
-        await asyncio.sleep(self._asked.hours * 3_600)
+        await self._live(tell)
         await self._end(tasks)
+
+    async def _live(self, tell: Tell | None) -> None:
+        began_cpu_s = time.process_time()
+        whole_hours = int(self._asked.hours)
+        for hour in range(1, whole_hours + 1):
+            await asyncio.sleep(3_600)
+            if tell is not None:
+                cpu_ms = (time.process_time() - began_cpu_s) / hour / 3.6
+                broken = len(self._monitor.broken)
+                tell(
+                    f"hour {hour}: {self._monitor.digest}, {cpu_ms:.1f} ms a virtual second, {broken} broken"
+                )
+        await asyncio.sleep((self._asked.hours - whole_hours) * 3_600)
 
     def _log_in(self) -> None:
         """Make the account and its key, as the engine's first login does."""
@@ -186,11 +209,15 @@ class Swarm:
         differ_s = 2 * self._reconcile_s + 10.0
         self._monitor = Monitor(self._clock, self.venue, wallet, api_key.key, Authority(band_e6, differ_s))
         self._medium.tap = self._monitor.published
-        self._line = OrderLine(
-            self._loop, self._clock, self.venue, self._partitions, Random(f"{self._asked.seed}/orders")
+        self._line, self._guard_line = (
+            OrderLine(
+                self._loop, self._clock, self.venue, self._partitions, Random(f"{self._asked.seed}/{use}")
+            )
+            for use in ("orders", "guard")
         )
-        self._line.terms, self._line.owner = self._profile.remote, ENGINE
-        self._line.key, self._line.wallet = api_key, wallet
+        for line, owner in ((self._line, ENGINE), (self._guard_line, GUARD)):
+            line.terms, line.owner = self._profile.remote, owner
+            line.key, line.wallet = api_key, wallet
         self._monitor.limited = lambda: self._line.limited
         self._account = EngineAccount(
             private_key=self._key_bytes,
@@ -236,7 +263,11 @@ class Swarm:
     # --- processes ----------------------------------------------------------------------------------
 
     def _start_agents(self) -> None:
-        mains: dict[str, Main] = {ENGINE: self._run_engine, ORCHESTRATOR: self._run_orchestrator}
+        mains: dict[str, Main] = {
+            GUARD: self._run_guard,
+            ENGINE: self._run_engine,
+            ORCHESTRATOR: self._run_orchestrator,
+        }
         mains |= dict.fromkeys(SENTINELS, self._run_sentinel)
         mains |= dict.fromkeys(QUOTERS, self._run_quoter)
         mains |= dict.fromkeys(RISK_MANAGERS, self._run_risk_manager)
@@ -312,6 +343,7 @@ class Swarm:
             switches_per_day=settings.switches_per_day,
             touch_ns=ns(settings.touch_timeout_s),
             sentinel_ns=ns(settings.sentinel_timeout_s),
+            guard_ns=ns(settings.guard_timeout_s),
         )
         self._monitor.new_life()
         self._engine = EngineProcess(
@@ -327,6 +359,23 @@ class Swarm:
             self._monitor,
         )
         await self._engine.run(start)
+
+    async def _run_guard(self, process: Process, _bus: VirtualBus) -> None:
+        silence_s = self._configuration.engine.guard_silence_s
+        line = self._guard_line
+        await GuardProcess(
+            process, self._network, line, silence_s, self._kill_engine, self._note_withdrawal
+        ).run()
+
+    def _kill_engine(self, life: int) -> None:
+        """What the guard does to a silent engine; one that has a successor is dead already."""
+        engine = self._processes.processes.get(ENGINE)
+        if engine is not None and engine.pid == life:
+            self._deeds["guard"] += 1
+            self.kill(ENGINE)
+
+    def _note_withdrawal(self, cause: str) -> None:
+        self._monitor.counts[f"guard: {cause}"] += 1
 
     def _make_machine(self, key: bytes, start: EngineStart, now_ns: int) -> Machine:
         machine = self._parts.make_machine(key, start, now_ns)
@@ -378,6 +427,9 @@ class Swarm:
         """End a process at once; it is started anew within seconds."""
         if name == ENGINE:
             self._engine_gone()
+        if name == GUARD:
+            self._guard_line.reset()
+            self._network.unlisten(GUARD_PORT)
         self._processes.kill(name, self._chance.uniform(0.3, 3))
 
     def halt(self, cause: str) -> None:
@@ -425,7 +477,7 @@ class Swarm:
         await asyncio.sleep(1)
         await self._runner.cleanup()
 
-    def outcome(self, wall_s: float) -> Outcome:
+    def outcome(self, wall_s: float, cpu_s: float) -> Outcome:
         """What came of it."""
         counts = self._monitor.counts
         counts["bus deliveries"] = self._medium.delivered
@@ -447,6 +499,7 @@ class Swarm:
             events=events,
             events_per_s=events / wall_s,
             wall_s=wall_s,
+            cpu_s=cpu_s,
             deeds=dict(self._deeds),
             counts=dict(sorted(counts.items())),
         )

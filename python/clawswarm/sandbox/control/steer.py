@@ -6,7 +6,7 @@ import msgspec
 
 from clawswarm.model.errors import WireFault
 from clawswarm.model.units import PRICE_ONE_E4, parse_e6, parse_price_e4
-from clawswarm.sandbox.control.route import Unusable, route, until_ns
+from clawswarm.sandbox.control.route import NS_PER_S, Unusable, route, until_ns
 from clawswarm.sandbox.exchange.markets import ListedMarket, Winner
 from clawswarm.sandbox.identity.eip712 import Malformed, checksum_address
 from clawswarm.sandbox.participants import Taker, participant_account
@@ -15,6 +15,8 @@ from clawswarm.sandbox.rest.modes import POST_ONLY_AFTER_RESTART_S, EngineMode
 from clawswarm.sandbox.venue import Venue
 
 _OK = {"ok": True}
+MOST_JUMP_E6 = 500_000
+EVERY_COIN = "*"
 _TICKS_E4 = (1000, 100, 50, 25, 10, 1)
 _MOST_TAKEN_E6 = 10**12
 
@@ -79,6 +81,13 @@ class Tier(_Body, frozen=True, kw_only=True):
 
     address: str
     tier: str
+
+
+class Jump(_Body, frozen=True, kw_only=True):
+    """Which coin (`*`: all of them), and by how much."""
+
+    symbol: str
+    share_e6: int
 
 
 def restart(venue: Venue, now_ns: int, body: Restart) -> object:
@@ -161,6 +170,20 @@ def tier(venue: Venue, now_ns: int, body: Tier) -> object:
     return _OK
 
 
+def jump(venue: Venue, now_ns: int, body: Jump) -> object:
+    """Move a coin's price."""
+    feeds = venue.prices.feeds
+    if body.symbol != EVERY_COIN and body.symbol not in feeds:
+        known = ", ".join(sorted(feeds)) or "none: configure a series"
+        raise Unusable(f"symbol must be * or a coin with a price of its own; there are: {known}")
+    if not -MOST_JUMP_E6 <= body.share_e6 <= MOST_JUMP_E6:
+        raise Unusable(f"share_e6 must be between -{MOST_JUMP_E6} and {MOST_JUMP_E6}")
+    at_s = now_ns // NS_PER_S + 1
+    for symbol in feeds if body.symbol == EVERY_COIN else (body.symbol,):
+        feeds[symbol].jump(body.share_e6, at_s)
+    return {"ok": True, "at_s": at_s}
+
+
 def _open_market(venue: Venue, condition_id: str) -> ListedMarket:
     market = venue.exchange.markets.get(condition_id)
     if market is None or not market.is_open:
@@ -221,6 +244,14 @@ ROUTES = (
         "the outcome of a market that is still open or closed without one: market_resolved is sent, its tokens "
         "can be redeemed, participants are paid",
         resolve,
+    ),
+    route(
+        "POST",
+        "/prices/jump",
+        Jump(symbol="*", share_e6=1_000),
+        "from the next second on, the price of a coin (*: of all) stands share_e6 millionths higher, or lower "
+        "below 0, for good",
+        jump,
     ),
     route(
         "POST",

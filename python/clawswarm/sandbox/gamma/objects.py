@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_e6, format_price
 from clawswarm.sandbox.chain.contracts import COLLATERAL_TOKEN
@@ -23,16 +24,19 @@ _REBATE_RATE = 0.2
 _FEE_TYPE = "crypto_fees_v2"
 
 
+@lru_cache(4_096)
 def iso_micro(at_ms: int) -> str:
     """`2026-07-23T00:42:24.032841Z`"""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@lru_cache(4_096)
 def iso_second(at_ms: int) -> str:
     """`2026-07-24T00:05:00Z`"""
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(4_096)
 def blank_second(at_ms: int) -> str:
     """`2026-07-24 00:05:18+00`"""
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S+00")

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from clawswarm.model.units import MICRO
 from clawswarm.sandbox.prices.path import hash_unit
 
 ONE_USD_E18 = 10**18
@@ -82,10 +83,19 @@ class CoinFeeds:
         self._path = path
         self._arrivals = arrivals
         self._sums: dict[tuple[int, int], int] = {}
+        self._jumps: list[tuple[int, int]] = []
+
+    def jump(self, share_e6: int, at_s: int) -> None:
+        """From a second that is still to come on, every price stands so many millionths higher, or lower."""
+        self._jumps.append((at_s, share_e6))
 
     def oracle_e18(self, at_s: int) -> int:
         """Chainlink's value at a second."""
-        return self._path.value_e18(at_s)
+        value = self._path.value_e18(at_s)
+        for from_s, share_e6 in self._jumps:
+            if at_s >= from_s:
+                value += value * share_e6 // MICRO
+        return value
 
     def value_e18(self, source: Source, at_s: int) -> int:
         """What a source says of a second, published or not."""

@@ -55,6 +55,7 @@ class RewardProgram:
         self._exchange = exchange
         self._seed = seed
         self._minute: int | None = None
+        self._next_sample_ns = 0
         self._day = 0
         self._days: dict[int, dict[str, Tally]] = {}
         self.payments: list[Payment] = []
@@ -66,17 +67,19 @@ class RewardProgram:
             self._minute = now_ns // _NS_PER_MINUTE
             if self._sample_ns(self._minute) < now_ns:
                 self._minute += 1
-        while (due := self._sample_ns(self._minute)) <= now_ns:
+            self._next_sample_ns = self._sample_ns(self._minute)
+        while (due := self._next_sample_ns) <= now_ns:
             self._turn(day_of(due))
             self._sample(due)
             self._minute += 1
+            self._next_sample_ns = self._sample_ns(self._minute)
         self._turn(day_of(now_ns))
 
     def next_due_ns(self) -> int | None:
         """When the next sample or payment is due; None before the first `advance`."""
         if self._minute is None:
             return None
-        return min(self._sample_ns(self._minute), (self._day + 1) * NS_PER_DAY)
+        return min(self._next_sample_ns, (self._day + 1) * NS_PER_DAY)
 
     def earnings(self, day: int, address: str) -> list[Earning]:
         """What a wallet earned in each market on a day, so far."""

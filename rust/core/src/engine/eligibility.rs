@@ -70,7 +70,7 @@ impl<S: SignOrder> Engine<S> {
             return;
         }
         known.next_ns = now_ns + self.settings.region_ns;
-        self.send(Purpose::AskRegion, Request::AskRegion);
+        self.send(Purpose::AskRegion, Request::AskRegion, now_ns);
     }
 
     pub(super) fn ask_region_when_due(&mut self, now_ns: u64) {

@@ -43,8 +43,8 @@ pub enum Event {
     ResumeAsked(ResumeSwarm),
     /// The venue's answer to a request, or what the shell knows instead; when its bytes were on the socket.
     Answered(RequestId, Answer, Option<u64>),
-    /// An answer said how full one of the venue's buckets is.
-    BucketSeen(BucketName, BucketReport),
+    /// The answer to a request said how full one of the venue's buckets is; comes before the answer. None: of itself.
+    BucketSeen(Option<RequestId>, BucketName, BucketReport),
     /// A request met this on a connection of this generation; comes before its answer.
     RouteFault(u64, Cause),
     /// The user feed is connected and subscribed.

@@ -59,8 +59,11 @@ impl Failover {
 impl<S: SignOrder> Engine<S> {
     /// A request of the current connections (`generation`) met something.
     pub(super) fn take_route_fault(&mut self, generation: u64, cause: Cause, now_ns: u64) {
+        if cause == Cause::Slow && generation != self.generation {
+            return;
+        }
         let spread = self.salts.next() as f64 / MAX_SALT as f64;
-        let before = self.breaker.mode(now_ns);
+        let (before, was_slow) = (self.breaker.mode(now_ns), self.breaker.is_slow(now_ns));
         self.breaker.meet(&cause, spread, now_ns);
         let after = self.breaker.mode(now_ns);
         if before != after {
@@ -75,6 +78,13 @@ impl<S: SignOrder> Engine<S> {
                 self.ask_region(now_ns);
             }
             Cause::CdnPage => self.leave_flagged_route(now_ns),
+            // A connection that is broken and a venue that is slow look alike; the next one will tell.
+            Cause::Slow if !was_slow => {
+                self.fail_over(
+                    "route: no answer to a request, though probes are answered",
+                    now_ns,
+                );
+            }
             _ => {}
         }
     }
@@ -169,7 +179,11 @@ impl<S: SignOrder> Engine<S> {
             match self.limits.withdraw_all(ROUTE, open, now_ns) {
                 Ok(()) => {
                     failover.is_cancelling = true;
-                    self.send(Purpose::Failover(id, FailoverStep::Cancel), Request::CancelAll);
+                    self.send(
+                        Purpose::Failover(id, FailoverStep::Cancel),
+                        Request::CancelAll,
+                        now_ns,
+                    );
                 }
                 Err(refusal) => self.pause_failover(&refusal.to_string(), now_ns),
             }
@@ -179,7 +193,7 @@ impl<S: SignOrder> Engine<S> {
         }
         if !has_trades {
             let request = Request::ListTrades(self.trades_after_s());
-            self.send(Purpose::Failover(id, FailoverStep::Trades), request);
+            self.send(Purpose::Failover(id, FailoverStep::Trades), request, now_ns);
         }
     }
 
@@ -260,7 +274,7 @@ impl<S: SignOrder> Engine<S> {
                 let known = self.orders.all().filter(|own| !own.is_unknown);
                 failover.before = known.map(|own| own.order_id.clone()).collect();
                 let purpose = Purpose::Failover(failover.id, FailoverStep::List);
-                self.send(purpose, Request::ListOrders);
+                self.send(purpose, Request::ListOrders, now_ns);
             } else if failover.is_answered() && !has_known && !is_placing {
                 self.end_failover(now_ns);
             }

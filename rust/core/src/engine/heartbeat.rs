@@ -20,15 +20,19 @@ impl<S: SignOrder> Engine<S> {
         }
         self.heartbeat.next_ns = now_ns + self.settings.heartbeat_ns;
         self.heartbeat.is_second = false;
-        self.send_heartbeat();
+        self.send_heartbeat(now_ns);
     }
 
-    fn send_heartbeat(&mut self) {
+    fn send_heartbeat(&mut self, now_ns: u64) {
         self.heartbeat.is_under_way = true;
-        self.send(Purpose::Heartbeat, Request::Heartbeat(self.heartbeat.id.clone()));
+        self.send(
+            Purpose::Heartbeat,
+            Request::Heartbeat(self.heartbeat.id.clone()),
+            now_ns,
+        );
     }
 
-    pub(super) fn take_heartbeat(&mut self, answer: Answer) {
+    pub(super) fn take_heartbeat(&mut self, answer: Answer, now_ns: u64) {
         self.heartbeat.is_under_way = false;
         let reason = match answer {
             Answer::Heartbeat { is_accepted, next_id } => {
@@ -38,7 +42,7 @@ impl<S: SignOrder> Engine<S> {
                 }
                 if !self.heartbeat.is_second {
                     self.heartbeat.is_second = true;
-                    return self.send_heartbeat();
+                    return self.send_heartbeat(now_ns);
                 }
                 "the venue refuses the id that it named itself".to_owned()
             }

@@ -18,8 +18,9 @@ use super::routes::Breaker;
 use super::signing::{Salts, SignOrder, VenueClock};
 use super::uptime::QuotingUptime;
 use super::watch::{Watch, WatchSettings};
+use super::withdraw::ROUTE;
 use super::withdraw::{Clearance, Withdrawal};
-use crate::limits::{BucketName, Headers, LimitSettings, Limits};
+use crate::limits::{self, BucketName, Headers, LimitSettings, Limits};
 
 /// Timing and limits.
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +150,8 @@ pub struct Engine<S> {
     requests: BTreeMap<RequestId, Purpose>,
     /// Cancel-alls under way, each with the number of orders that it was paid for.
     sweeps: BTreeMap<RequestId, u32>,
+    /// What requests without an answer were paid for, and when.
+    under_way: BTreeMap<RequestId, (limits::Request, u64)>,
     last_id: u64,
 }
 
@@ -200,6 +203,7 @@ impl<S: SignOrder> Engine<S> {
             watch: Watch::new(settings.watch, now_ns),
             requests: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             last_id: 0,
         };
         engine.clear(None, now_ns);
@@ -242,7 +246,12 @@ impl<S: SignOrder> Engine<S> {
                 }
             }
             Event::Answered(request, answer, sent_ns) => self.take_answer(request, answer, sent_ns, now_ns),
-            Event::BucketSeen(bucket, report) => self.correct_limits(bucket, &report, now_ns),
+            Event::BucketSeen(request, bucket, report) => {
+                if let Some(request) = request {
+                    self.count_arrival(request, now_ns);
+                }
+                self.correct_limits(bucket, &report, now_ns);
+            }
             Event::RouteFault(generation, cause) => self.take_route_fault(generation, cause, now_ns),
             Event::FeedConnected => {
                 self.feed = Feed::CatchingUp;
@@ -366,6 +375,7 @@ impl<S: SignOrder> Engine<S> {
         let Some(purpose) = self.requests.remove(&request) else {
             return;
         };
+        self.count_arrival(request, now_ns);
         if let Answer::Ineligible(reason) = &answer {
             let cause = format!("eligibility: {reason}");
             self.escalate(&cause, now_ns);
@@ -389,9 +399,16 @@ impl<S: SignOrder> Engine<S> {
             Purpose::ResolveCancel(order_id) => self.take_resolve_cancel(order_id, answer, now_ns),
             Purpose::ResolveLook(order_id) => self.take_resolve_look(&order_id, answer, now_ns),
             Purpose::Reconcile(id, step) => self.take_reconcile(id, step, answer, now_ns),
-            Purpose::Heartbeat => self.take_heartbeat(answer),
+            Purpose::Heartbeat => self.take_heartbeat(answer, now_ns),
             Purpose::Failover(id, step) => self.take_failover(id, step, answer, now_ns),
             Purpose::AskRegion => self.take_region(answer, now_ns),
+        }
+    }
+
+    /// Its answer is there, or the first word of it: the venue has counted it by now.
+    fn count_arrival(&mut self, request: RequestId, now_ns: u64) {
+        if let Some((cost, paid_ns)) = self.under_way.remove(&request) {
+            self.limits.arrive(ROUTE, cost, paid_ns, now_ns);
         }
     }
 
@@ -469,8 +486,12 @@ impl<S: SignOrder> Engine<S> {
         self.actions.push(Action::Exit(code));
     }
 
-    pub(super) fn send(&mut self, purpose: Purpose, request: Request) {
+    pub(super) fn send(&mut self, purpose: Purpose, request: Request, now_ns: u64) {
         let id = self.fresh_id();
+        if let Some(cost) = cost(&request) {
+            self.limits.depart(cost, now_ns);
+            self.under_way.insert(id, (cost, now_ns));
+        }
         if request == Request::CancelAll {
             self.sweeps.insert(id, self.open_count());
         }
@@ -485,5 +506,20 @@ impl<S: SignOrder> Engine<S> {
 
     pub(super) fn log(&mut self, level: Level, event: &'static str, fields: Vec<(&'static str, String)>) {
         self.actions.push(Action::Log(level, event, fields));
+    }
+}
+
+/// What the limits count of a request; a cancel-all is counted when it is paid for and when it is answered.
+fn cost(request: &Request) -> Option<limits::Request> {
+    let orders = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    match request {
+        Request::Place(placed) => Some(limits::Request::Place {
+            orders: orders(placed.len()),
+            open: 0,
+        }),
+        Request::Cancel(order_ids) => Some(limits::Request::Cancel {
+            orders: orders(order_ids.len()),
+        }),
+        _ => None,
     }
 }

@@ -19,6 +19,7 @@ mod machine;
 mod messages;
 mod orders;
 mod plans;
+mod probes;
 mod pulse;
 mod queue;
 mod reconcile;
@@ -44,7 +45,8 @@ pub use messages::{
     Place, Plan, PlanDone, RatePolicy, ResumeSwarm, SwarmState, TokenPrice, Touch, Version,
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
-pub use routes::{Breaker, Cause, Mode, Patience};
+pub use probes::{Patience, Probes};
+pub use routes::{Breaker, Cause, Mode};
 pub use signing::{AccountSigner, SignOrder, SignedOrder, VenueClock};
 pub use trades::{MakerPart, Trade};
 pub use uptime::QuotingUptime;

@@ -97,7 +97,7 @@ impl<S: SignOrder> Engine<S> {
             match self.pay_plan_cancel(&under_way.plan, cancels, now_ns) {
                 Ok(request) => {
                     under_way.is_cancelling = true;
-                    self.send(Purpose::PlanCancel(id), request);
+                    self.send(Purpose::PlanCancel(id), request, now_ns);
                 }
                 Err(refusal) => {
                     self.counters.refused += 1;
@@ -259,7 +259,7 @@ impl<S: SignOrder> Engine<S> {
         under_way.placed = signed.iter().map(|order| order.order_id.clone()).collect();
         under_way.is_placing = true;
         self.breaker.place_sent(now_ns);
-        self.send(Purpose::PlanPlace(id), Request::Place(signed));
+        self.send(Purpose::PlanPlace(id), Request::Place(signed), now_ns);
         None
     }
 
@@ -380,8 +380,14 @@ impl<S: SignOrder> Engine<S> {
     fn finish_plan(&mut self, under_way: &PlanUnderWay, now_ns: u64) {
         let quoter = &under_way.quoter;
         if under_way.refused.is_none() && !under_way.placed.is_empty() {
-            let cycle_ns = now_ns.saturating_sub(under_way.plan.decided_ns);
-            self.counters.cycle_us.add(cycle_ns / 1_000);
+            // From the new state that asked for it to everything acknowledged.
+            let began_ns = under_way
+                .plan
+                .book_received_ns
+                .unwrap_or(under_way.plan.decided_ns);
+            self.counters
+                .cycle_us
+                .add(now_ns.saturating_sub(began_ns) / 1_000);
         }
         let caller = (quoter.as_str(), under_way.connection);
         if self.phase == Phase::Running && self.closed_reason(caller).is_some() {

@@ -74,7 +74,7 @@ impl<S: SignOrder> Engine<S> {
             departed,
             ..Reconciliation::default()
         };
-        self.ask(Step::List, Request::ListOrders);
+        self.ask(Step::List, Request::ListOrders, now_ns);
         if is_quick {
             self.ask_trades(now_ns);
         }
@@ -86,11 +86,11 @@ impl<S: SignOrder> Engine<S> {
             after_ms: after_s.map_or(0, |after_s| after_s * 1_000),
             asked_ms: self.venue_clock.venue_ms(now_ns),
         };
-        self.ask(Step::Trades, Request::ListTrades(after_s));
+        self.ask(Step::Trades, Request::ListTrades(after_s), now_ns);
     }
 
-    fn ask(&mut self, step: Step, request: Request) {
-        self.send(Purpose::Reconcile(self.reconciliation.id, step), request);
+    fn ask(&mut self, step: Step, request: Request, now_ns: u64) {
+        self.send(Purpose::Reconcile(self.reconciliation.id, step), request, now_ns);
     }
 
     pub(super) fn reconcile_when_due(&mut self, now_ns: u64) {
@@ -141,7 +141,7 @@ impl<S: SignOrder> Engine<S> {
         if self.reconciliation.strangers.is_empty() {
             self.settle(now_ns);
         } else {
-            self.ask(Step::ListAgain, Request::ListOrders);
+            self.ask(Step::ListAgain, Request::ListOrders, now_ns);
         }
     }
 
@@ -155,7 +155,7 @@ impl<S: SignOrder> Engine<S> {
         self.log(Level::Warning, "orders.strangers", vec![("count", count)]);
         strangers.truncate(MOST_AT_ONCE);
         match self.pay_withdrawal(strangers, now_ns) {
-            Ok(request) => self.ask(Step::CancelStrangers, request),
+            Ok(request) => self.ask(Step::CancelStrangers, request, now_ns),
             Err(refusal) => self.fail_reconcile(refusal.to_string(), now_ns),
         }
     }

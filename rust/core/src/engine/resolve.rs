@@ -46,11 +46,12 @@ impl<S: SignOrder> Engine<S> {
     fn cancel_unknown(&mut self, order_id: &str, now_ns: u64) {
         // What may be open unseen is withdrawn, not traded: it may use what is kept for that.
         match self.pay_withdrawal(vec![order_id.to_owned()], now_ns) {
-            Ok(request) => self.send(Purpose::ResolveCancel(order_id.to_owned()), request),
+            Ok(request) => self.send(Purpose::ResolveCancel(order_id.to_owned()), request, now_ns),
             // Looking costs no token; what is found open is cancelled the next time.
             Err(_) => self.send(
                 Purpose::ResolveLook(order_id.to_owned()),
                 Request::LookUp(order_id.to_owned()),
+                now_ns,
             ),
         }
     }
@@ -63,7 +64,11 @@ impl<S: SignOrder> Engine<S> {
                     self.resolutions.remove(&order_id);
                     return;
                 }
-                self.send(Purpose::ResolveLook(order_id.clone()), Request::LookUp(order_id));
+                self.send(
+                    Purpose::ResolveLook(order_id.clone()),
+                    Request::LookUp(order_id),
+                    now_ns,
+                );
             }
             other => self.pause_resolution(&order_id, Some(other.into_failure()), now_ns),
         }

@@ -7,7 +7,8 @@
 //! 503 post-only                         quoting goes on: nothing but post-only orders is ever sent
 //! 503 cancel-only, disabled             cancels only; one place tries, 1–2 s doubling to 30 s
 //! 429                                   wait as told, else as above; cancels keep their own budget
-//! growing latency                       one place request at a time
+//! no answer, though probes are answered  the first in a while: the connection may be broken, so as a reset;
+//!                                       the next ones: the venue is slow, and gets one place request at a time
 //! ```
 //!
 //! A refusal of the region or the account is no matter of routes: it halts (machine.rs), and no route ever moves
@@ -37,7 +38,7 @@ pub enum Cause {
     Disabled,
     /// Too many requests; for how many ns to wait, if the venue said.
     Throttled(Option<u64>),
-    /// The answer takes much longer than the way there and back.
+    /// A request waits much longer than the way there and back takes, which others are answered on.
     Slow,
     /// A page of the CDN instead of the venue's answer: it refuses this address.
     CdnPage,
@@ -147,6 +148,12 @@ impl Breaker {
         }
     }
 
+    /// Whether a request that waits for long is no news: the venue is known to be slow.
+    #[must_use]
+    pub const fn is_slow(&self, now_ns: u64) -> bool {
+        now_ns < self.slow_until_ns
+    }
+
     /// Why no place may be sent while `under_way` requests with places are; None when one may.
     #[must_use]
     pub fn refusal(&self, under_way: usize, now_ns: u64) -> Option<String> {
@@ -214,55 +221,5 @@ impl Breaker {
     pub fn switches_left(&mut self, per_day: u32, venue_ms: u64) -> u32 {
         self.switches_ms.retain(|at_ms| at_ms + DAY_MS > venue_ms);
         per_day.saturating_sub(u32::try_from(self.switches_ms.len()).unwrap_or(u32::MAX))
-    }
-}
-
-/// Round trips of one kind of request: how long to wait for the next before the way counts as gone.
-///
-/// ```text
-/// patience = max(floor, 1.5 × the longest of the last 15 to 30 s + 25 ms), at most 1 s
-/// ```
-///
-/// The longest, not a mean: jitter and a busy venue must not look like a black hole. A late answer counts, too: it
-/// proves that the alarm was false, and the next one waits longer.
-#[derive(Debug)]
-pub struct Patience {
-    floor_ns: u64,
-    longest_ns: [u64; 2],
-    turn_ns: u64,
-}
-
-const SPAN_NS: u64 = 15_000 * NS_PER_MS;
-const MARGIN_NS: u64 = 25 * NS_PER_MS;
-const LONGEST_PATIENCE_NS: u64 = 1_000 * NS_PER_MS;
-
-impl Patience {
-    /// Nothing has been measured: what is not known gets all the time there is.
-    #[must_use]
-    pub const fn new(floor_ns: u64, now_ns: u64) -> Self {
-        Self {
-            floor_ns,
-            longest_ns: [0, 0],
-            turn_ns: now_ns + SPAN_NS,
-        }
-    }
-
-    /// One answer took so long.
-    pub fn measure(&mut self, round_trip_ns: u64, now_ns: u64) {
-        if now_ns >= self.turn_ns {
-            self.longest_ns = [0, self.longest_ns[0]];
-            self.turn_ns = now_ns + SPAN_NS;
-        }
-        self.longest_ns[0] = self.longest_ns[0].max(round_trip_ns).max(1);
-    }
-
-    /// How long to wait for an answer.
-    #[must_use]
-    pub fn limit_ns(&self) -> u64 {
-        let longest_ns = self.longest_ns[0].max(self.longest_ns[1]);
-        if longest_ns == 0 {
-            return LONGEST_PATIENCE_NS;
-        }
-        (longest_ns + longest_ns / 2 + MARGIN_NS).clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
     }
 }

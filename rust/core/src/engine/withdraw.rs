@@ -90,10 +90,10 @@ impl<S: SignOrder> Engine<S> {
         chosen.truncate(MAX_CANCELS);
         withdrawal.withdrawn.extend(chosen.iter().cloned());
         if chosen.is_empty() {
-            return self.send(Purpose::WithdrawList(id), Request::ListOrders);
+            return self.send(Purpose::WithdrawList(id), Request::ListOrders, now_ns);
         }
         match self.pay_withdrawal(chosen, now_ns) {
-            Ok(request) => self.send(Purpose::WithdrawCancel(id), request),
+            Ok(request) => self.send(Purpose::WithdrawCancel(id), request, now_ns),
             Err(refusal) => self.pause_withdrawal(id, Some(refusal.to_string()), now_ns),
         }
     }
@@ -137,7 +137,7 @@ impl<S: SignOrder> Engine<S> {
         match answer {
             Answer::Cancelled(report) => {
                 self.apply_cancel(report, Some(&cause));
-                self.send(Purpose::WithdrawList(id), Request::ListOrders);
+                self.send(Purpose::WithdrawList(id), Request::ListOrders, now_ns);
             }
             other => self.pause_withdrawal(id, Some(other.into_failure()), now_ns),
         }
@@ -210,11 +210,11 @@ impl<S: SignOrder> Engine<S> {
         clearance.was_quiet = was_quiet;
         if clearance.is_cancelled && !has_known {
             let purpose = Purpose::ClearList(clearance.generation);
-            return self.send(purpose, Request::ListOrders);
+            return self.send(purpose, Request::ListOrders, now_ns);
         }
         let purpose = Purpose::ClearCancel(clearance.generation);
         match self.limits.withdraw_all(ROUTE, open, now_ns) {
-            Ok(()) => self.send(purpose, Request::CancelAll),
+            Ok(()) => self.send(purpose, Request::CancelAll, now_ns),
             Err(refusal) => self.pause_clearance(false, Some(refusal.to_string()), now_ns),
         }
     }
@@ -241,7 +241,7 @@ impl<S: SignOrder> Engine<S> {
                     clearance.cancelled += report.cancelled.len() as u64;
                 }
                 self.apply_cancel(report, Some("withdrawn"));
-                self.send(Purpose::ClearList(generation), Request::ListOrders);
+                self.send(Purpose::ClearList(generation), Request::ListOrders, now_ns);
             }
             other => self.pause_clearance(false, Some(other.into_failure()), now_ns),
         }

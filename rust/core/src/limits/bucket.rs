@@ -2,6 +2,10 @@
 //!
 //! Requests sent within L arrive within L + 2J, J being the largest send jitter, so a bucket of
 //! burst − rate × 2J on this side keeps one of `burst` on the venue's side. That is the headroom.
+//!
+//! A request that takes longer than that may find the venue's bucket full, and so earn nothing for the tokens that
+//! it was to take. Therefore the bucket fills up to `burst − headroom − under way` only: whatever is under way can
+//! then arrive at any time until it is answered, and this side never holds more than the venue's less what is to come.
 
 use super::tier::Rate;
 
@@ -15,6 +19,8 @@ pub(super) struct Bucket {
     tokens: i64,
     filled_ns: u64,
     blocked_until_ns: u64,
+    /// Tokens of requests that are not answered.
+    under_way: i64,
 }
 
 impl Bucket {
@@ -25,9 +31,10 @@ impl Bucket {
             tokens: 0,
             filled_ns: now_ns,
             blocked_until_ns: 0,
+            under_way: 0,
         };
         bucket.set_rate(rate, jitter_ns);
-        bucket.tokens = bucket.capacity();
+        bucket.tokens = bucket.most();
         bucket
     }
 
@@ -38,7 +45,7 @@ impl Bucket {
         // At least a token is left of the burst, however large the jitter.
         let most = (i64::from(rate.burst) - 1) * TOKEN;
         self.headroom = twice_jitter.saturating_mul(rate.per_s.into()).min(most);
-        self.tokens = self.tokens.min(self.capacity());
+        self.tokens = self.tokens.min(self.most());
     }
 
     /// Whole tokens at `now_ns`; negative in debt.
@@ -61,8 +68,20 @@ impl Bucket {
         self.tokens = self
             .parts(now_ns)
             .saturating_sub(tokens.saturating_mul(TOKEN))
-            .min(self.capacity());
+            .min(self.most());
         self.filled_ns = self.filled_ns.max(now_ns);
+    }
+
+    /// Tokens that were taken are on their way to the venue, or arrived there if negative.
+    pub fn carry(&mut self, tokens: i64, now_ns: u64) {
+        self.take(0, now_ns);
+        self.under_way = self.under_way.saturating_add(tokens.saturating_mul(TOKEN)).max(0);
+        self.tokens = self.tokens.min(self.most());
+    }
+
+    /// Whole tokens of requests that are not answered.
+    pub const fn under_way(&self) -> i64 {
+        self.under_way / TOKEN
     }
 
     /// The venue says less is left than we thought.
@@ -99,14 +118,19 @@ impl Bucket {
     }
 
     pub fn restore(&mut self, words: [u64; 3]) {
-        self.tokens = (words[0] as i64).min(self.capacity());
+        self.tokens = (words[0] as i64).min(self.most());
         [_, self.filled_ns, self.blocked_until_ns] = words;
     }
 
     fn parts(&self, now_ns: u64) -> i64 {
         let elapsed = i64::try_from(now_ns.saturating_sub(self.filled_ns)).unwrap_or(i64::MAX);
         let earned = elapsed.saturating_mul(self.rate.per_s.into());
-        self.tokens.saturating_add(earned).min(self.capacity())
+        self.tokens.saturating_add(earned).min(self.most())
+    }
+
+    /// What it may hold now.
+    fn most(&self) -> i64 {
+        self.capacity() - self.under_way
     }
 
     fn capacity(&self) -> i64 {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The venue counts when a request arrives, which is up to `jitter_ns` before or after its nominal time; `Window`
-//! and `Bucket` leave the headroom for that. A batch also counts against its single endpoint: a rule that matched
+//! and `Bucket` leave the headroom for that. One that takes longer (a new connection, a slow disk or line) may arrive
+//! at any time until it is answered: tell `depart` and `arrive`. A batch also counts against its single endpoint: a rule that matched
 //! by prefix would count it so.
 //!
 //! **Cancels come first.** The venue admits a cancel by id only while its bucket holds a token for each, a
@@ -138,20 +139,13 @@ impl Limits {
     pub fn admit(&mut self, route: usize, request: Request, now_ns: u64) -> Result<(), Refusal> {
         let cancel_tokens = self.cancels.tokens(now_ns);
         let reserve = self.reserve();
-        let (endpoint, bucket) = match request {
-            Request::Place { orders, .. } if orders > 1 => (Endpoint::PlaceMany, &self.orders),
-            Request::Place { .. } => (Endpoint::PlaceOne, &self.orders),
-            Request::Cancel { orders } if orders > 1 => (Endpoint::CancelMany, &self.cancels),
-            Request::Cancel { .. } => (Endpoint::CancelOne, &self.cancels),
-            Request::CancelMarket { .. } => (Endpoint::CancelMarket, &self.cancels),
-        };
-        if bucket.is_blocked(now_ns) {
+        let (endpoint, asked) = request.cost();
+        if self.bucket_of(request).is_blocked(now_ns) {
             return Err(Refusal::Blocked);
         }
-        let (what, asked, left) = match request {
-            Request::Place { orders, .. } => ("orders", orders, self.orders.tokens(now_ns)),
-            Request::Cancel { orders } => ("cancels", orders, cancel_tokens - reserve),
-            Request::CancelMarket { open } => ("cancels", open.saturating_add(1), cancel_tokens - reserve),
+        let (what, left) = match request {
+            Request::Place { .. } => ("orders", self.orders.tokens(now_ns)),
+            Request::Cancel { .. } | Request::CancelMarket { .. } => ("cancels", cancel_tokens - reserve),
         };
         if left < i64::from(asked) {
             return Err(Refusal::Tokens { what, asked, left });
@@ -176,12 +170,7 @@ impl Limits {
             }
         }
         self.pay_window(route, endpoint, true, now_ns)?;
-        let bucket = if endpoint.is_place() {
-            &mut self.orders
-        } else {
-            &mut self.cancels
-        };
-        bucket.take(asked.into(), now_ns);
+        self.bucket_of(request).take(asked.into(), now_ns);
         Ok(())
     }
 
@@ -234,6 +223,27 @@ impl Limits {
         self.debit(i64::from(cancelled) - i64::from(expected), now_ns);
     }
 
+    /// A request that was paid for sets out; `arrive` is due for it once, with the same time.
+    pub fn depart(&mut self, request: Request, now_ns: u64) {
+        let (_, tokens) = request.cost();
+        self.bucket_of(request).carry(tokens.into(), now_ns);
+    }
+
+    /// A request that set out at `paid_ns` is answered or given up: if ever, it has reached the venue.
+    pub fn arrive(&mut self, route: usize, request: Request, paid_ns: u64, now_ns: u64) {
+        let (endpoint, tokens) = request.cost();
+        self.bucket_of(request).carry(-i64::from(tokens), now_ns);
+        let at_ns = now_ns.saturating_sub(self.settings.jitter_ns.saturating_mul(2));
+        if at_ns > paid_ns {
+            self.is_unsaved = true;
+            for counted in endpoint.counted_at() {
+                for window in self.windows_of(route, *counted) {
+                    window.postpone(paid_ns, at_ns);
+                }
+            }
+        }
+    }
+
     /// Take in what the venue says of a bucket; `venue_ms` is its clock, `now_ns` ours.
     pub fn correct(&mut self, name: BucketName, headers: &Headers<'_>, venue_ms: u64, now_ns: u64) {
         let report = headers.report(venue_ms);
@@ -246,7 +256,13 @@ impl Limits {
             BucketName::Cancels => &mut self.cancels,
         };
         if let Some(remaining) = report.remaining {
-            bucket.lower_to(remaining, now_ns);
+            // What is under way is still to be taken from that, which also heals what two clocks make of a second.
+            // Of cancels only what the venue says: some of them have arrived, and withdrawals must not wait for that.
+            let to_come = match name {
+                BucketName::Orders => bucket.under_way() as f64,
+                BucketName::Cancels => 0.0,
+            };
+            bucket.lower_to(remaining - to_come, now_ns);
         }
         if let Some(wait_ns) = report.wait_ns {
             bucket.block_until(now_ns.saturating_add(wait_ns));
@@ -440,6 +456,13 @@ impl Limits {
             }
         }
         Ok(())
+    }
+
+    const fn bucket_of(&mut self, request: Request) -> &mut Bucket {
+        match request {
+            Request::Place { .. } => &mut self.orders,
+            Request::Cancel { .. } | Request::CancelMarket { .. } => &mut self.cancels,
+        }
     }
 
     fn windows_of(&mut self, route: usize, endpoint: Endpoint) -> &mut [Window] {

@@ -104,6 +104,19 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Where it counts, and tokens.
+    pub(super) const fn cost(self) -> (Endpoint, u32) {
+        match self {
+            Self::Place { orders, .. } if orders > 1 => (Endpoint::PlaceMany, orders),
+            Self::Place { orders, .. } => (Endpoint::PlaceOne, orders),
+            Self::Cancel { orders } if orders > 1 => (Endpoint::CancelMany, orders),
+            Self::Cancel { orders } => (Endpoint::CancelOne, orders),
+            Self::CancelMarket { open } => (Endpoint::CancelMarket, open.saturating_add(1)),
+        }
+    }
+}
+
 /// How a withdrawal is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withdrawal {

@@ -2,6 +2,7 @@
 //!
 //! A request stays counted for the span plus twice the send jitter (two requests can arrive that much closer
 //! than they were sent) and until its slot is over: at most two slots longer than the venue counts it, never shorter.
+//! A request that is answered later than that is counted anew, as of its answer less twice the jitter.
 //! At the window's own rate the jitter costs rate × 2J requests: the headroom. Slots make the counters a few
 //! kilobytes of plain numbers whatever the limit is.
 
@@ -58,6 +59,19 @@ impl Window {
         self.slots[slot] = self.slots[slot].saturating_add(requests);
         self.count = self.count.saturating_add(requests);
         self.highest = self.highest.max(self.count);
+    }
+
+    /// A request that was counted at `paid_ns` arrived later, at `at_ns`.
+    pub fn postpone(&mut self, paid_ns: u64, at_ns: u64) {
+        self.advance(at_ns);
+        let (paid, at) = (paid_ns / self.slot_ns, at_ns / self.slot_ns);
+        let oldest = (self.newest + 1).saturating_sub(self.slots.len() as u64);
+        let (from, to) = (self.slot(paid), self.slot(at));
+        // Counters that were restored may not know it.
+        if oldest <= paid && paid < at && at <= self.newest && self.slots[from] > 0 {
+            self.slots[from] -= 1;
+            self.slots[to] = self.slots[to].saturating_add(1);
+        }
     }
 
     pub fn words(&self) -> impl Iterator<Item = u64> {

@@ -9,14 +9,20 @@
 //! Each latency is its base plus up to `jitter_ns` drawn from the seed; both ways keep their order, as a
 //! connection does, so a late message delays those behind it. What happens at one instant at the venue happens
 //! in this order: delays end, the flow, our requests.
+//!
+//! What a strategy sees of book and flow is what a sentinel shows it: as many levels, the same features.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::books::Shown;
+use crate::features::{self, FlowState, Touch};
 use crate::ladder::Level;
 use crate::matching::flow::{Flow, FlowEvent, What};
 use crate::matching::market::{Event, Market, MarketRules, OrderId, Placement, Refusal};
 use crate::units::Side;
+
+const NS_PER_MS: u64 = 1_000_000;
 
 /// How long messages travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +37,26 @@ pub struct Latency {
     pub seed: u64,
 }
 
-/// The best level of each side as the strategy sees it.
+/// The best levels of each side as the strategy sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Top {
-    /// Best bid.
-    pub bid: Option<Level>,
-    /// Best ask.
-    pub ask: Option<Level>,
+    /// Best bids.
+    pub bids: Shown,
+    /// Best asks.
+    pub asks: Shown,
     /// Tick in 1e-4.
     pub tick_e4: u16,
+}
+
+impl Top {
+    /// The best level of each side.
+    #[must_use]
+    pub fn touch(&self) -> Touch {
+        Touch {
+            bid: self.bids.levels().first().copied(),
+            ask: self.asks.levels().first().copied(),
+        }
+    }
 }
 
 /// What the venue says about one of our orders.
@@ -159,6 +176,9 @@ pub struct Replay {
     ends_ns: u64,
     is_closed: bool,
     top: Top,
+    seen: features::Flow,
+    // What trades have taken from each side of `top` since it was shown.
+    taken_e6: [u64; 2],
     events: Vec<Event>,
     fills: Vec<Fill>,
     placed: u32,
@@ -182,10 +202,11 @@ impl Replay {
             ends_ns,
             is_closed: false,
             top: Top {
-                bid: None,
-                ask: None,
                 tick_e4: rules.tick_e4,
+                ..Top::default()
             },
+            seen: features::Flow::default(),
+            taken_e6: [0, 0],
             events: Vec::new(),
             fills: Vec::new(),
             placed: 0,
@@ -203,6 +224,12 @@ impl Replay {
     #[must_use]
     pub const fn top(&self) -> Top {
         self.top
+    }
+
+    /// What has flowed through the market, as the strategy sees it.
+    #[must_use]
+    pub fn flow(&self) -> FlowState {
+        self.seen.state(self.now_ns)
     }
 
     /// The venue's own state, which no strategy sees.
@@ -254,11 +281,33 @@ impl Replay {
         self.now_ns = due_ns;
         Some(match message {
             Message::Book(top) => {
-                self.top = top;
+                if top.tick_e4 != self.top.tick_e4 {
+                    self.seen.interrupt();
+                }
+                (self.top, self.taken_e6) = (top, [0, 0]);
+                self.seen.take_touch(top.touch(), due_ns);
                 Observation::Book
             }
-            Message::Other(observation) => observation,
+            Message::Other(observation) => {
+                if let Observation::Trade { side, level } = observation {
+                    self.see_trade(side, level.size_e6);
+                }
+                observation
+            }
         })
+    }
+
+    /// A buyer takes asks: what is left of them is what was shown less what is taken.
+    fn see_trade(&mut self, side: Side, size_e6: u64) {
+        let (shown, taken_e6) = match side {
+            Side::Buy => (self.top.asks, &mut self.taken_e6[1]),
+            Side::Sell => (self.top.bids, &mut self.taken_e6[0]),
+        };
+        *taken_e6 += size_e6;
+        let stood_e6: u64 = shown.levels().iter().map(|level| level.size_e6).sum();
+        let near_e6 = stood_e6.saturating_sub(*taken_e6);
+        self.seen
+            .take_trade(side, size_e6, near_e6, self.now_ns / NS_PER_MS, self.now_ns);
     }
 
     fn venue_due_ns(&self) -> Option<u64> {
@@ -395,8 +444,8 @@ impl Replay {
 
     fn top_now(&self) -> Top {
         Top {
-            bid: self.market.best(Side::Buy),
-            ask: self.market.best(Side::Sell),
+            bids: Shown::of(self.market.levels(Side::Buy)),
+            asks: Shown::of(self.market.levels(Side::Sell)),
             tick_e4: self.market.rules().tick_e4,
         }
     }

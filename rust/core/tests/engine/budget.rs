@@ -112,7 +112,7 @@ fn carry_out(world: &mut World, step: Step) {
                 tier,
                 is_refused,
             };
-            world.tell(Event::BucketSeen(bucket, report));
+            world.tell(Event::BucketSeen(None, bucket, report));
         }
     }
 }
@@ -217,6 +217,8 @@ proptest! {
     fn no_window_and_no_bucket_is_ever_exceeded(
         steps in prop::collection::vec(step(), 1..80),
         lags in prop::collection::vec(lag(), 97),
+        // A place may also take until its answer, however long that is.
+        is_late in prop::collection::vec(any::<bool>(), 89),
     ) {
         let mut world = World::running();
         for step in steps {
@@ -226,7 +228,10 @@ proptest! {
         }
         let mut arrivals: Vec<(u64, &Request, u32)> = world.sent.iter().enumerate().map(|(number, (at_ns, _, request))| {
             let swept = world.swept.get(&number).copied().unwrap_or(0);
-            (at_ns - JITTER_NS + lags[number / 64 % lags.len()], request, swept)
+            let jittered_ns = at_ns - JITTER_NS + lags[number / 64 % lags.len()];
+            let is_late = is_late[number % is_late.len()] && matches!(request, Request::Place(_));
+            let arrives_ns = world.ended.get(&number).filter(|_| is_late).map_or(jittered_ns, |ended_ns| *ended_ns);
+            (arrives_ns, request, swept)
         }).collect();
         arrivals.sort_by_key(|(at_ns, _, _)| *at_ns);
         let mut count = Count::new();

@@ -4,6 +4,7 @@ mod batches;
 mod brakes;
 mod budget;
 mod eligibility;
+mod probes;
 mod properties;
 mod routes;
 mod rules;

@@ -1,6 +1,6 @@
 //! The way to the venue: what each cause leads to, and what never follows.
 
-use claw_core::engine::{Answer, Breaker, Cause, Event, HaltSwarm, Mode, Patience, PlaceResult, Request};
+use claw_core::engine::{Answer, Breaker, Cause, Event, HaltSwarm, Mode, PlaceResult, Request};
 use proptest::prelude::*;
 
 use crate::world::{Fate, MS, World};
@@ -226,7 +226,16 @@ fn a_throttled_account_waits_as_long_as_it_is_told() {
 #[test]
 fn a_slow_venue_gets_one_place_request_at_a_time() {
     let mut world = quoting();
+    let before = world.live.len();
     meet(&mut world, Cause::Slow);
+    answer_everything(&mut world);
+    assert!(
+        before > 0 && world.live.is_empty(),
+        "the first may be a broken connection"
+    );
+    let moves = world.generation;
+    meet(&mut world, Cause::Slow);
+    assert_eq!(world.generation, moves, "the second is no news");
     world.plan(0, 0, &[(true, 40, 5)]);
     world.plan(1, 0, &[(true, 40, 5)]);
     assert_eq!(world.requests.len(), 1);
@@ -288,24 +297,5 @@ proptest! {
         prop_assert_eq!(waits_s[7], 30.0);
         breaker.place_answered(true, now_ns);
         prop_assert_eq!(breaker.mode(now_ns), Mode::PostOnly);
-    }
-
-    #[test]
-    fn a_round_trip_with_jitter_is_no_black_hole(
-        rtt_ms in 0..60_u64,
-        jitter_ms in prop::collection::vec(0..20_u64, 20..200),
-    ) {
-        let mut patience = Patience::new(100 * MS, 0);
-        for (step, jitter) in (0_u64..).zip(jitter_ms) {
-            let round_trip_ns = (rtt_ms + jitter) * MS;
-            prop_assert!(round_trip_ns <= patience.limit_ns());
-            patience.measure(round_trip_ns, step * 50 * MS);
-            prop_assert!(patience.limit_ns() <= 150 * MS + rtt_ms * MS);
-        }
-        patience.measure(400 * MS, S);
-        prop_assert!(patience.limit_ns() > 400 * MS, "a false alarm is learnt from");
-        patience.measure(MS, 40 * S);
-        patience.measure(MS, 80 * S);
-        prop_assert_eq!(patience.limit_ns(), 100 * MS, "and forgotten");
     }
 }

@@ -131,6 +131,8 @@ pub struct World {
     pub behind_ns: u64,
     /// Every request that was ever sent, and when on the venue's clock.
     pub sent: Vec<(u64, RequestId, Request)>,
+    /// When on the venue's clock a request was answered or given up, by its place in `sent`.
+    pub ended: BTreeMap<usize, u64>,
     /// Orders that a cancel-all has cancelled at the venue, by its place in `sent`.
     pub swept: BTreeMap<usize, u32>,
 }
@@ -254,6 +256,7 @@ impl World {
             counters: None,
             behind_ns: 0,
             sent: Vec::new(),
+            ended: BTreeMap::new(),
             swept: BTreeMap::new(),
         };
         world.act(actions);
@@ -547,12 +550,13 @@ impl World {
         }
         let open = self.live.len();
         let answer = self.answer(&request, fate);
+        // Ids begin anew with every life.
+        let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
+        let number = number.expect("it was sent");
+        self.ended.insert(number, self.now_ns + self.behind_ns);
         if request == Request::CancelAll {
             let swept = open.saturating_sub(self.live.len());
-            // Ids begin anew with every life.
-            let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
-            self.swept
-                .insert(number.expect("it was sent"), u32::try_from(swept).expect("few"));
+            self.swept.insert(number, u32::try_from(swept).expect("few"));
         }
         if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
             self.is_cleared = false;

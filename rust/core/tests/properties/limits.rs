@@ -1,5 +1,7 @@
 //! The limits against a naive venue that counts requests when they arrive.
 
+use std::collections::BTreeMap;
+
 use claw_core::limits::{BucketName, Headers, LimitSettings, Limits, Refusal, Request, Tier, Withdrawal};
 use proptest::prelude::*;
 
@@ -171,6 +173,60 @@ proptest! {
             }
         }
         prop_assert_eq!(Venue::new(tier, windows).refused(sent).len(), 0);
+    }
+
+    #[test]
+    fn a_request_may_arrive_whenever_it_likes_until_it_is_answered(
+        tier in tiers(),
+        windows in prop::sample::select(vec![[3_500, 36_000], [12, 30], [40, 41]]),
+        wishes in prop::collection::vec((0..1_500_u64, 1..8_u32, 0..4_000_u64, 0.0..=1.0_f64, 1..12_u32), 1..80),
+        // Of a billion nanoseconds the venue's clock counts so many more or fewer.
+        drift in -1_000_000..1_000_000_i64,
+        has_headers in any::<bool>(),
+    ) {
+        let drift = if has_headers { drift } else { 0 };
+        let venue_ns = |at_ns: u64| at_ns.saturating_add_signed((at_ns as i64 / S as i64) * drift);
+        let mut limits = Limits::new(settings(tier, windows), START);
+        let mut venue = Venue::new(tier, windows);
+        // By time: arrivals with the answer that they will have, and answers with what they say is left.
+        let mut arrivals = BTreeMap::<(u64, usize), (u32, u64, u64)>::new();
+        let mut answers = BTreeMap::<(u64, usize), (u32, u64, i128)>::new();
+        let (mut now, mut count) = (START, 0);
+        for (pause_ms, orders, takes_ms, share, times) in wishes.into_iter().chain([(60_000, 1, 0, 0.0, 0)]) {
+            now += pause_ms * MS;
+            // What happens until then, in its order.
+            loop {
+                let arrives = arrivals.first_key_value().map(|(key, _)| *key).filter(|key| key.0 <= now);
+                let answered = answers.first_key_value().map(|(key, _)| *key).filter(|key| key.0 <= now);
+                match (arrives, answered) {
+                    (Some(key), other) if other.is_none_or(|other| key <= other) => {
+                        let (orders, paid_ns, ends_ns) = arrivals.remove(&key).unwrap();
+                        let at_ns = venue_ns(key.0);
+                        prop_assert!(venue.accepts(Arrival::Place(orders), at_ns), "{orders} at {at_ns}");
+                        answers.insert((ends_ns, key.1), (orders, paid_ns, venue.orders.0.div_euclid(S.into())));
+                    }
+                    (_, Some(key)) => {
+                        let (orders, paid_ns, left) = answers.remove(&key).unwrap();
+                        limits.arrive(0, Request::Place { orders, open: 0 }, paid_ns, key.0);
+                        if has_headers {
+                            let left = left.to_string();
+                            let headers = Headers { remaining: Some(&left), ..Headers::default() };
+                            limits.correct(BucketName::Orders, &headers, 0, key.0);
+                        }
+                    }
+                    _ => break,
+                }
+            }
+            for _ in 0..times {
+                let request = Request::Place { orders, open: 0 };
+                if limits.admit(0, request, now).is_ok() {
+                    limits.depart(request, now);
+                    let way_ns = (takes_ms as f64 * share) as u64 * MS;
+                    count += 1;
+                    arrivals.insert((now + way_ns, count), (orders, now, now + takes_ms * MS));
+                }
+            }
+        }
     }
 
     #[test]

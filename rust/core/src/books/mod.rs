@@ -1,28 +1,22 @@
 //! The books of all markets one feed holds: one call a frame, the changed markets out.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod directory;
+mod market;
 
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
-use crate::book::{Book, Invalidity, Snapshot};
-use crate::book_hash::{HashedTerms, book_hash};
+use crate::book::{Book, Snapshot};
 use crate::decode::{Event, FrameError, decode_books, decode_frame};
-use crate::features::{Flow, FlowState, Touch};
+use crate::features::Flow;
 use crate::ladder::Level;
 use crate::scan::{Kind, Scanned, ScannedChange, Tokens, scan};
 use crate::units::{Outcome, Side, is_tick_e4, mirror_price_e4};
 use crate::witness::{Claim, Doubts, Witness};
+use directory::Directory;
+use market::{Market, Pace};
 
-/// How many levels of a side a state shows.
-pub const SHOWN_LEVELS: usize = 3;
-/// A longest gap between two frames of a market fades by this share with each frame.
-const GAP_FADING: f64 = 0.97;
-/// A market whose pace is not known yet is silent after this.
-const STRANGER_NS: u64 = 500_000_000;
-/// Gaps before there is a usual one.
-const LEAST_GAPS: u32 = 8;
+pub use market::{BookTop, HashTerms, SHOWN_LEVELS, Shown};
 
 /// Why a market cannot be added or found.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -47,83 +41,6 @@ pub enum MarketError {
 /// Place of a market in its [`Books`]; free again after removal.
 pub type Slot = usize;
 
-/// What a book's hash covers and no frame says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HashTerms {
-    /// Smallest order in 1e-6 shares.
-    pub min_size_e6: u64,
-    /// Whether the market belongs to a group of exclusive ones.
-    pub is_neg_risk: bool,
-}
-
-/// The best levels of one side, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Shown {
-    levels: [Level; SHOWN_LEVELS],
-    count: usize,
-}
-
-impl Shown {
-    fn of(levels: impl Iterator<Item = Level>) -> Self {
-        let mut shown = Self::default();
-        for level in levels.take(SHOWN_LEVELS) {
-            shown.levels[shown.count] = level;
-            shown.count += 1;
-        }
-        shown
-    }
-
-    /// The levels, best first.
-    #[must_use]
-    pub fn levels(&self) -> &[Level] {
-        &self.levels[..self.count]
-    }
-}
-
-/// The top of one book after a frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BookTop {
-    /// Which market.
-    pub slot: Slot,
-    /// Number of changed states of this market so far.
-    pub sequence: u64,
-    /// Number of resets and tick changes so far.
-    pub epoch: u64,
-    /// When the last frame that changed the state was received.
-    pub received_ns: u64,
-    /// Newest server time applied in this epoch, 0 before the first.
-    pub server_ms: u64,
-    /// Tick in 1e-4.
-    pub tick_e4: u16,
-    /// Best bids.
-    pub bids: Shown,
-    /// Best asks.
-    pub asks: Shown,
-    /// Why not to quote, None when the book is valid.
-    pub invalidity: Option<Invalidity>,
-    /// A number that equal books share and different ones practically never do.
-    pub fingerprint: u64,
-    /// Since when the venue says otherwise.
-    pub doubts: Doubts,
-    /// Server time at which the venue's hash last agreed, 0 before the first.
-    pub proven_ms: u64,
-    /// What flows through the market.
-    pub flow: FlowState,
-    /// Outcome that pays 1, None while the market is undecided.
-    pub winner: Option<Outcome>,
-}
-
-impl BookTop {
-    /// Best levels.
-    #[must_use]
-    pub fn touch(&self) -> Touch {
-        Touch {
-            bid: self.bids.levels().first().copied(),
-            ask: self.asks.levels().first().copied(),
-        }
-    }
-}
-
 /// A trade in the YES frame.
 #[derive(Clone, Copy)]
 struct TradePrint {
@@ -132,110 +49,6 @@ struct TradePrint {
     level: Level,
     server_ms: u64,
     received_ns: u64,
-}
-
-/// How often a market speaks.
-#[derive(Debug, Default)]
-struct Pace {
-    heard_ns: Option<u64>,
-    longest_gap_ns: f64,
-    gaps: u32,
-}
-
-impl Pace {
-    fn hear(&mut self, now_ns: u64) {
-        if let Some(heard_ns) = self.heard_ns.replace(now_ns) {
-            let gap_ns = now_ns.saturating_sub(heard_ns) as f64;
-            self.longest_gap_ns = gap_ns.max(self.longest_gap_ns * GAP_FADING);
-            self.gaps = self.gaps.saturating_add(1);
-        }
-    }
-
-    fn is_unusual(&self, now_ns: u64, factor: f64, least_ns: u64) -> bool {
-        let Some(heard_ns) = self.heard_ns else {
-            return false;
-        };
-        let least_ns = if self.gaps < LEAST_GAPS {
-            STRANGER_NS
-        } else {
-            least_ns
-        };
-        now_ns.saturating_sub(heard_ns) as f64 > (self.longest_gap_ns * factor).max(least_ns as f64)
-    }
-}
-
-#[derive(Debug)]
-struct Market {
-    condition_id: String,
-    tokens: [String; 2],
-    terms: Option<HashTerms>,
-    book: Book,
-    witness: Witness,
-    reported: Doubts,
-    flow: Flow,
-    pace: Pace,
-    sequence: u64,
-    received_ns: u64,
-    is_touched: bool,
-    is_changed: bool,
-    is_unread: bool,
-    /// A book answers a question or repeats a change; only changes and trades show that the stream flows.
-    speaks: bool,
-    spoke_ns: Option<u64>,
-    winner: Option<Outcome>,
-}
-
-/// Which token is whose; the market of the last token is tried first, because a message speaks of one market.
-#[derive(Debug, Default)]
-struct Directory {
-    places: FxHashMap<Arc<[u8]>, (Slot, Outcome)>,
-    texts: Vec<[Arc<[u8]>; 2]>,
-    last: AtomicUsize,
-}
-
-impl Directory {
-    fn add(&mut self, slot: Slot, tokens: [&str; 2]) {
-        let texts = tokens.map(|token| Arc::from(token.as_bytes()));
-        for (text, outcome) in texts.iter().zip([Outcome::Yes, Outcome::No]) {
-            self.places.insert(Arc::clone(text), (slot, outcome));
-        }
-        if slot == self.texts.len() {
-            self.texts.push(texts);
-        } else {
-            self.texts[slot] = texts;
-        }
-    }
-
-    fn remove(&mut self, slot: Slot) {
-        for text in std::mem::take(&mut self.texts[slot]) {
-            self.places.remove(&text);
-        }
-    }
-}
-
-impl Tokens for Directory {
-    type Found = (Slot, Outcome);
-
-    #[inline]
-    fn find(&self, token: &[u8]) -> Option<(Slot, Outcome)> {
-        let found = self.places.get(token).copied();
-        if let Some((slot, _)) = found {
-            self.last.store(slot, Ordering::Relaxed);
-        }
-        found
-    }
-
-    #[inline]
-    fn guess(&self, text: &[u8]) -> Option<((Slot, Outcome), usize)> {
-        let slot = self.last.load(Ordering::Relaxed);
-        let [yes, no] = self.texts.get(slot)?;
-        [(yes, Outcome::Yes), (no, Outcome::No)]
-            .into_iter()
-            .find(|(token, _)| {
-                !token.is_empty() && text.starts_with(token) && text.get(token.len()) == Some(&b'"')
-            })
-            .map(|(token, outcome)| ((slot, outcome), token.len()))
-    }
 }
 
 /// Books by market, fed by the frames of one connection.
@@ -782,79 +595,4 @@ fn touch_market<'a>(
         touched.push(slot);
     }
     Some(market)
-}
-
-impl Market {
-    fn top(&self, slot: Slot) -> BookTop {
-        BookTop {
-            slot,
-            sequence: self.sequence,
-            epoch: self.book.epoch(),
-            received_ns: self.received_ns,
-            server_ms: self.book.server_ms(),
-            tick_e4: self.book.tick_e4(),
-            bids: Shown::of(self.book.levels(Side::Buy)),
-            asks: Shown::of(self.book.levels(Side::Sell)),
-            invalidity: self.book.invalidity(),
-            fingerprint: self.book.fingerprint(),
-            doubts: self.witness.doubts,
-            proven_ms: self.witness.proven_ms,
-            flow: self.flow.state(self.received_ns),
-            winner: self.winner,
-        }
-    }
-
-    fn reset(&mut self) {
-        self.book.reset();
-        self.witness.reset();
-        self.flow.interrupt();
-        self.pace = Pace::default();
-    }
-
-    fn compare(&mut self, text: &mut Vec<u8>) {
-        if self.terms.is_none() || self.book.invalidity().is_some() {
-            return;
-        }
-        let Some(claim) = self.witness.due() else { return };
-        let Some(last_trade_e4) = self.witness.last_trade_e4 else {
-            return;
-        };
-        let is_own = |last_trade_e4, text: &mut Vec<u8>| {
-            self.hash(claim.outcome, claim.server_ms, last_trade_e4, text) == Some(claim.hash)
-        };
-        let mut is_equal = is_own(last_trade_e4, text);
-        if !is_equal && claim.first_price_e4.is_some() && is_own(claim.first_price_e4, text) {
-            is_equal = true;
-            self.witness.last_trade_e4 = Some(claim.first_price_e4);
-        }
-        self.witness.compared(&claim, is_equal);
-    }
-
-    fn hash(
-        &self,
-        outcome: Outcome,
-        server_ms: u64,
-        last_trade_e4: Option<u16>,
-        text: &mut Vec<u8>,
-    ) -> Option<crate::scan::HashText> {
-        let terms = self.terms?;
-        let hashed = HashedTerms {
-            market: &self.condition_id,
-            token: &self.tokens[usize::from(outcome == Outcome::No)],
-            server_ms,
-            min_size_e6: terms.min_size_e6,
-            tick_e4: self.book.tick_e4(),
-            is_neg_risk: terms.is_neg_risk,
-            last_trade_e4,
-        };
-        let (bids, asks) = (
-            self.book.worst_first(outcome.to_yes_frame(Side::Buy, 0).0),
-            self.book.worst_first(outcome.to_yes_frame(Side::Sell, 0).0),
-        );
-        let in_frame = |level: Level| Level {
-            price_e4: outcome.to_yes_frame(Side::Buy, level.price_e4).1,
-            ..level
-        };
-        Some(book_hash(&hashed, bids.map(in_frame), asks.map(in_frame), text))
-    }
 }
