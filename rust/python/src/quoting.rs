@@ -1,10 +1,11 @@
 //! Binding of `claw_core::quoting`.
 
 use claw_core::ladder::Level;
-use claw_core::quoting::quoter::{self, Rule, Settlement, Situation, Target};
 use claw_core::quoting::rewards::{self, RewardTerms, Scores};
+use claw_core::quoting::settlement::{Settlement, value_by_reference};
+use claw_core::quoting::situation::{self, Reason, Rule, Situation, Target};
 use claw_core::quoting::spread::SpreadModel;
-use claw_core::quoting::{digital as digitals, exclusive, reference};
+use claw_core::quoting::{digital as digitals, exclusive, model, quoter, reference};
 use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -149,7 +150,7 @@ impl ReferencePath {
 
 /// Parameters of the strategy.
 #[pyclass(frozen, module = "clawswarm._core")]
-pub struct QuoterModel(quoter::QuoterModel);
+pub struct QuoterModel(model::QuoterModel);
 
 #[pymethods]
 impl QuoterModel {
@@ -198,7 +199,7 @@ impl QuoterModel {
             pick_off,
             presence,
         };
-        let model = quoter::QuoterModel {
+        let found = model::QuoterModel {
             spread,
             informed_prior,
             reduce_only,
@@ -208,7 +209,7 @@ impl QuoterModel {
             pull_s,
             jump_sigmas,
         };
-        model.unusable().map_or(Ok(Self(model)), |name| {
+        found.unusable().map_or(Ok(Self(found)), |name| {
             Err(PyValueError::new_err(format!("{name} is out of range")))
         })
     }
@@ -216,7 +217,7 @@ impl QuoterModel {
 
 /// What does not change about a market.
 #[pyclass(frozen, module = "clawswarm._core")]
-pub struct MarketTerms(quoter::MarketTerms);
+pub struct MarketTerms(situation::MarketTerms);
 
 #[pymethods]
 impl MarketTerms {
@@ -254,7 +255,7 @@ impl MarketTerms {
             max_spread_e4,
             min_age_s,
         });
-        Ok(Self(quoter::MarketTerms {
+        Ok(Self(situation::MarketTerms {
             rule,
             closes_ms,
             min_size_e6,
@@ -270,7 +271,7 @@ impl MarketTerms {
         settlement.strike_usd = settlement
             .strike_usd
             .or_else(|| settlement.drawn_strike_usd(&path.0, venue_ms));
-        quoter::value_by_reference(&settlement, &path.0, self.0.closes_ms?, venue_ms)
+        value_by_reference(&settlement, &path.0, self.0.closes_ms?, venue_ms)
             .ok()
             .map(Into::into)
     }
@@ -292,8 +293,8 @@ pub struct Decision {
     reward: f64,
 }
 
-impl From<quoter::Decision> for Decision {
-    fn from(made: quoter::Decision) -> Self {
+impl From<situation::Decision> for Decision {
+    fn from(made: situation::Decision) -> Self {
         let flat = |target: Target| {
             let Level { price_e4, size_e6 } = target.level;
             (price_e4, size_e6, target.is_kept, target.gain_usd)
@@ -301,7 +302,7 @@ impl From<quoter::Decision> for Decision {
         Self {
             bid: made.bid.map(flat),
             ask: made.ask.map(flat),
-            reason: made.reason.map(quoter::Reason::as_str),
+            reason: made.reason.map(Reason::as_str),
             fair: made.fair.map(|fair| fair.logit),
             uncertainty: made.fair.map(|fair| fair.uncertainty),
             volatility: made.fair.map(|fair| fair.volatility),

@@ -12,9 +12,13 @@
 pub mod belief;
 pub mod digital;
 pub mod exclusive;
+pub mod model;
 pub mod quoter;
 pub mod reference;
 pub mod rewards;
+pub mod settlement;
+pub mod situation;
+mod sizes;
 pub mod spread;
 pub mod toxicity;
 

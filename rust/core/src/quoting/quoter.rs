@@ -8,233 +8,29 @@
 //! or a jump of the reference drives the quote of the side it endangers far out for a while.
 
 use super::belief::{Belief, Fair, Sight};
-use super::digital::{AverageTerms, Averages, Digital, NoDigital, average_digital, digital};
+use super::model::QuoterModel;
 use super::reference::ReferencePath;
 use super::rewards::{RewardTerms, Scores, shared_out};
+use super::settlement::value_by_reference;
+use super::situation::{Decision, MarketTerms, Reason, Rule, Situation, Target, refusal};
+use super::sizes::{floor_size_e6, room_e6, wanted_size_e6};
 use super::spread::{
-    Candidate, Grid, NewOrder, Pool, SideValue, Spread, SpreadModel, SpreadState, candidates, optimum, spread,
+    Candidate, Grid, NewOrder, Pool, SideValue, Spread, SpreadState, candidates, optimum, spread,
 };
 use super::toxicity::Toxicity;
 use super::{expit, logit};
 use crate::features::{Touch, touch_without};
 use crate::ladder::Level;
-use crate::units::{PRICE_ONE_E4, Side, is_tick_e4};
+use crate::units::{PRICE_ONE_E4, Side};
 
 const SHARE_E6: f64 = 1e6;
 const NS_PER_S: f64 = 1e9;
 const MS_PER_S: f64 = 1e3;
-/// The venue takes sizes in hundredths of a share.
-const SIZE_STEP_E6: u64 = 10_000;
-/// At these prices of the touch a market is decided, or nobody knows that it is.
-const EXTREME_E4: u16 = 10;
-/// A reference price older than this says nothing.
-const REFERENCE_MS: u64 = 10_000;
 const JUMP_SPAN_MS: u64 = 1_000;
 /// What a sweep or a jump of the reference is feared to move the book by, at least.
 const FEARED_TICKS: f64 = 2.0;
 /// A model is never surer than this.
 const SUREST: f64 = 1e-3;
-
-/// Parameters of the strategy.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct QuoterModel {
-    /// The spread function.
-    pub spread: SpreadModel,
-    /// μ before there were fills.
-    pub informed_prior: f64,
-    /// Position, as a share of the largest, from which only the reducing side is quoted.
-    pub reduce_only: f64,
-    /// What replacing an order must bring beyond its tokens, in USD.
-    pub change_usd: f64,
-    /// Half-spreads grow in this time before the close.
-    pub widen_s: f64,
-    /// Nothing is quoted in this time before the close.
-    pub withdraw_s: f64,
-    /// How long an endangered side stays out of reach.
-    pub pull_s: f64,
-    /// A move of the reference by so many deviations of a second is a jump.
-    pub jump_sigmas: f64,
-}
-
-impl QuoterModel {
-    /// The first parameter that is out of its range.
-    #[must_use]
-    pub fn unusable(&self) -> Option<&'static str> {
-        let spread = &self.spread;
-        let positive = [
-            ("fill_decay", spread.fill_decay),
-            ("fill_rate", spread.fill_rate),
-            ("queue_shares", spread.queue_shares),
-            ("rest_s", spread.rest_s),
-            ("jump_sigmas", self.jump_sigmas),
-        ];
-        let not_negative = [
-            ("risk_aversion", spread.risk_aversion),
-            ("holding_s", spread.holding_s),
-            ("skew", spread.skew),
-            ("widen_linear", spread.widen_linear),
-            ("widen_quadratic", spread.widen_quadratic),
-            ("uncertainty_weight", spread.uncertainty_weight),
-            ("cost", spread.cost),
-            ("pick_off", spread.pick_off),
-            ("presence", spread.presence),
-            ("reduce_only", self.reduce_only),
-            ("change_usd", self.change_usd),
-            ("widen_s", self.widen_s),
-            ("withdraw_s", self.withdraw_s),
-            ("pull_s", self.pull_s),
-        ];
-        let is_odd = |value: f64| !value.is_finite();
-        let below = positive.iter().find(|(_, value)| is_odd(*value) || *value <= 0.0);
-        let negative = not_negative
-            .iter()
-            .find(|(_, value)| is_odd(*value) || *value < 0.0);
-        let share = [("informed_prior", self.informed_prior)];
-        let no_share = share.iter().find(|(_, value)| !(0.0..1.0).contains(value));
-        below.or(negative).or(no_share).map(|&(name, _)| name)
-    }
-}
-
-/// How a market ends.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rule {
-    /// An event: nothing but the book tells its value.
-    Event,
-    /// A price of the underlying.
-    Price(Settlement),
-    /// It cannot be read: nothing is quoted.
-    Unknown,
-}
-
-/// Which price settles; the final one at or above the strike is YES.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Settlement {
-    /// Seconds that are averaged before either instant; 0 for the price itself.
-    pub window_s: f64,
-    /// When the strike is taken, in the venue's ms; None when it is a listed number.
-    pub opens_ms: Option<u64>,
-    /// The strike, once it is known.
-    pub strike_usd: Option<f64>,
-}
-
-/// What does not change from one instant to the next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MarketTerms {
-    /// How it ends.
-    pub rule: Rule,
-    /// When, in the venue's ms.
-    pub closes_ms: Option<u64>,
-    /// Smallest order in 1e-6 shares.
-    pub min_size_e6: u64,
-    /// Fee rate times the makers' share of it.
-    pub rebate: f64,
-    /// Liquidity rewards.
-    pub rewards: Option<RewardTerms>,
-}
-
-/// What is seen and allowed at one instant.
-#[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
-    /// The quoter's clock.
-    pub now_ns: u64,
-    /// The venue's clock, as far as it is known.
-    pub venue_ms: u64,
-    /// Best first, own orders included.
-    pub bids: &'a [Level],
-    /// Best first, own orders included.
-    pub asks: &'a [Level],
-    /// Tick in 1e-4.
-    pub tick_e4: u16,
-    /// Bought less sold, placed less cancelled: signed flow in shares.
-    pub flow_shares: f64,
-    /// The last sweep: the aggressor's side and when.
-    pub sweep: Option<(Side, u64)>,
-    /// How much to widen for what is doubtful, at least 1.
-    pub doubt: f64,
-    /// Net position.
-    pub net_e6: i64,
-    /// Largest position either way.
-    pub max_position_e6: u64,
-    /// Usual order.
-    pub order_size_e6: u64,
-    /// Money that may be at stake.
-    pub capital_e6: u64,
-    /// Own orders that rest.
-    pub own: &'a [(Side, Level)],
-    /// The underlying.
-    pub reference: Option<&'a ReferencePath>,
-    /// Shift of fair value in logits that the other outcomes of the event ask for.
-    pub shift: f64,
-    /// Price of an order and of a cancel in USD.
-    pub token_usd: (f64, f64),
-    /// Only what makes the position smaller is allowed.
-    pub is_reduce_only: bool,
-}
-
-/// Why nothing is quoted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// The rule that settles the market cannot be read.
-    UnknownRule,
-    /// A number is not finite or out of its range.
-    Unusable,
-    /// A side of the book is empty.
-    OneSided,
-    /// The best bid is not below the best ask.
-    Crossed,
-    /// The touch is at 0.001 or 0.999.
-    Extreme,
-    /// The market has closed.
-    Expired,
-    /// The close is near.
-    Closing,
-}
-
-impl Reason {
-    /// The reason in words.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownRule => "unknown settlement rule",
-            Self::Unusable => "unusable number",
-            Self::OneSided => "one-sided book",
-            Self::Crossed => "no width between bid and ask",
-            Self::Extreme => "price at the end of the scale",
-            Self::Expired => "market closed",
-            Self::Closing => "close is near",
-        }
-    }
-}
-
-/// An order that should rest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Target {
-    /// Price and size.
-    pub level: Level,
-    /// Whether it is one that rests already.
-    pub is_kept: bool,
-    /// For a new one: what placing it brings over its rest beyond what rests already, in USD.
-    pub gain_usd: f64,
-}
-
-/// The answer to one situation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Decision {
-    /// The bid that should rest.
-    pub bid: Option<Target>,
-    /// The ask that should rest.
-    pub ask: Option<Target>,
-    /// Why neither, when the market as a whole is not quoted.
-    pub reason: Option<Reason>,
-    /// Fair value; None when there is a reason.
-    pub fair: Option<Fair>,
-    /// The spread; None when there is a reason.
-    pub spread: Option<Spread>,
-    /// U of the targets in USD per second.
-    pub value: f64,
-    /// What of it are rewards.
-    pub reward: f64,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -620,90 +416,6 @@ impl MarketQuoter {
     }
 }
 
-impl Settlement {
-    const fn window_ms(&self) -> u64 {
-        (self.window_s * MS_PER_S) as u64
-    }
-
-    /// The strike as the path shows it; None before it is complete, or when the path did not see it.
-    #[must_use]
-    pub fn drawn_strike_usd(&self, path: &ReferencePath, venue_ms: u64) -> Option<f64> {
-        let opens_ms = self.opens_ms.filter(|&opens_ms| opens_ms <= venue_ms)?;
-        path.average(opens_ms.saturating_sub(self.window_ms()), opens_ms)
-    }
-}
-
-/// What the underlying says of a market: the digital of its settlement at this instant.
-///
-/// # Errors
-/// [`NoDigital`] when a price, the strike or an average is not known, or the market has ended.
-pub fn value_by_reference(
-    settlement: &Settlement,
-    path: &ReferencePath,
-    closes_ms: u64,
-    venue_ms: u64,
-) -> Result<Digital, NoDigital> {
-    let to_close_s = (closes_ms as f64 - venue_ms as f64) / MS_PER_S;
-    let (at_ms, spot) = path.last().ok_or(NoDigital::Unusable)?;
-    let sigma = path.volatility().ok_or(NoDigital::Unusable)?;
-    if venue_ms.saturating_sub(at_ms) > REFERENCE_MS {
-        return Err(NoDigital::Unusable);
-    }
-    let window_ms = settlement.window_ms();
-    let opens_ms = settlement.opens_ms.filter(|_| settlement.strike_usd.is_none());
-    if window_ms == 0 {
-        let strike_usd = match opens_ms {
-            // The strike is yet to be drawn, from the price that will be then: even odds.
-            Some(opens_ms) if opens_ms > venue_ms => spot * (-0.5 * sigma * sigma * to_close_s).exp(),
-            _ => settlement.strike_usd.ok_or(NoDigital::NoStrike)?,
-        };
-        return digital(spot, strike_usd, sigma, to_close_s);
-    }
-    let terms = AverageTerms {
-        window_s: settlement.window_s,
-        span_s: opens_ms.map(|opens_ms| closes_ms.saturating_sub(opens_ms) as f64 / MS_PER_S),
-    };
-    let forming = opens_ms.filter(|&opens_ms| opens_ms > venue_ms);
-    let averages = Averages {
-        strike_usd: settlement.strike_usd.or_else(|| {
-            forming.and_then(|opens_ms| path.average(opens_ms.saturating_sub(window_ms), venue_ms))
-        }),
-        final_usd: path.average(closes_ms.saturating_sub(window_ms), venue_ms),
-    };
-    average_digital(spot, sigma * spot, to_close_s, &terms, &averages)
-}
-
-fn refusal(terms: &MarketTerms, seen: &Situation<'_>, to_close_s: f64) -> Option<Reason> {
-    if terms.rule == Rule::Unknown {
-        return Some(Reason::UnknownRule);
-    }
-    let is_usable = is_tick_e4(seen.tick_e4)
-        && seen.doubt.is_finite()
-        && seen.doubt >= 1.0
-        && seen.flow_shares.is_finite()
-        && seen.shift.is_finite()
-        && seen.max_position_e6 > 0
-        && seen.token_usd.0 >= 0.0
-        && seen.token_usd.1 >= 0.0;
-    if !is_usable {
-        return Some(Reason::Unusable);
-    }
-    if to_close_s <= 0.0 {
-        return Some(Reason::Expired);
-    }
-    let (Some(bid), Some(ask)) = (seen.bids.first(), seen.asks.first()) else {
-        return Some(Reason::OneSided);
-    };
-    if bid.price_e4 == 0 || ask.price_e4 >= PRICE_ONE_E4 || bid.size_e6 == 0 || ask.size_e6 == 0 {
-        return Some(Reason::Unusable);
-    }
-    if bid.price_e4 >= ask.price_e4 {
-        return Some(Reason::Crossed);
-    }
-    let is_extreme = bid.price_e4 <= EXTREME_E4 || ask.price_e4 >= PRICE_ONE_E4 - EXTREME_E4;
-    is_extreme.then_some(Reason::Extreme)
-}
-
 /// What everybody else's Q_min sum to, from the levels that are shown.
 fn others_score(terms: &RewardTerms, midpoint_e4: f64, seen: &Situation<'_>) -> f64 {
     let mut scores = terms.scores(midpoint_e4, seen.bids, seen.asks);
@@ -715,51 +427,6 @@ fn others_score(terms: &RewardTerms, midpoint_e4: f64, seen: &Situation<'_>) -> 
         }
     }
     shared_out(scores, midpoint_e4)
-}
-
-/// How much may be added on a side beside what stands there, by position and by money.
-fn room_e6(side: Side, seen: &Situation<'_>, standing_e6: u64) -> u64 {
-    let signed = if side == Side::Buy {
-        seen.net_e6
-    } else {
-        -seen.net_e6
-    };
-    // Where only reducing is allowed no order may turn the position round.
-    let limit_e6 = if seen.is_reduce_only {
-        0
-    } else {
-        seen.max_position_e6
-    };
-    let most = i128::from(limit_e6) - i128::from(signed) - i128::from(standing_e6);
-    let position_e6 = u64::try_from(most.max(0)).unwrap_or(u64::MAX);
-    // A share costs less than a dollar, whichever token it is: no price can break this bound.
-    let at_stake_e6: u64 = seen.own.iter().map(|(_, order)| order.size_e6).sum();
-    let stood_e6 = if standing_e6 == 0 {
-        // The order in question is one of those that stand.
-        at_stake_e6.saturating_sub(
-            seen.own
-                .iter()
-                .filter(|(of, _)| *of == side)
-                .map(|(_, o)| o.size_e6)
-                .sum(),
-        )
-    } else {
-        at_stake_e6
-    };
-    let held_e6 = seen.net_e6.unsigned_abs();
-    let is_adding = signed >= 0;
-    let freed_e6 = if is_adding { 0 } else { held_e6 };
-    let money_e6 = (seen.capital_e6 + freed_e6).saturating_sub(held_e6 + stood_e6);
-    position_e6.min(money_e6)
-}
-
-/// The order size of a side: less, the larger the position it adds to.
-fn wanted_size_e6(order_size_e6: u64, ratio: f64) -> u64 {
-    floor_size_e6((order_size_e6 as f64 * (1.0 - ratio).max(0.0)) as u64)
-}
-
-const fn floor_size_e6(size_e6: u64) -> u64 {
-    size_e6 - size_e6 % SIZE_STEP_E6
 }
 
 /// Our own quotes never meet: where they would, the one that is worth less waits.

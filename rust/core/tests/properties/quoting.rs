@@ -1,9 +1,10 @@
 use claw_core::ladder::Level;
-use claw_core::quoting::quoter::{
-    Decision, MarketQuoter, MarketTerms, QuoterModel, Rule, Situation, value_by_reference,
-};
+use claw_core::quoting::model::QuoterModel;
+use claw_core::quoting::quoter::MarketQuoter;
 use claw_core::quoting::reference::ReferencePath;
 use claw_core::quoting::rewards::RewardTerms;
+use claw_core::quoting::settlement::{Settlement, value_by_reference};
+use claw_core::quoting::situation::{Decision, MarketTerms, Rule, Situation, Target};
 use claw_core::quoting::spread::{Candidate, Pool, SpreadModel, optimum};
 use claw_core::units::Side;
 use proptest::prelude::*;
@@ -154,7 +155,7 @@ proptest! {
             let net_e6 = net * 1_000_000;
             let one = decide(&mut yes, &turn, now_ns, net_e6, &[]);
             let other = decide(&mut no, &mirrored, now_ns, -net_e6, &[]);
-            let price = |target: Option<claw_core::quoting::quoter::Target>| {
+            let price = |target: Option<Target>| {
                 target.map(|target| target.level.price_e4)
             };
             prop_assert_eq!(price(one.bid), price(other.ask).map(|price_e4| 10_000 - price_e4));
@@ -214,7 +215,7 @@ proptest! {
             at_ms += elapsed_ms;
             path.take(usd, at_ms);
         }
-        let settlement = claw_core::quoting::quoter::Settlement { window_s, opens_ms, strike_usd };
+        let settlement = Settlement { window_s, opens_ms, strike_usd };
         if let Ok(value) = value_by_reference(&settlement, &path, closes_ms, venue_ms) {
             prop_assert!((0.0..=1.0).contains(&value.probability));
             prop_assert!(venue_ms < closes_ms);
