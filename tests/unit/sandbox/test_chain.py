@@ -3,7 +3,7 @@
 import pytest
 from chain_bench import LAG_NS, NO, WALLETS, YES, ChainBench, approve, call, operator, transfer
 from exchange_bench import MS, SHARE, START_NS, USD
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clawswarm.sandbox.chain.calls import RawCall, Unknown, read_call, selector
@@ -266,6 +266,13 @@ def check(bench: ChainBench) -> None:
                    for token, unseen in account.unseen_e6.items())  # fmt: skip
 
 
+SPLIT_THEN_MERGE_TWICE = [
+    ("batch", [("splitPosition", WALLETS[0], 1)]),
+    ("batch", [("splitPosition", WALLETS[0], 1), *[("mergePositions", WALLETS[0], 1)] * 2]),
+]
+
+
+@example(program=SPLIT_THEN_MERGE_TWICE, winner="YES", proceeds_at="mined")
 @given(programs, st.sampled_from(("YES", "NO", "SPLIT")), st.sampled_from(("mined", "matched")))
 @settings(max_examples=150, deadline=None)
 def test_money_is_conserved(program: list[tuple[object, ...]], winner: str, proceeds_at: str) -> None:

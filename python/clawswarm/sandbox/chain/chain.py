@@ -268,11 +268,10 @@ class Chain:
             self._unseen.append(_Unseen(account, token, amount_e6, now_ns + self._lag_ns))
             account.unseen_e6[token] = account.unseen_e6.get(token, 0) + amount_e6
             return
-        left = -amount_e6
+        left = max(-amount_e6, 0)
         for unseen in [u for u in self._unseen if u.account is account and u.token == token]:
+            # One that an earlier loss has used up is passed over: those behind it may still be unseen.
             part = min(left, unseen.amount_e6)
-            if part <= 0:
-                break
             left -= part
             unseen.amount_e6 -= part
             account.unseen_e6[token] -= part
