@@ -52,6 +52,11 @@ def record(path: Path, flow: Flow, seed: int | None) -> None:
             low_e4, bid_e4 = min(bid_e4, bid_e4 + step_e4), bid_e4 + step_e4
             changes = _levels(bid_e4, range(low_e4, low_e4 + abs(step_e4) + 2 * TICK_E4, TICK_E4))
         events.append(LevelsChanged(at_ms=at_ms, changes=changes))
+    write_market(path, events)
+
+
+def write_market(path: Path, events: list[LevelsChanged]) -> None:
+    """A recording of one market in whole cents that may last a day."""
     market = RecordedMarket(
         slug=path.stem,
         underlying="BTC",

@@ -22,9 +22,10 @@ import aiohttp
 import msgspec
 
 from benchmarks.measure import NotMeasured, Observation, Row, cpu_s, observe
+from benchmarks.recordings import write_market
 from benchmarks.signed_requests import Trader, log_in, order_request
 from benchmarks.venue_child import FIRST_SIZE, RECORDED_SIZE, SERVER_CORE, Serving, pin
-from clawswarm.sandbox.recording import LevelsChanged, RecordedMarket, write_recording
+from clawswarm.sandbox.recording import LevelsChanged
 
 SIGNERS, CONNECTIONS = 4, 16
 ORDERS_PER_S, ORDERS, ORDERS_A_RATE = 1_000, 4_000, 1_000
@@ -197,18 +198,4 @@ def _record(folder: Path, slug: str) -> None:
     size_e6 = RECORDED_SIZE * 1_000_000
     bids = tuple((0, price, size_e6) for price in range(100, 4_900, 100))
     asks = tuple((1, price, size_e6) for price in range(5_000, 10_000, 100))
-    market = RecordedMarket(
-        slug=slug,
-        underlying="BTC",
-        question=slug,
-        tick_e4=100,
-        min_size_e6=5_000_000,
-        duration_ms=3_600_000,
-        outcome=None,
-        era="V2",
-        depth_levels=99,
-        provenance="made by the benchmark",
-        synthetic=(),
-        seed=1,
-    )
-    write_recording(folder / f"{slug}.claw", market, [LevelsChanged(at_ms=0, changes=bids + asks)])
+    write_market(folder / f"{slug}.claw", [LevelsChanged(at_ms=0, changes=bids + asks)])
