@@ -24,8 +24,8 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::clock;
+use crate::declared_routes::Routes;
 use crate::fault::Fault;
-use crate::routes::Routes;
 
 const USER_TIMEOUT_MS: u32 = 1_000;
 const MOST_OF_A_PROXY: usize = 8_192;

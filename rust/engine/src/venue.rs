@@ -15,10 +15,10 @@ use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::clock;
+use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
 use crate::refusal::{self, Region};
-use crate::routes::Routes;
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);

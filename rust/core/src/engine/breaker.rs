@@ -7,8 +7,8 @@
 //! 503 post-only                         quoting goes on: nothing but post-only orders is ever sent
 //! 503 cancel-only, disabled             cancels only; one place tries, 1–2 s doubling to 30 s
 //! 429                                   wait as told, else as above; cancels keep their own budget
-//! no answer, though probes are answered  the first in a while: the connection may be broken, so as a reset;
-//!                                       the next ones: the venue is slow, and gets one place request at a time
+//! no answer, though probes are answered  as suspicion.rs says: as a reset, or the venue is slow; either way it gets
+//!                                       one place request at a time for a while
 //! ```
 //!
 //! A refusal of the region or the account is no matter of routes: it halts (machine.rs), and no route ever moves
@@ -148,10 +148,9 @@ impl Breaker {
         }
     }
 
-    /// Whether a request that waits for long is no news: the venue is known to be slow.
-    #[must_use]
-    pub const fn is_slow(&self, now_ns: u64) -> bool {
-        now_ns < self.slow_until_ns
+    /// What looked like a slow venue was a broken connection.
+    pub const fn clear_slowness(&mut self) {
+        self.slow_until_ns = 0;
     }
 
     /// Why no place may be sent while `under_way` requests with places are; None when one may.

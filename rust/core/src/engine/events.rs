@@ -1,10 +1,10 @@
 //! What happens to the engine and what it wants done.
 
 use super::batches::SignBatch;
+use super::breaker::Cause;
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
-use super::routes::Cause;
 use super::signing::SignedOrder;
 use super::trades::Trade;
 use crate::limits::BucketName;

@@ -144,10 +144,16 @@ impl Patience {
     /// How long to wait for an answer.
     #[must_use]
     pub fn limit_ns(&self) -> u64 {
+        self.learnt_ns().unwrap_or(LONGEST_PATIENCE_NS)
+    }
+
+    /// The same, once something has been measured.
+    #[must_use]
+    pub fn learnt_ns(&self) -> Option<u64> {
         let longest_ns = self.longest_ns[0].max(self.longest_ns[1]);
-        if longest_ns == 0 {
-            return LONGEST_PATIENCE_NS;
-        }
-        (longest_ns + longest_ns / 2 + MARGIN_NS).clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
+        (longest_ns > 0).then(|| {
+            let wanted_ns = longest_ns + longest_ns / 2 + MARGIN_NS;
+            wanted_ns.clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
+        })
     }
 }

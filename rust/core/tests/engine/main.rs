@@ -2,11 +2,12 @@
 
 mod batches;
 mod brakes;
+mod breaker;
 mod budget;
 mod eligibility;
 mod probes;
 mod properties;
-mod routes;
 mod rules;
+mod suspicion;
 mod watch;
 mod world;

@@ -85,6 +85,8 @@ pub struct World {
     late: Vec<String>,
     pub requests: VecDeque<(RequestId, Request)>,
     broken: VecDeque<(RequestId, Request)>,
+    /// How a request ends whose connection is given up; None: by turns.
+    pub broken_fate: Option<Fate>,
     pub mode: Option<Cause>,
     feed: VecDeque<Event>,
     is_feed_up: bool,
@@ -222,6 +224,7 @@ impl World {
             late: Vec::new(),
             requests: VecDeque::new(),
             broken: VecDeque::new(),
+            broken_fate: None,
             mode: None,
             feed: VecDeque::new(),
             is_feed_up: false,
@@ -304,7 +307,8 @@ impl World {
         self.act(actions);
         while let Some((id, request)) = self.broken.pop_front() {
             let fates = [Fate::ReplyLost, Fate::RequestLost, Fate::Late];
-            let answer = self.answer(&request, fates[id as usize % fates.len()]);
+            let fate = self.broken_fate.unwrap_or(fates[id as usize % fates.len()]);
+            let answer = self.answer(&request, fate);
             let actions = self.engine.handle(Event::Answered(id, answer, None), self.now_ns);
             self.act(actions);
         }

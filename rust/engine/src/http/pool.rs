@@ -114,7 +114,8 @@ impl Connections {
             }
             is_kept || link.is_probing.get()
         });
-        let first = [Lane::Cancels, Lane::Places, Lane::Others];
+        // Nothing is placed before the cancel and the list of trades are answered.
+        let first = [Lane::Cancels, Lane::Others, Lane::Places];
         let lanes = first.into_iter().chain(std::iter::repeat(Lane::Standbys));
         for (connection, lane) in alive.into_iter().zip(lanes) {
             connection.link.generation.set(generation);

@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_millis(5);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a late answer is waited for, to learn that an alarm was false.
 const DRAIN: Duration = Duration::from_secs(2);
-/// What a move needs at once: a connection for cancels, one for places, one for reads.
-const SCOUTS: usize = 3;
+/// What a move needs at once: a connection for cancels, one for reads, one for places; and one is out with a probe.
+const SCOUTS: usize = 4;
 
 /// Of one lane in one round, however many are idle: probes count in a window of the venue.
 const MOST_PROBES: usize = 4;
