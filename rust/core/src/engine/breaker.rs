@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reset, time-out, TLS, proxy 407/502   move to the standby connections (failover.rs); the route stays
+//! nothing gets through, elsewhere it does  the same over the next declared route, once the region has been asked there
 //! HTML page of the CDN                  the same, `switches_per_day` times in any 24 h; then a halt
 //! 425                                   wait 1–2 s, doubling to 30 s; one place tries; then post-only for 2 min
 //! 503 post-only                         quoting goes on: nothing but post-only orders is ever sent
@@ -40,6 +41,8 @@ pub enum Cause {
     Throttled(Option<u64>),
     /// A request waits much longer than the way there and back takes, which others are answered on.
     Slow,
+    /// Nothing gets through here, and over the next declared route the venue answers.
+    Unreachable,
     /// A page of the CDN instead of the venue's answer: it refuses this address.
     CdnPage,
 }
@@ -102,7 +105,7 @@ impl Breaker {
     /// A request met this; `spread` in [0, 1) keeps several from trying in step.
     pub fn meet(&mut self, cause: &Cause, spread: f64, now_ns: u64) {
         let mode = match cause {
-            Cause::Transport(_) | Cause::CdnPage => return,
+            Cause::Transport(_) | Cause::CdnPage | Cause::Unreachable => return,
             Cause::Slow => {
                 self.slow_until_ns = now_ns + SLOW_NS;
                 return;

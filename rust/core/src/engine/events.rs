@@ -176,6 +176,8 @@ pub enum Action {
     SwitchRoute(u64),
     /// Write the day's moves down before anything that follows: venue ms.
     RecordSwitches(Vec<u64>),
+    /// Of the declared ways to the venue, use the next one from here on.
+    LeaveRoute,
     /// Say this to a quoter.
     Reply(ConnectionId, EngineReply),
     /// Drop a connection.

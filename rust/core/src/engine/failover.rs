@@ -5,8 +5,9 @@
 //! ```
 //!
 //! It ends when no order that the venue has confirmed is open any more; one whose answer was lost is cancelled by
-//! its hash (resolve.rs) and counts as exposure until then. After a page of the CDN nothing is placed before the answer
-//! about the region (eligibility.rs); else it may come later. The loss of the user feed is the same without the move.
+//! its hash (resolve.rs) and counts as exposure until then. After a page of the CDN, and over another declared route,
+//! nothing is placed before the answer about the region (eligibility.rs); else it may come later. The loss of the user
+//! feed is the same without the move.
 //! Plans that come meanwhile are held, and given back undone: the quoter decides anew on its newest book.
 
 use std::collections::BTreeSet;
@@ -78,6 +79,11 @@ impl<S: SignOrder> Engine<S> {
                 self.ask_region(now_ns);
             }
             Cause::CdnPage => self.leave_flagged_route(now_ns),
+            Cause::Unreachable => {
+                self.actions.push(Action::LeaveRoute);
+                self.fail_over("route: unreachable, and the next one is not", now_ns);
+                self.doubt_region("it goes over another route now", now_ns);
+            }
             Cause::Slow => {
                 let under_way = self.orders.all().filter(|own| own.is_unknown);
                 let under_way = under_way.map(|own| own.order_id.clone());

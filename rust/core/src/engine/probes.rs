@@ -93,6 +93,13 @@ impl Probes {
         silent_ns >= self.pause_ns || (silent_ns >= self.limit_ns() && self.is_overtaken(sent_ns, now_ns))
     }
 
+    /// Whether anything was answered since then.
+    #[must_use]
+    pub fn has_answer_since(&self, began_ns: u64) -> bool {
+        let last = self.answers.back();
+        last.is_some_and(|last| last.answered_ns >= began_ns)
+    }
+
     /// Whether something was answered lately: the way is there, whatever one connection waits for.
     #[must_use]
     pub fn is_way_open(&self, interval_ns: u64, now_ns: u64) -> bool {

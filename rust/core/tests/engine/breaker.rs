@@ -133,6 +133,35 @@ fn the_cdns_page_uses_the_days_move_and_then_halts() {
 }
 
 #[test]
+fn a_dead_route_is_left_for_the_next_and_nothing_is_placed_there_before_the_region_was_asked() {
+    let mut world = quoting();
+    let generation = world.generation;
+    let actions = world.ask(Event::RouteFault(generation, Cause::Unreachable));
+    let steps: Vec<String> = actions.iter().map(|action| format!("{action:?}")).collect();
+    let at = |name: &str| steps.iter().position(|step| step.starts_with(name)).unwrap();
+    assert!(at("LeaveRoute") < at("SwitchRoute"));
+    assert!(at("SwitchRoute") < at("Send(") && steps.iter().any(|step| step.ends_with("CancelAll)")));
+    assert!(
+        !steps.iter().any(|step| step.starts_with("RecordSwitches")),
+        "it is none of the day's moves"
+    );
+    let mut world = quoting();
+    world.region = None;
+    world.is_cleared = false;
+    meet(&mut world, Cause::Unreachable);
+    answer_everything(&mut world);
+    assert!(world.live.is_empty(), "cancels go at once");
+    world.plan(0, 0, &NEAR);
+    world.settle(1_000);
+    assert!(world.live.is_empty(), "places do not");
+    world.region = Some(false);
+    world.settle(61_000);
+    world.plan(0, 0, &NEAR);
+    answer_everything(&mut world);
+    assert_eq!(world.live.len(), 2);
+}
+
+#[test]
 fn no_move_is_made_because_of_a_refused_region() {
     let mut world = quoting();
     world.plan(0, 0, &[(true, 40, 5)]);

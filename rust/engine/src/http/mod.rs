@@ -16,6 +16,7 @@
 //!
 //! A request is sent again only when not a byte of it has left this process.
 
+mod elsewhere;
 mod pool;
 mod probes;
 #[cfg(test)]
@@ -100,6 +101,9 @@ pub struct Connections {
     silent_since_ns: Cell<Option<u64>>,
     spare_cancels: Cell<usize>,
     is_scouting: Cell<bool>,
+    is_looking: Cell<bool>,
+    /// Over the next route, which has answered while this one does not.
+    elsewhere: RefCell<Vec<Connection>>,
     /// Handshakes under way, of this generation.
     opening: [Cell<usize>; LANES],
     /// Whether the last round of warming up met no venue.
@@ -125,6 +129,8 @@ impl Connections {
             silent_since_ns: Cell::new(None),
             spare_cancels: Cell::new(0),
             is_scouting: Cell::new(false),
+            is_looking: Cell::new(false),
+            elsewhere: RefCell::default(),
             opening: Default::default(),
             has_failed: Cell::new(false),
             notice: Rc::default(),
