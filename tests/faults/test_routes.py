@@ -19,7 +19,7 @@ def causes(report: dict) -> list[str]:
 def meet_cdn_page(run: SwarmRun, times: int) -> None:
     """The next place is answered by the CDN; returns once the engine has moved so often."""
     run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: engine_log(run).count("engine.route.quarantined") == times, 20, "the route is left")
+    eventually(lambda: engine_log(run).count("engine.route.quarantined") == times, 30, "the route is left")
 
 
 def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[..., SwarmRun]) -> None:
@@ -28,8 +28,8 @@ def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[
     pid = run.pid("engine")
     before = run.open_orders().keys()
     run.control("POST", "/faults/reset", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: "engine.route.switched" in engine_log(run), 20, "the reset is noticed")
-    eventually(lambda: not before & run.open_orders().keys(), 10, "what was open on the route is gone")
+    eventually(lambda: "engine.route.switched" in engine_log(run), 30, "the reset is noticed")
+    eventually(lambda: not before & run.open_orders().keys(), 30, "what was open on the route is gone")
     run.until_quoting()
     assert run.pid("engine") == pid
     code, report = run.finish()
@@ -43,8 +43,8 @@ def test_a_black_hole_is_found_without_an_order_under_way(start_swarm: Callable[
     run = start_swarm(pause_s=0.5)
     run.until_quoting()
     run.control("POST", "/faults/black-hole", {"channel": "rest", "seconds": 4})
-    eventually(lambda: "no answer to a probe" in engine_log(run), 20, "silence is noticed")
-    eventually(lambda: "route: " in engine_log(run), 20, "and what was open withdrawn")
+    eventually(lambda: "no answer to a probe" in engine_log(run), 30, "silence is noticed")
+    eventually(lambda: "route: " in engine_log(run), 30, "and what was open withdrawn")
     run.until_quoting()
     code, report = run.finish()
     assert code == 0, run.output()
@@ -58,8 +58,8 @@ def test_the_second_page_of_the_cdn_halts(start_swarm: Callable[..., SwarmRun]) 
     run.until_quoting()
     assert (run.state_dir / "route_switches.json").exists(), "the allowance outlives the run"
     run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: run.status()["state"] == "halted", 20, "the halt")
-    eventually(lambda: run.open_orders() == {}, 10, "nothing is open")
+    eventually(lambda: run.status()["state"] == "halted", 30, "the halt")
+    eventually(lambda: run.open_orders() == {}, 30, "nothing is open")
     assert claw("resume", "--config", str(run.config)).returncode == 0
     run.until_quoting()
     code, _ = run.finish()
@@ -81,7 +81,7 @@ def test_a_refused_region_ends_quoting_and_no_route_moves(start_swarm: Callable[
     run = start_swarm(switches_per_day=3)
     run.until_quoting()
     run.control("POST", "/faults/geoblock", {"blocked": True})
-    eventually(lambda: run.open_orders() == {}, 10, "cancels are still sent")
+    eventually(lambda: run.open_orders() == {}, 30, "cancels are still sent")
     assert run.status()["state"] == "halted"
     assert "engine.route.quarantined" not in engine_log(run)
     assert not (run.state_dir / "route_switches.json").exists()
@@ -93,7 +93,7 @@ def test_a_restart_of_the_venue_is_waited_for(start_swarm: Callable[..., SwarmRu
     run = start_swarm()
     run.until_quoting()
     run.control("POST", "/engine/restart", {"seconds": 3, "post_only_seconds": 60})
-    eventually(lambda: "mode=restarting" in engine_log(run), 20, "the restart is seen")
+    eventually(lambda: "mode=restarting" in engine_log(run), 30, "the restart is seen")
     eventually(lambda: run.status()["route"] == "post-only", 40, "and its end")
     run.until_quoting()
     code, report = run.finish()
@@ -105,7 +105,7 @@ def test_in_cancel_only_mode_nothing_is_placed(start_swarm: Callable[..., SwarmR
     run = start_swarm()
     run.until_quoting()
     run.control("POST", "/engine/mode", {"mode": "cancel-only"})
-    eventually(lambda: run.status()["route"] == "cancel-only", 20, "the mode is seen")
+    eventually(lambda: run.status()["route"] == "cancel-only", 30, "the mode is seen")
     run.control("POST", "/engine/mode", {"mode": "normal"})
     eventually(lambda: run.status()["route"] == "open", 40, "one place tries, and it works again")
     run.until_quoting()
