@@ -1,6 +1,9 @@
 """What breaks between the engine and the venue: the swarm withdraws, goes on, or halts, by cause."""
 
+import re
 from collections.abc import Callable
+
+import pytest
 
 from faults.swarm_run import SwarmRun, claw, eventually
 
@@ -122,8 +125,23 @@ def test_a_run_without_tls_trades_too(start_swarm: Callable[..., SwarmRun]) -> N
     assert report["orders"]["open_at_end"] == 0
 
 
+@pytest.mark.parametrize(("offset_s", "way"), [(60, "behind"), (-60, "ahead of")])
+def test_a_deposit_wallet_wants_a_clock_that_is_right(
+    start_swarm: Callable[..., SwarmRun], offset_s: int, way: str
+) -> None:
+    # The relayer's client signs by the local clock: the venue would refuse it without a word on why.
+    run = start_swarm(clock_offset_s=offset_s, signature_type=3)
+    code, report = run.finish(None)
+    assert code == 1
+    # The venue tells its time in whole seconds.
+    said = " ".join(run.output().split())
+    assert re.search(rf"this machine's clock is (59|60|61) s {way} the venue's", said), said
+    assert "Traceback" not in run.output()
+    assert report["orders"]["placed"] == report["orders"]["open_at_end"] == 0
+
+
 def test_a_local_clock_that_is_a_minute_off_still_cancels(start_swarm: Callable[..., SwarmRun]) -> None:
-    # Without a deposit wallet: its ledger begins with what the relayer's client asks, on the local clock.
+    # Without a deposit wallet, whose relayer's client signs by the local clock.
     run = start_swarm(clock_offset_s=60, signature_type=0)
     run.until_quoting(markets=1)
     assert claw("halt", "--config", str(run.config)).returncode == 0
