@@ -21,6 +21,7 @@ import msgspec
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.bus import Bus, Latest, ZenohBus
 from clawswarm.kernel.clock import NS_PER_S, SystemClock
+from clawswarm.kernel.silence import Silence
 from clawswarm.model.errors import Retry
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import (
@@ -239,14 +240,14 @@ class SentinelPair:
 
 
 def longest_wrong_and_trusted_s(samples: list[Sample]) -> float:
-    """The longest time a market stayed both."""
-    longest_ns, began = 0, dict[str, int]()
+    """The longest time a market was seen to stay both; it stands still while nobody has a turn to look."""
+    longest_ns, lasting = 0, dict[str, Silence]()
     for sample in samples:
         if sample.is_wrong and sample.is_trusted:
-            first_ns = began.setdefault(sample.market, sample.at_ns)
-            longest_ns = max(longest_ns, sample.at_ns - first_ns)
+            since = lasting.setdefault(sample.market, Silence(sample.at_ns))
+            longest_ns = max(longest_ns, since.look(sample.at_ns))
         else:
-            began.pop(sample.market, None)
+            lasting.pop(sample.market, None)
     return longest_ns / NS_PER_S
 
 

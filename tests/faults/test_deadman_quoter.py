@@ -18,7 +18,8 @@ from clawswarm.kernel.journal import scan
 from clawswarm.model.messages import DeadmanFired
 from faults.swarm_run import PROJECT, SwarmRun, eventually
 
-GONE_S = 3.0
+# Sooner than the venue's own dead-man switch would act.
+GONE_S = 8.0
 # No supervisor's watchdog helps within a test: what acts is the engine.
 PATIENT = {"watchdog_s": 60.0}
 

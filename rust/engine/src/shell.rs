@@ -109,7 +109,7 @@ pub async fn run(
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     shell.guard = guard;
     shell.routes = routes;
-    shell.account = Some(Account::new(signer, &key));
+    shell.account = Some(Account::new(signer, &key, clock));
     spawn_local(ask_tier(Rc::clone(&shell.venue), shell.inbox.clone()));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
