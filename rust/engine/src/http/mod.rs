@@ -11,8 +11,8 @@
 //! probes (`GET /time`), of which every `interval` half of the idle connections of each lane of order entry, four at
 //! most, carry one; the verdict is [`Probes`]'. Ten of them every 50 ms make 2,000 in 10 s, of 9,000 that the venue
 //! allows to all of its CLOB (polymarket.md §6.1). A connection with a request under way cannot be asked: an order or
-//! a cancel that takes `SLOW_FACTOR` times as long as a probe may, and longer than its like of late, is reported
-//! itself, and the state machine decides what it means.
+//! a cancel that takes 200 ms longer than a probe may, and longer than its like of late, is reported itself, and the
+//! state machine decides what it means.
 //!
 //! A request is sent again only when not a byte of it has left this process.
 
@@ -42,8 +42,8 @@ use pool::{Connection, LANES, Link};
 pub use pool::Lane;
 
 const MAX_BODY: usize = 16 << 20;
-/// A request that takes so many times what a probe may is slow, if probes are answered meanwhile.
-const SLOW_FACTOR: u64 = 3;
+/// What a request may take at the venue, beyond the way there and back: longer is slow, if probes are answered.
+const AT_THE_VENUE_NS: u64 = 200_000_000;
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -176,15 +176,14 @@ impl Connections {
                 answering.await
             }
         };
-        if matches!(answer, Ok(Ok(_))) {
-            let now_ns = clock::now_ns();
-            self.patience[lane as usize]
-                .borrow_mut()
-                .measure(now_ns.saturating_sub(began_ns), now_ns);
-        }
         let is_silent = answer.is_err();
         let link: Option<Rc<Link>> = used.take();
         let sent_ns = link.as_ref().and_then(|link| link.watch.written_ns.get());
+        if let (Ok(Ok(_)), Some(sent_ns)) = (&answer, sent_ns) {
+            // The handshake of a new connection is no part of it.
+            let (now_ns, mut patience) = (clock::now_ns(), self.patience[lane as usize].borrow_mut());
+            patience.measure(now_ns.saturating_sub(sent_ns), now_ns);
+        }
         let answer = answer.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", limit.as_secs_f64());
             // Once a connection has it, its bytes may leave even now.
@@ -205,11 +204,11 @@ impl Connections {
         (answer, sent_ns)
     }
 
-    /// How long a request may take: several times what a probe may, and what its like have taken of late.
+    /// How long a request may take: longer than a probe by the venue's own time, and than its like of late.
     fn slow_after(&self, lane: Lane) -> Duration {
-        let probe_ns = self.probes.borrow().limit_ns() * SLOW_FACTOR;
+        let usual_ns = self.probes.borrow().limit_ns() + AT_THE_VENUE_NS;
         let learnt_ns = self.patience[lane as usize].borrow().learnt_ns();
-        Duration::from_nanos(learnt_ns.map_or(probe_ns, |learnt_ns| learnt_ns.max(probe_ns)))
+        Duration::from_nanos(learnt_ns.map_or(usual_ns, |learnt_ns| learnt_ns.max(usual_ns)))
     }
 
     async fn attempt(
