@@ -44,6 +44,8 @@ def test_one_whose_successor_has_begun_writes_nothing(tmp_path: Path) -> None:
     for change in ({"assignments": {}}, {"merged_e6": {"0xc": 1}}):
         with pytest.raises(InvariantBroken, match="a later orchestrator has begun"):
             old.keep(Standing(), **change)
+    with pytest.raises(InvariantBroken, match="a later orchestrator has begun"):
+        old.keep()
     third = open_store(tmp_path)
     assert (third.standing, third.record.assignments, third.record.merged_e6) == (HALTED, ASSIGNMENTS, {})
 

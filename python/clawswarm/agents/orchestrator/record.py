@@ -57,12 +57,16 @@ class DurableStore:
             self.term, self.standing = found.term + 1, found.standing
             _save(standing_path, Term(self.term, self.standing))
             self.record = _load(record_path, Record)
+            self._seen = self._sight()
 
     def keep(self, standing: Standing | None = None, **changes: object) -> None:
         """Change standing or record; it is on the disk when this returns.
 
         Raises InvariantBroken, and changes nothing, when a later orchestrator has begun.
         """
+        record = msgspec.structs.replace(self.record, **changes)
+        if standing in (None, self.standing) and record == self.record and self._seen == self._sight():
+            return
         with self._locked():
             newest = _load(self._standing_path, Term).term
             if newest != self.term:
@@ -70,10 +74,18 @@ class DurableStore:
             if standing is not None and standing != self.standing:
                 self.standing = standing
                 _save(self._standing_path, Term(self.term, standing))
-            record = msgspec.structs.replace(self.record, **changes)
             if record != self.record:
                 self.record = record
                 _save(self._record_path, record)
+            self._seen = self._sight()
+
+    def _sight(self) -> tuple[int, int] | None:
+        """What changes whenever the file of the term is replaced: nobody has begun while it stays."""
+        try:
+            found = self._standing_path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
