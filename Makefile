@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clawswarm/target
 CORE_SOURCES := $(wildcard rust/core/Cargo.toml rust/core/src/*.rs rust/core/src/*/*.rs) Cargo.toml Cargo.lock
 MODULE_SOURCES := $(CORE_SOURCES) $(wildcard rust/python/Cargo.toml rust/python/src/*.rs)
-ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs rust/engine/src/bin/*.rs)
+ENGINE_SOURCES := $(CORE_SOURCES) $(wildcard rust/engine/Cargo.toml rust/engine/src/*.rs rust/engine/src/*/*.rs)
 SECONDS_OF_DEMO ?= 60
 ON_TWO_CORES := -n 2 --dist loadfile --no-loadscope-reorder
 

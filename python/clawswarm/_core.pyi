@@ -26,9 +26,9 @@ __all__ = [
     "ReferenceReturn",
     "Replay",
     "ReplayFill",
+    "RequestSigner",
     "amounts",
     "average_digital",
-    "cancel_body",
     "consistent",
     "digital",
     "microprice_without",
@@ -384,7 +384,7 @@ class MarketQuoter:
 
 @final
 class OrderSigner:
-    """One account that signs orders and requests; no text of it shows its key.
+    """One account that signs orders and logins; no text of it shows its key.
 
     `signature_type` 0 account, 1 proxy, 2 safe, 3 deposit wallet; `funder` is the wallet, None for type 0;
     `session`: the key is a session signer of the deposit wallet. ValueError when they do not go together.
@@ -427,29 +427,29 @@ class OrderSigner:
         ValueError when the account is no deposit wallet of this key, or the batch is none.
         """
 
-    def request_headers(
-        self,
-        api_key: str,
-        secret: str,
-        passphrase: str,
-        method: str,
-        path: str,
-        body: bytes,
-        timestamp_s: int,
-    ) -> dict[str, str]:
-        """L2 headers of one request; `path` without query. ValueError when the secret is not base64."""
-
     def login_headers(self, timestamp_s: int, nonce: int) -> dict[str, str]:
         """L1 headers, for the key endpoints alone."""
+
+@final
+class RequestSigner:
+    """One API key that signs requests, keyed once; no text of it shows secret or passphrase.
+
+    `secret` in either base64 alphabet, padded or not. ValueError when a part cannot stand in a header or the
+    secret is not base64.
+    """
+
+    def __new__(cls, address: str, api_key: str, secret: str, passphrase: str) -> Self: ...
+    def headers(self, method: str, path: str, body: bytes, timestamp_s: int) -> dict[str, str]:
+        """L2 headers of one request; `method` in capitals, `path` without query."""
+
+    def cancel(self, order_ids: list[str], timestamp_s: int) -> tuple[bytes, dict[str, str]]:
+        """Body and L2 headers of `DELETE /orders`; ValueError for no ids, more than 1,000, or one that is none."""
 
 def amounts(price_e4: int, size_e6: int, side: str, tick_e4: int) -> tuple[int, int]:
     """Maker and taker amount of a limit order in 1e-6, the size rounded down to hundredths of a share.
 
     ValueError when the price is off the grid, the tick none, or nothing is left of the size.
     """
-
-def cancel_body(order_ids: list[str]) -> bytes:
-    """Body of `DELETE /orders`; ValueError when there are no ids, or more than 1,000, or one is none."""
 
 @final
 class Limits:

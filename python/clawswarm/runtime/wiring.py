@@ -130,6 +130,7 @@ class Wiring:
             region_s=settings.region_s,
             routes=settings.routes,
             country=settings.country,
+            proxy_passwords=_absolute(settings.proxy_passwords),
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -138,7 +139,7 @@ class Wiring:
                 signature_type=settings.signature_type,
                 funder=settings.funder,
                 is_session=settings.session_signer,
-                keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
+                keystore=_absolute(settings.keystore),
             ),
             watch=EngineWatch(
                 guard=str(self._guard),
@@ -301,3 +302,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())
