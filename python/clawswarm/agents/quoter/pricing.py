@@ -103,7 +103,7 @@ class QuadraticQuoter:
             view.venue_ms,
             book.bids,
             book.asks,
-            view.tick_e4,
+            book.tick_e4,
             book.order_flow + book.trade_flow,
             book.sweep,
             mandate.spread_factor * (self._widen_factor if view.integrity < self._widen_below else 1.0),
@@ -118,9 +118,11 @@ class QuadraticQuoter:
             mandate.is_reduce_only,
         )
 
-    def quotes(self, view: MarketView) -> list[TargetQuote]:
-        """The quotes of the newest book."""
+    def quotes(self, view: MarketView) -> list[TargetQuote] | None:
+        """The quotes of the newest book; None where they are those that rest."""
         decision = self.decide(view)
+        if decision.keeps_orders:
+            return None
         targets = []
         for side, target in ((_BUY, decision.bid), (_SELL, decision.ask)):
             if target is not None:
