@@ -29,7 +29,7 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Shares before an order at which its fills are halved."""
     rest_s: float = 5.0
     """How long an order is expected to rest."""
-    skew: float = 1.5
+    skew: float = 3.0
     """Shift of the reservation price at the largest position."""
     widen_linear: float = 0.01
     """a of a·|q| + b·q², q = position / largest position."""
@@ -39,7 +39,7 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How much of fair value's standard error is added to the half-spread."""
     cost: float = 0.0
     """Fixed costs of a fill."""
-    pick_off: float = 2.0
+    pick_off: float = 1.0
     """How much of the expected loss to jumps of the book, which no quote can follow, is counted."""
     presence: float = 0.002
     """What it is worth to stand on a side, in USD a second at fair value and less the further out."""
