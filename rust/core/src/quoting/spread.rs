@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! F(p) = min(A·e^(−4k·d) / (1 + a/queue), size/rest) · [ d − |S(r) − S(r ∓ δ₀)| + rebate·p(1 − p) ]  − L(p) + M(p)
-//! L(p) = ρ·size/τ · E[(J − d_x)⁺]      E[(J − d)⁺] = (m − d·atan2(m, d))/π,   m = σ√τ·S(x)(1 − S(x))
+//! L(p) = ρ·size/τ · ( e(d_x) − e(b) )   e(d) = E[(J − d)⁺] = (m − d·atan2(m, d))/π,   m = σ√τ·S(x)(1 − S(x))
 //! M(p) = presence·(1 − d_x)                                            d_x = |S(x) − p|
 //! U    = F(bid) + F(ask) + reward(Q_min of both) − price of the tokens that a new order costs, per second of rest
 //! ```
@@ -27,7 +27,7 @@
 //! 0 and 1 as well. **L is what it costs to be picked off**: the book changes every τ seconds and until then a quote
 //! cannot follow; over that time fair value moves by J, Student's t with three degrees of freedom and deviation m.
 //! Its tail is the recorded one (a jump beyond d is on average 1.5·d), so no quote is far enough out to be paid for
-//! jumps. **M is what it is worth to be in the market**, less the further out. Rewards are convex in the price (`rewards`), so U may have an
+//! jumps. No jump ends beyond 0 or 1, which lie b away: an ask at 0.99 has a cent to lose. **M is what it is worth to be in the market**, less the further out. Rewards are convex in the price (`rewards`), so U may have an
 //! interior minimum: every pair of admissible ticks (on the grid, not marketable) is tried, "do not quote" and the
 //! orders that rest already among them, but for those that are provably worth less than another. Without rewards and costs the optimum is within a tick of r ∓ δ.
 
@@ -204,6 +204,8 @@ pub struct SideValue {
     rebate: f64,
     fair: f64,
     jump: f64,
+    /// e(b).
+    beyond_end: f64,
     fill_rate: f64,
     fill_decay: f64,
     presence: f64,
@@ -223,13 +225,19 @@ impl SideValue {
         };
         let centre = expit(spread.reservation);
         let limit = expit(spread.reservation - sign * half);
+        let jump = spread.jump.max(f64::MIN_POSITIVE);
+        let to_end = match side {
+            Side::Buy => spread.fair,
+            Side::Sell => 1.0 - spread.fair,
+        };
         Self {
             sign,
             centre,
             cost: (centre - limit).abs(),
             rebate,
             fair: spread.fair,
-            jump: spread.jump.max(f64::MIN_POSITIVE),
+            jump,
+            beyond_end: excess(jump, to_end),
             fill_rate: model.fill_rate,
             fill_decay: model.fill_decay,
             presence: model.presence,
@@ -273,11 +281,10 @@ impl SideValue {
     fn worth(&self, price_e4: u16, size_e6: u64, ahead_shares: f64, rate: f64) -> Worth {
         let (gain, size) = (self.gain(price_e4), size_e6 as f64 / SHARE_E6);
         let beyond = self.sign * (self.fair - f64::from(price_e4) / ONE);
-        // atan2(m, d) of m > 0, for half its time.
-        let excess = self.jump - beyond * (FRAC_PI_2 - (beyond / self.jump).atan());
         let most = size * self.per_rest;
         let filled = (rate / (1.0 + ahead_shares * self.per_queued)).min(most);
-        let idle = self.presence * (1.0 - beyond.abs()) - self.exposed * size * excess;
+        let idle = self.presence * (1.0 - beyond.abs())
+            - self.exposed * size * (excess(self.jump, beyond) - self.beyond_end);
         Worth {
             gain,
             rate,
@@ -298,6 +305,12 @@ impl SideValue {
             && worth.idle <= nearer
             && worth.rate * worth.gain + worth.idle < best
     }
+}
+
+/// π·e(d).
+fn excess(jump: f64, distance: f64) -> f64 {
+    // atan2(m, d) of m > 0, for half its time.
+    jump - distance * (FRAC_PI_2 - (distance / jump).atan())
 }
 
 /// What a new order of one side would be.
