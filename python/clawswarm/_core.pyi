@@ -5,7 +5,6 @@ Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the Y
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
 """
 
-from collections.abc import Sequence
 from typing import Self, final
 
 __all__ = [
@@ -344,6 +343,9 @@ class Decision:
     def value(self) -> float: ...
     @property
     def reward(self) -> float: ...
+    @property
+    def keeps_orders(self) -> bool:
+        """Whether every order that rests is to stay as it is and none is new."""
 
 @final
 class MarketQuoter:
@@ -363,8 +365,8 @@ class MarketQuoter:
         terms: MarketTerms,
         now_ns: int,
         venue_ms: int,
-        bids: Sequence[tuple[int, int]],
-        asks: Sequence[tuple[int, int]],
+        bids: tuple[tuple[int, int], ...],
+        asks: tuple[tuple[int, int], ...],
         tick_e4: int,
         flow_shares: float,
         sweep: tuple[str, int, int] | None,
@@ -373,7 +375,7 @@ class MarketQuoter:
         max_position_e6: int,
         order_size_e6: int,
         capital_e6: int,
-        own: Sequence[tuple[bool, int, int]],
+        own: tuple[tuple[bool, int, int], ...],
         reference: ReferencePath | None,
         shift: float,
         order_token_usd: float,
