@@ -344,6 +344,9 @@ class Decision:
     def value(self) -> float: ...
     @property
     def reward(self) -> float: ...
+    @property
+    def keeps_orders(self) -> bool:
+        """Whether every order that rests is to stay as it is and none is new."""
 
 @final
 class MarketQuoter:
@@ -363,8 +366,8 @@ class MarketQuoter:
         terms: MarketTerms,
         now_ns: int,
         venue_ms: int,
-        bids: Sequence[tuple[int, int]],
-        asks: Sequence[tuple[int, int]],
+        bids: tuple[tuple[int, int], ...],
+        asks: tuple[tuple[int, int], ...],
         tick_e4: int,
         flow_shares: float,
         sweep: tuple[str, int, int] | None,
@@ -373,7 +376,7 @@ class MarketQuoter:
         max_position_e6: int,
         order_size_e6: int,
         capital_e6: int,
-        own: Sequence[tuple[bool, int, int]],
+        own: tuple[tuple[bool, int, int], ...],
         reference: ReferencePath | None,
         shift: float,
         order_token_usd: float,
@@ -529,6 +532,9 @@ class Engine:
 
     def open_orders(self) -> bytes:
         """Every order that is or may be open."""
+
+    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+        """Which of these orders it does not know as open, or possibly open."""
 
     def held(self, market: str) -> bytes:
         """What is held in a market."""

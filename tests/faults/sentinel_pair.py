@@ -196,12 +196,14 @@ class SentinelPair:
             now = self.clock.now_ns()
             for shown in truth:
                 market = by_token[shown["asset_id"]]
-                book = self.sources.best(market, now)
+                book = self.sources.of(market).best(now)
                 if book is None:
                     self.samples.append(Sample(now, market, False, None))
                     continue
                 is_wrong = (_best(shown["bids"]), _best(shown["asks"])) != (book.bids[:1], book.asks[:1])
-                self.samples.append(Sample(now, market, is_wrong, self.sources.integrity(book, now)))
+                self.samples.append(
+                    Sample(now, market, is_wrong, self.sources.of(book.market).integrity(book, now))
+                )
 
     # --- what a scene does and asks -------------------------------------------------------------
 
@@ -231,8 +233,10 @@ class SentinelPair:
         now = self.clock.now_ns()
         if not all(self.sources.is_live(name, now) for name in SENTINELS):
             return False
-        found = [self.sources.best(market.condition_id, now) for market in self.markets]
-        return all(book is not None and self.sources.integrity(book, now) == 1.0 for book in found)
+        found = [self.sources.of(market.condition_id).best(now) for market in self.markets]
+        return all(
+            book is not None and self.sources.of(book.market).integrity(book, now) == 1.0 for book in found
+        )
 
     def counter(self, name: str) -> float:
         """A running total over both sentinels."""

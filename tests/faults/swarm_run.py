@@ -163,9 +163,9 @@ class SwarmRun:
             sides.setdefault(order["market"], set()).add(order["side"])
         return {market for market, both in sides.items() if len(both) == 2}
 
-    def hit_bids(self) -> None:
-        """A taker comes to every market and sells as much as our bids and all before them take."""
-        for order in self.open_orders().values():
+    def hit_bids(self, market: str | None = None) -> None:
+        """A taker comes to every market, or this one, and sells what our bids and all before them take."""
+        for order in self.open_orders(market).values():
             if order["side"] == "BUY":
                 hit = {"market": order["market"], "side": "SELL", "shares": "100000", "limit": order["price"]}
                 self.control("POST", "/markets/take", hit)

@@ -18,7 +18,7 @@ def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
     run.control("POST", "/markets/tick", {"market": market, "tick": "0.001"})
     eventually(
         lambda: any(price % 100 for price in prices_e4(run, market)),
-        20,
+        60,
         "a price between two cents is quoted",
     )
     before = run.open_orders(market).keys()
@@ -34,7 +34,12 @@ def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
     # What was on its way when the tick changed may be refused, nothing after that.
     refused = logs(run).count("minimum tick size")
     quoted = run.open_orders(market).keys()
-    eventually(lambda: bool(run.open_orders(market).keys() - quoted), 60, "it is quoted anew")
+
+    def is_anew() -> bool:
+        run.hit_bids(market)
+        return bool(run.open_orders(market).keys() - quoted)
+
+    eventually(is_anew, 60, "it is quoted anew")
     code, _ = run.finish()
     assert code == 0, run.output()
     assert logs(run).count("minimum tick size") == refused

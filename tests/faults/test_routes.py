@@ -19,10 +19,21 @@ def causes(report: dict) -> list[str]:
     return [event["cause"] for event in report["deadman"]]
 
 
+def place_until(run: SwarmRun, is_seen: Callable[[], bool], what: str) -> None:
+    """Wait for what one more place brings about: a bid that was filled is placed anew."""
+    market = min(run.owners())
+
+    def has_placed() -> bool:
+        run.hit_bids(market)
+        return is_seen()
+
+    eventually(has_placed, 30, what)
+
+
 def meet_cdn_page(run: SwarmRun, times: int) -> None:
     """The next place is answered by the CDN; returns once the engine has moved so often."""
     run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: engine_log(run).count("engine.route.quarantined") == times, 30, "the route is left")
+    place_until(run, lambda: engine_log(run).count("engine.route.quarantined") == times, "the route is left")
 
 
 def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[..., SwarmRun]) -> None:
@@ -31,7 +42,7 @@ def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[
     pid = run.pid("engine")
     before = run.open_orders().keys()
     run.control("POST", "/faults/reset", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: "engine.route.switched" in engine_log(run), 30, "the reset is noticed")
+    place_until(run, lambda: "engine.route.switched" in engine_log(run), "the reset is noticed")
     eventually(lambda: not before & run.open_orders().keys(), 30, "what was open on the route is gone")
     run.until_quoting()
     assert run.pid("engine") == pid
@@ -61,7 +72,7 @@ def test_the_second_page_of_the_cdn_halts(start_swarm: Callable[..., SwarmRun]) 
     run.until_quoting()
     assert (run.state_dir / "route_switches.json").exists(), "the allowance outlives the run"
     run.control("POST", "/faults/cdn-page", {**PLACES, "requests": 1, "seconds": 60})
-    eventually(lambda: run.status()["state"] == "halted", 30, "the halt")
+    place_until(run, lambda: run.status()["state"] == "halted", "the halt")
     eventually(lambda: run.open_orders() == {}, 30, "nothing is open")
     assert claw("resume", "--config", str(run.config)).returncode == 0
     run.until_quoting()
@@ -85,7 +96,7 @@ def test_a_refused_region_ends_quoting_and_no_route_moves(start_swarm: Callable[
     run.until_quoting()
     run.control("POST", "/faults/geoblock", {"blocked": True})
     eventually(lambda: run.open_orders() == {}, 30, "cancels are still sent")
-    assert run.status()["state"] == "halted"
+    eventually(lambda: run.status()["state"] == "halted", 30, "the halt is seen")
     assert "engine.route.quarantined" not in engine_log(run)
     assert not (run.state_dir / "route_switches.json").exists()
     code, _ = run.finish()
@@ -108,9 +119,9 @@ def test_in_cancel_only_mode_nothing_is_placed(start_swarm: Callable[..., SwarmR
     run = start_swarm()
     run.until_quoting()
     run.control("POST", "/engine/mode", {"mode": "cancel-only"})
-    eventually(lambda: run.status()["route"] == "cancel-only", 30, "the mode is seen")
+    place_until(run, lambda: run.status()["route"] == "cancel-only", "the mode is seen")
     run.control("POST", "/engine/mode", {"mode": "normal"})
-    eventually(lambda: run.status()["route"] == "open", 40, "one place tries, and it works again")
+    place_until(run, lambda: run.status()["route"] == "open", "one place tries, and it works again")
     run.until_quoting()
     code, report = run.finish()
     assert code == 0

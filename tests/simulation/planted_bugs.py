@@ -1,7 +1,7 @@
 """Bugs that are put into a swarm on purpose: the simulation must find each of them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from clawswarm.kernel.bus import Bus, Follower, Latest, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.lab import engine_machine as machine
-from clawswarm.lab.engine_machine import Action, EngineMachine, EngineStart, Event, OpenOrder
+from clawswarm.lab.engine_machine import Action, EngineMachine, EngineStart, Event
 from clawswarm.lab.simulation.faults import ProfileName
 from clawswarm.lab.simulation.swarm import Parts
 from clawswarm.model.messages import Allocation, Beat, BookState, HaltSwarm, Inventory
@@ -36,8 +36,8 @@ class FaultyMachine:
     def beat(self, name: str, pid: int, now_ns: int) -> Beat:
         return self._machine.beat(name, pid, now_ns)
 
-    def open_orders(self) -> list[OpenOrder]:
-        return self._machine.open_orders()
+    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+        return self._machine.unknown(order_ids)
 
     def held(self, market: str) -> Inventory:
         return self._machine.held(market)

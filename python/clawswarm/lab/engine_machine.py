@@ -5,6 +5,8 @@ Whoever drives it plays the shell's part: carry out every action in order, answe
 Tick at least every 100 ms and when `next_wake_ns` says so.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from clawswarm._core import Engine
@@ -510,6 +512,10 @@ class EngineMachine:
     def open_orders(self) -> list[OpenOrder]:
         """Every order that is or may be open, by id."""
         return _read_orders(self._engine.open_orders())
+
+    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+        """Which of these orders it does not know as open, or possibly open."""
+        return self._engine.unknown(order_ids)
 
     def held(self, market: str) -> Inventory:
         """What is held in a market."""

@@ -4,6 +4,7 @@ Prices are integers in 1e-4 (`_e4`), sizes and money integers in 1e-6 (`_e6`, th
 """
 
 from decimal import Context, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 
 from clawswarm.model.errors import WireFault
 
@@ -48,11 +49,13 @@ def format_scaled(value: int, scale: int) -> str:
     return f"{sign}{integer}.{digits}"
 
 
+@lru_cache(PRICE_ONE_E4)
 def format_price(price_e4: int) -> str:
     """Write a price in 1e-4 as a decimal."""
     return format_scaled(price_e4, PRICE_ONE_E4)
 
 
+@lru_cache(PRICE_ONE_E4)
 def format_e6(value_e6: int) -> str:
     """Write a size or amount in 1e-6 as a decimal."""
     return format_scaled(value_e6, MICRO)

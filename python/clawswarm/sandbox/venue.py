@@ -139,7 +139,7 @@ class Venue:
                 self.history.note(condition_id, event.at_ns // _NS_PER_S, bid, ask)
             if self.on_trade is not None and isinstance(event, LevelChanged) and event.trade is not None:
                 self.on_trade(event.trade)
-        if self.on_events is not None:
+        if events and self.on_events is not None:
             self.on_events(events)
 
     def advance(self, now_ns: int) -> None:

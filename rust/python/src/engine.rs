@@ -102,6 +102,15 @@ impl Engine {
         write(py, &orders)
     }
 
+    /// Which of these orders the engine does not know as open, or possibly open.
+    fn unknown(&self, order_ids: Vec<String>) -> Vec<String> {
+        let orders = self.0.orders();
+        order_ids
+            .into_iter()
+            .filter(|id| orders.get(id).is_none())
+            .collect()
+    }
+
     /// What is held in a market.
     fn held<'py>(&self, py: Python<'py>, market: &str) -> PyResult<Bound<'py, PyBytes>> {
         write(py, &self.0.inventories().of(market))

@@ -1,8 +1,8 @@
 """What the orchestrator must not forget, in two small files that are replaced whole.
 
     standing   of the state directory: the term, what only the operator lifts
-    record     of the run: who owns which market under what mandate, pairs taken out to merge, the relayer's
-    allowance, what the venue owed each day
+    record     of the run: who owns which market under what mandate, the relayer's allowance, what the venue owed
+               each day
 
 The term is the fence: it grows with every start, and a writer whose term is not the newest writes nothing. So an
 orchestrator that was stopped and wakes up after its successor has begun changes nothing.
@@ -32,7 +32,6 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     assignments: dict[str, Assignment] = {}
     mandates: tuple[Mandate, ...] = ()
-    merged_e6: dict[str, int] = {}
     allowance: Allowance = Allowance()
     income: Income = Income()
     watermarks: Watermarks = Watermarks()
@@ -57,12 +56,16 @@ class DurableStore:
             self.term, self.standing = found.term + 1, found.standing
             _save(standing_path, Term(self.term, self.standing))
             self.record = _load(record_path, Record)
+            self._seen = self._sight()
 
     def keep(self, standing: Standing | None = None, **changes: object) -> None:
         """Change standing or record; it is on the disk when this returns.
 
         Raises InvariantBroken, and changes nothing, when a later orchestrator has begun.
         """
+        record = msgspec.structs.replace(self.record, **changes)
+        if standing in (None, self.standing) and record == self.record and self._seen == self._sight():
+            return
         with self._locked():
             newest = _load(self._standing_path, Term).term
             if newest != self.term:
@@ -70,10 +73,18 @@ class DurableStore:
             if standing is not None and standing != self.standing:
                 self.standing = standing
                 _save(self._standing_path, Term(self.term, standing))
-            record = msgspec.structs.replace(self.record, **changes)
             if record != self.record:
                 self.record = record
                 _save(self._record_path, record)
+            self._seen = self._sight()
+
+    def _sight(self) -> tuple[int, int] | None:
+        """What changes whenever the file of the term is replaced: nobody has begun while it stays."""
+        try:
+            found = self._standing_path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

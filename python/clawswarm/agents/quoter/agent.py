@@ -24,6 +24,8 @@ from clawswarm.model.messages import (
 )
 
 BEAT_INTERVAL_S = 0.5
+# The engine misses a touch after five of these: one for every book would be most of what it reads.
+TOUCH_INTERVAL_S = 0.1
 log = structlog.get_logger()
 
 
@@ -55,7 +57,7 @@ class Quoter:
         # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
         self._references.listen(self._process.wake)
         self._process.ready()
-        was_connected, next_beat_ns = False, 0
+        was_connected, next_beat_ns, next_touch_ns = False, 0, 0
         while await self._process.tick():
             if not self._engine.is_connected:
                 if was_connected:
@@ -69,7 +71,8 @@ class Quoter:
                 self._wanted.publish(
                     SnapshotWanted(market=market, source=source, sent_ns=now), f"{source}/{market}"
                 )
-            if is_fed:
+            if is_fed and now >= next_touch_ns:
+                next_touch_ns = now + ns(TOUCH_INTERVAL_S)
                 self._engine.touch(self._book_sequence)
             if self._engine.is_connected:
                 for plan in self._desk.plans(now):

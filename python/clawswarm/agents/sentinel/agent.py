@@ -13,6 +13,7 @@ import structlog
 from clawswarm.agents.sentinel.books import SentinelBooks, ShardChange
 from clawswarm.agents.sentinel.frames import FrameJournal
 from clawswarm.agents.sentinel.references import References
+from clawswarm.kernel.alarm import Alarm
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.clock import NS_PER_MS, ns
 from clawswarm.kernel.process import Process
@@ -99,6 +100,7 @@ class Sentinel:
         self._shards: list[_Shard] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._urgent = asyncio.Event()
+        self._review = Alarm(self._urgent)
         self._is_due = self._is_review_due = False
         self._reason: str | None = "starting"
         self._last_frame_ns = 0
@@ -230,7 +232,7 @@ class Sentinel:
             return
         if not self._is_review_due:
             self._is_review_due = True
-            self._loop.call_later(REVIEW_INTERVAL_S, self._urgent.set)
+            self._review.hasten(REVIEW_INTERVAL_S)
         if is_changed and not self._is_due:
             # After the frames that have come with this one: under overload each is applied, the newest published.
             self._is_due = True
@@ -261,9 +263,8 @@ class Sentinel:
         asking: asyncio.Task[None] | None = None
         while True:
             pause_s = REVIEW_INTERVAL_S if self._books.has_doubts else CALM_REVIEW_INTERVAL_S
-            timer = self._loop.call_later(pause_s, self._urgent.set)
+            self._review.set(pause_s)
             await self._urgent.wait()
-            timer.cancel()
             self._urgent.clear()
             self._is_review_due = False
             now = self._clock.now_ns()

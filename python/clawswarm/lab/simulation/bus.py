@@ -42,13 +42,12 @@ class Subscription:
         self._lanes: dict[str, Lane[Sample]] = {}
         self.is_open = True
 
-    def send(self, publisher: str, sample: Sample, delay_s: float, not_before_s: float) -> None:
-        """Put a sample on its way."""
+    def lane(self, publisher: str) -> Lane[Sample]:
+        """On which a publisher's samples arrive in their order."""
         lane = self._lanes.get(publisher)
         if lane is None:
-            lane = Lane(self._medium.loop, self._hear, copy_context())
-            self._lanes[publisher] = lane
-        lane.put(sample, delay_s, not_before_s)
+            lane = self._lanes[publisher] = Lane(self._medium.loop, self._hear, copy_context())
+        return lane
 
     def _hear(self, sample: Sample) -> None:
         if self.is_open:
@@ -68,7 +67,8 @@ class Medium:
         self._seed = seed
         self._randoms: dict[str, Random] = {}
         self._subscriptions: list[Subscription] = []
-        self._audiences: dict[str, list[Subscription]] = {}
+        self._audiences: dict[tuple[str, str], list[tuple[str, Lane[Sample]]]] = {}
+        """By publisher and topic: whoever listens, and the way there."""
         self.sources: dict[tuple[str, str], VirtualSource] = {}
         """By topic and owner."""
         self.followers: list[VirtualFollower[BusMessage]] = []
@@ -104,25 +104,25 @@ class Medium:
 
     def publish(self, owner: str, name: str, payload: object) -> None:
         """Send to whoever listens."""
-        audience = self._audiences.get(name)
+        audience = self._audiences.get((owner, name))
         if audience is None:
-            audience = self._audiences[name] = self._audience(name)
-        random, loss_share = self.random(owner), self.terms.loss_share
-        for subscription in audience:
-            if loss_share and random.random() < loss_share:
-                continue
-            delay_s, over_s = self.delay(owner, subscription.owner)
-            subscription.send(owner, (name, payload), delay_s, over_s)
+            audience = self._audiences[owner, name] = self._audience(owner, name)
+        if not audience:
+            return
+        loss_share, chance, sample = self.terms.loss_share, self.random(owner).random, (name, payload)
+        for reader, lane in audience:
+            if not loss_share or chance() >= loss_share:
+                self.carry(owner, reader, lane, sample)
 
-    def delay(self, owner: str, reader: str) -> tuple[float, float]:
-        """How long a message is on its way, and the time before which it cannot arrive, in seconds."""
+    def carry(self, owner: str, reader: str, lane: Lane[Sample], sample: Sample) -> None:
+        """Put one sample on its way."""
         delay_s = self.terms.latency_s + self.random(owner).random() * self.terms.jitter_s
-        return delay_s, self._partitions.over_s(owner, reader)
+        lane.put(sample, delay_s, self._partitions.over_s(owner, reader))
 
-    def _audience(self, name: str) -> list[Subscription]:
+    def _audience(self, owner: str, name: str) -> list[tuple[str, Lane[Sample]]]:
         parts = name.split("/")
         return [
-            found
+            (found.owner, found.lane(owner))
             for found in self._subscriptions
             if len(found.wanted) == len(parts)
             and all(want in ("*", part) for want, part in zip(found.wanted, parts, strict=True))
@@ -266,8 +266,7 @@ class VirtualFollower(Generic[M]):
         link = self._links.get(name)
         if topic != self._topic or link is None or (self._wanted is not None and key not in self._wanted):
             return
-        delay_s, over_s = self._medium.delay(name, self.owner)
-        link.send(name, (key, message), delay_s, over_s)
+        self._medium.carry(name, self.owner, link.lane(name), (key, message))
 
     def lose(self, topic: str, name: str) -> None:
         """A source has ended."""

@@ -5,18 +5,19 @@ as events, actions out in their order, a Tick at least every 100 ms.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 import msgspec
 
+from clawswarm.kernel.alarm import Alarm
 from clawswarm.kernel.bus import Bus
 from clawswarm.kernel.engine_port import read_frame, send_frame
 from clawswarm.kernel.process import Process
 from clawswarm.lab import engine_machine as machine
-from clawswarm.lab.engine_machine import Action, EngineStart, Event, OpenOrder, OwnPart, OwnTrade
+from clawswarm.lab.engine_machine import Action, EngineStart, Event, OwnPart, OwnTrade
 from clawswarm.lab.simulation import guard
 from clawswarm.lab.simulation.network import LOCAL, Network
 from clawswarm.lab.simulation.order_line import OrderLine
@@ -63,8 +64,8 @@ class Machine(Protocol):
     def beat(self, name: str, pid: int, now_ns: int) -> Beat:
         """Pulse and counters."""
 
-    def open_orders(self) -> list[OpenOrder]:
-        """Every order that is or may be open."""
+    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+        """Which of these orders it does not know as open, or possibly open."""
 
     def held(self, market: str) -> Inventory:
         """What is held in a market."""
@@ -118,6 +119,7 @@ class EngineProcess:
         self._line, self._account, self._feed_settings, self._port = line, account, feed, port
         self._open_session, self._make_machine, self._observer = open_session, make_machine, observer
         self._news = asyncio.Event()
+        self._alarm = Alarm(self._news)
         self._fills = bus.ordered("fills", Fill)
         self._deadman = bus.ordered("deadman", DeadmanFired)
         self._inventories = bus.latest("inventory", Inventory)
@@ -222,9 +224,9 @@ class EngineProcess:
     async def _sleep_until(self, due_ns: int) -> None:
         left_s = (due_ns - self._clock.now_ns()) / NS_PER_S
         if left_s > 0 and not self._news.is_set():
-            timer = asyncio.get_running_loop().call_later(left_s, self._news.set)
+            self._alarm.set(left_s)
             await self._news.wait()
-            timer.cancel()
+            self._alarm.clear()
         self._news.clear()
 
     def _take_news(self) -> None:

@@ -46,6 +46,7 @@ from clawswarm.sandbox.venue import Venue
 WITHDRAW_S = 16.0
 OLD_BOOK_S = 1.0
 LOOK_S = 0.5
+_WITHDRAW_NS, _OLD_BOOK_NS, _LOOK_NS = ns(WITHDRAW_S), ns(OLD_BOOK_S), ns(LOOK_S)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -86,8 +87,8 @@ class Monitor:
         self._counted: dict[str, bool] = {}
         self._halted_ns: int | None = None
         self._fed_ns: dict[str, int] = {}
-        self._books: dict[tuple[str, str], deque[tuple[int, int]]] = {}
-        """(market, sentinel) → sequences that reached quoters and when, the newest of `OLD_BOOK_S` ago first."""
+        self._books: dict[str, dict[str, deque[tuple[int, int]]]] = {}
+        """Market → sentinel → sequences that reached quoters and when, the newest of `OLD_BOOK_S` ago first."""
         self._differ_since_ns: dict[str, int] = {}
         self._known: set[str] = set()
         self._fills: set[tuple[str, str]] = set()
@@ -140,12 +141,12 @@ class Monitor:
             self._fed_ns[owner] = now_ns
 
     def _note_book(self, book: BookState, now_ns: int) -> None:
-        seen = self._books.setdefault((book.market, book.source), deque())
+        seen = self._books.setdefault(book.market, {}).setdefault(book.source, deque())
         if seen and book.sequence < seen[-1][0]:
             seen.clear()  # a sentinel that was started anew counts anew
         if not seen or book.sequence > seen[-1][0]:
             seen.append((book.sequence, now_ns))
-        while len(seen) > 1 and seen[1][1] <= now_ns - ns(OLD_BOOK_S):
+        while len(seen) > 1 and seen[1][1] <= now_ns - _OLD_BOOK_NS:
             seen.popleft()
 
     def _note_allocation(self, allocation: Allocation) -> None:
@@ -212,8 +213,8 @@ class Monitor:
             self.look()
 
     def _check_book(self, market: str, sequence: int) -> None:
-        old_ns = self._clock.now_ns() - ns(OLD_BOOK_S)
-        known = [books[0] for (where, _), books in self._books.items() if where == market]
+        old_ns = self._clock.now_ns() - _OLD_BOOK_NS
+        known = [books[0] for books in self._books.get(market, {}).values()]
         is_old = bool(known) and all(sequence < newer and at_ns <= old_ns for newer, at_ns in known)
         self.is_held("stale", not is_old, "a plan for {} is from book {}: {}", market, sequence, known)
 
@@ -234,6 +235,7 @@ class Monitor:
             elif isinstance(event, MarketResolved):
                 self.counts["resolved"] += 1
                 self._position_e6.pop(event.market.condition_id, None)
+                self._books.pop(event.market.condition_id, None)
             elif not isinstance(event, LevelChanged):
                 self.counts[type(event).__name__] += 1
         imbalance_e6 = self._venue.exchange.ledger.imbalance_e6()
@@ -245,7 +247,7 @@ class Monitor:
         self.counts["placed"] += 1
         self.is_held("intent", order.id in self._intents, "{} was sent without an intent", order.id)
         halted_ns = self._halted_ns
-        is_late = halted_ns is not None and self._clock.now_ns() - halted_ns > ns(WITHDRAW_S)
+        is_late = halted_ns is not None and self._clock.now_ns() - halted_ns > _WITHDRAW_NS
         self.is_held("halt", not is_late, "{} was placed after a halt", order.id)
 
     def _note_trade(self, trade: Trade, status: str) -> bool:
@@ -266,37 +268,37 @@ class Monitor:
         """Compare what is open with what is allowed: what changed after each change, all of it as time passes."""
         now_ns, self._is_changed = self._clock.now_ns(), False
         is_whole = now_ns >= self._next_look_ns
-        orders = list(self._venue.exchange.open_by_account.get(self._wallet, {}).values())
-        if orders:
+        if orders := self._venue.exchange.open_by_account.get(self._wallet):
             self._check_open(orders, now_ns, is_whole)
         self._changed_markets.clear()
         limited = self.limited()
         self.is_held("window", limited == 0, "{} requests met a limit of the venue", limited)
         if is_whole:
-            self._next_look_ns = now_ns + ns(LOOK_S)
+            self._next_look_ns = now_ns + _LOOK_NS
             self._check_positions()
             self._check_holdings(now_ns)
 
-    def _check_open(self, orders: list[Order], now_ns: int, is_whole: bool) -> None:
+    def _check_open(self, orders: dict[str, Order], now_ns: int, is_whole: bool) -> None:
         by_market: dict[str, list[tuple[Order, machine.Intent]]] = {}
-        for order in orders:
-            market = order.market.condition_id
-            intent = self._intents.get(order.id) if is_whole or market in self._changed_markets else None
-            if intent is not None:
-                by_market.setdefault(market, []).append((order, intent))
+        if is_whole or self._changed_markets:
+            for order in orders.values():
+                market = order.market.condition_id
+                intent = self._intents.get(order.id) if is_whole or market in self._changed_markets else None
+                if intent is not None:
+                    by_market.setdefault(market, []).append((order, intent))
         halted_ns = self._halted_ns
-        is_late = halted_ns is not None and now_ns - halted_ns > ns(WITHDRAW_S)
+        is_late = halted_ns is not None and now_ns - halted_ns > _WITHDRAW_NS
         self.is_held("halt", not is_late, "{} orders are open after a halt", len(orders))
         for market, found in by_market.items():
             self._check_market(market, found, now_ns)
         if self.machine is not None:
-            known = {order.order_id for order in self.machine.open_orders()}
-            lost = [order.id for order in orders if order.id not in known and self._is_old(order, now_ns)]
+            unknown = self.machine.unknown(list(orders))
+            lost = [order_id for order_id in unknown if self._is_old(orders[order_id], now_ns)]
             self.is_held("knowledge", not lost, "the engine does not know {}", lost)
 
     def _is_old(self, order: Order, now_ns: int) -> bool:
         """Whether this life of the engine placed it, or has had the time to withdraw it."""
-        return order.id not in self._earlier or now_ns - order.created_ns > ns(WITHDRAW_S)
+        return order.id not in self._earlier or now_ns - order.created_ns > _WITHDRAW_NS
 
     def new_life(self) -> None:
         """The engine starts anew: what an earlier life placed it learns from the venue."""
@@ -308,10 +310,10 @@ class Monitor:
         self.is_held("owner", len(owners) == 1, "{} have orders in {}", owners, market)
         for owner in owners:
             mandate, ends_ns = self._mandates.get((market, owner), (None, 0))
-            is_allowed = now_ns <= ends_ns + ns(WITHDRAW_S)
+            is_allowed = now_ns <= ends_ns + _WITHDRAW_NS
             self.is_held("authority", is_allowed, "{} has orders in {} without a mandate", owner, market)
             fed_ns = self._fed_ns.get(owner, now_ns)
-            is_fed = now_ns - fed_ns <= ns(WITHDRAW_S)
+            is_fed = now_ns - fed_ns <= _WITHDRAW_NS
             self.is_held("stale", is_fed, "{} quotes {} and has heard no sentinel", owner, market)
             if mandate is not None:
                 self._check_caps(market, mandate, found)

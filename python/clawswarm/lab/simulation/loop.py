@@ -12,6 +12,8 @@ from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVarTuple, Unpack
 
+import msgspec
+
 if TYPE_CHECKING:
     from clawswarm.lab.simulation.network import Network
 
@@ -37,39 +39,41 @@ class VirtualClock:
         return (BEGAN_NS + self._loop.elapsed_ns) // 1_000_000
 
 
-class _Due(TimerHandle):
-    """A callback and its time, without what asyncio keeps for its debug mode: a day has a hundred million."""
+class Due(msgspec.Struct, eq=False):
+    """A callback and its time: what asyncio's handles offer, made in C, for a day has a hundred million.
 
-    __slots__ = ()
-    _context: Context
-    _callback: Any
-    _args: Any
+    `run` is the context's own.
+    """
 
-    def __init__(
-        self, when: float, callback: Callable[..., object], args: Sequence[Any], context: Context | None
-    ) -> None:
-        self._when, self._callback, self._args = when, callback, args
-        self._context = copy_context() if context is None else context
-        self._cancelled = False
-        self._repr = self._source_traceback = None
+    run: Callable[..., object]
+    callback: Callable[..., object] | None
+    args: Sequence[Any] = ()
+    at_s: float = 0.0
 
     def cancel(self) -> None:
         """It is left out when its time comes."""
-        self._cancelled = True
-        self._callback = self._args = None
+        self.callback, self.args = None, ()
+
+    def cancelled(self) -> bool:
+        """Whether it is left out."""
+        return self.callback is None
+
+    def when(self) -> float:
+        """Its time."""
+        return self.at_s
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
     """The one scheduler. `elapsed_ns` is how much virtual time has passed; equal times keep their order."""
 
-    _ready: deque[_Due]
+    _ready: deque[Due]
     _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
         self.elapsed_ns = 0
         self.network: Network | None = None
-        self._timers: list[tuple[int, int, _Due]] = []
+        self._timers: list[tuple[int, int, Due]] = []
         self._serial = 0
 
     def time(self) -> float:
@@ -83,9 +87,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> Handle:
         """Run a callback after everything that is ready already."""
-        handle = _Due(0.0, callback, args, context)
-        self._ready.append(handle)
-        return handle
+        due = Due((copy_context() if context is None else context).run, callback, args)
+        self._ready.append(due)
+        return due  # type: ignore[return-value]  # a handle to whoever asks
 
     def call_at(
         self,
@@ -95,10 +99,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> TimerHandle:
         """Run a callback at a time."""
-        handle = _Due(when, callback, args, context)
+        due = Due((copy_context() if context is None else context).run, callback, args, when)
         self._serial += 1
-        heappush(self._timers, (round(when * NS_PER_S), self._serial, handle))
-        return handle
+        heappush(self._timers, (round(when * NS_PER_S), self._serial, due))
+        return due  # type: ignore[return-value]  # a handle to whoever asks
 
     def call_later(
         self,
@@ -110,11 +114,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Run a callback so many seconds from now."""
         return self.call_at(self.elapsed_ns / NS_PER_S + delay, callback, *args, context=context)
 
-    def arrive_at(self, when: float, callback: Callable[[], object], context: Context) -> None:
-        """Run at a time what nobody will cancel: what is on a line arrives."""
+    def arrival(self, callback: Callable[[], object], context: Context) -> Due:
+        """A callback that nobody will cancel and that `arrive_at` may run any number of times."""
+        return Due(context.run, callback)
+
+    def arrive_at(self, when: float, arrival: Due) -> None:
+        """Run an arrival at a time."""
         self._serial += 1
-        due = _Due(when, callback, (), context)
-        heappush(self._timers, (round(when * NS_PER_S), self._serial, due))
+        heappush(self._timers, (round(when * NS_PER_S), self._serial, arrival))
 
     async def create_unix_connection(
         self, protocol_factory: Callable[[], Any], path: str | None = None, **_options: object
@@ -132,25 +139,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Everything that is ready, and whenever nothing is, the clock jumps to the next timer."""
         ready, timers = self._ready, self._timers
         while not self._stopping:
-            while timers and timers[0][2]._cancelled:
-                heappop(timers)
-            if not ready:
-                if not timers:
-                    raise RuntimeError("nothing can ever happen any more: every task waits for another")
-                self.elapsed_ns = max(self.elapsed_ns, timers[0][0])
-            now_ns = self.elapsed_ns
-            while timers and timers[0][0] <= now_ns:
-                ready.append(heappop(timers)[2])
-            for _ in range(len(ready)):
+            if ready:
                 due = ready.popleft()
-                if due._cancelled:
+                if due.callback is None:
                     continue
-                try:
-                    due._context.run(due._callback, *due._args)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as fault:  # noqa: BLE001 - the place where asyncio itself does so
-                    self.call_exception_handler({"message": "callback failed", "exception": fault})
+            elif timers:
+                at_ns, _, due = heappop(timers)
+                if due.callback is None:
+                    continue
+                if at_ns > self.elapsed_ns:
+                    self.elapsed_ns = at_ns
+            else:
+                raise RuntimeError("nothing can ever happen any more: every task waits for another")
+            try:
+                due.run(due.callback, *due.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as fault:  # noqa: BLE001 - the place where asyncio itself does so
+                self.call_exception_handler({"message": "callback failed", "exception": fault})
 
     def _write_to_self(self) -> None:
         """Nobody sleeps, so nobody needs waking."""

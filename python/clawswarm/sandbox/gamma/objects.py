@@ -72,6 +72,66 @@ def liquidity_usd(book: UnifiedBook) -> float:
     return total / PRICE_ONE_E4 / MICRO
 
 
+@lru_cache(4_096)
+def _lasting(listing: MarketListing) -> Record:
+    """What stays as it is from the listing on."""
+    market, event, listed_ms = listing.market, listing.event, listing.market.listed_ns // _NS_PER_MS
+    record: Record = {
+        "id": listing.id,
+        "version": "v1",
+        "question": market.question,
+        "conditionId": market.condition_id,
+        "slug": market.slug,
+        "resolutionSource": event.resolution_source,
+        "startDate": iso_micro(listed_ms),
+        "image": "",
+        "icon": "",
+        "description": event.description,
+        "outcomes": _array(list(market.outcomes)),
+        "active": True,
+        "marketMakerAddress": "",
+        "createdAt": iso_micro(listed_ms),
+        "new": False,
+        "featured": False,
+        "archived": False,
+        "restricted": True,
+        "groupItemTitle": listing.group_title,
+        "groupItemThreshold": str(event.markets.index(listing)),
+        "questionID": market.question_id,
+        "enableOrderBook": True,
+        "orderMinSize": market.min_size_e6 / MICRO,
+        "secondsDelay": market.seconds_delay,
+        "startDateIso": iso_second(listed_ms)[:10],
+        "hasReviewedDates": True,
+        "clobTokenIds": _array([market.yes_token, market.no_token]),
+        "makerBaseFee": _LEGACY_FEE if market.fee_rate_e4 else 0,
+        "takerBaseFee": _LEGACY_FEE if market.fee_rate_e4 else 0,
+        "acceptingOrdersTimestamp": iso_second(listed_ms),
+        "negRisk": market.neg_risk,
+        "feesEnabled": market.fee_rate_e4 > 0,
+        "rewardsMinSize": market.rewards.min_size_e6 / MICRO,
+        "rewardsMaxSpread": market.rewards.max_spread_e4 / 100,
+        "holdingRewardsEnabled": False,
+        "umaResolutionStatuses": "[]",
+        "automaticallyActive": True,
+        "clearBookOnStart": False,
+        "rfqEnabled": False,
+        "comboStatus": "disabled",
+        "makerRebatesFeeShareBps": 10_000,
+    }
+    if market.fee_rate_e4:
+        record["feeType"] = _FEE_TYPE
+        record["feeSchedule"] = {
+            "rate": market.fee_rate_e4 / PRICE_ONE_E4,
+            "exponent": market.fee_exponent,
+            "takerOnly": True,
+            "rebateRate": _REBATE_RATE,
+        }
+    if market.neg_risk:
+        record |= {"negRiskMarketID": event.neg_risk_id, "negRiskRequestID": market.question_id}
+    return record
+
+
 def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, is_nested: bool) -> Record:
     """One market; inside an event it does not repeat the event."""
     market, event = listing.market, listing.event
@@ -82,68 +142,28 @@ def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, 
     low = 0 if bid is None else bid.price_e4
     high = PRICE_ONE_E4 if ask is None else ask.price_e4
     record: Record = {
-        "id": listing.id,
-        "version": "v1",
-        "question": market.question,
-        "conditionId": market.condition_id,
-        "slug": market.slug,
-        "resolutionSource": event.resolution_source,
+        **_lasting(listing),
         "endDate": iso_second(market.end_ms),
         "liquidity": f"{liquidity:.4f}",
-        "startDate": iso_micro(listed_ms),
-        "image": "",
-        "icon": "",
-        "description": event.description,
-        "outcomes": _array(list(market.outcomes)),
         "outcomePrices": _array(list(outcome_prices(market, book))),
         "volume": format_e6(market.volume_e6),
-        "active": True,
         "closed": not market.is_open,
-        "marketMakerAddress": "",
-        "createdAt": iso_micro(listed_ms),
         "updatedAt": iso_micro(market.updated_ns // _NS_PER_MS),
-        "new": False,
-        "featured": False,
-        "archived": False,
-        "restricted": True,
-        "groupItemTitle": listing.group_title,
-        "groupItemThreshold": str(event.markets.index(listing)),
-        "questionID": market.question_id,
-        "enableOrderBook": True,
         "orderPriceMinTickSize": _price_number(market.tick_e4),
-        "orderMinSize": market.min_size_e6 / MICRO,
-        "secondsDelay": market.seconds_delay,
         "volumeNum": volume,
         "liquidityNum": liquidity,
         "endDateIso": iso_second(market.end_ms)[:10],
-        "startDateIso": iso_second(listed_ms)[:10],
-        "hasReviewedDates": True,
         "volume24hr": volume,
         "volume1wk": volume,
         "volume1mo": volume,
         "volume1yr": volume,
         "volumeClob": volume,
         "liquidityClob": liquidity,
-        "clobTokenIds": _array([market.yes_token, market.no_token]),
-        "makerBaseFee": _LEGACY_FEE if market.fee_rate_e4 else 0,
-        "takerBaseFee": _LEGACY_FEE if market.fee_rate_e4 else 0,
         "acceptingOrders": market.is_open and market.accepts_orders,
-        "acceptingOrdersTimestamp": iso_second(listed_ms),
-        "negRisk": market.neg_risk,
-        "feesEnabled": market.fee_rate_e4 > 0,
-        "rewardsMinSize": market.rewards.min_size_e6 / MICRO,
-        "rewardsMaxSpread": market.rewards.max_spread_e4 / 100,
-        "holdingRewardsEnabled": False,
         "spread": _price_number(high - low),
         "bestBid": _price_number(low),
         "bestAsk": _price_number(high),
         "lastTradePrice": _price_number(market.last_trade_e4 or 0),
-        "umaResolutionStatuses": "[]",
-        "automaticallyActive": True,
-        "clearBookOnStart": False,
-        "rfqEnabled": False,
-        "comboStatus": "disabled",
-        "makerRebatesFeeShareBps": 10_000,
     }
     if market.rewards.is_on and market.rewards.daily_rate_e6:
         record["clobRewards"] = [
@@ -157,14 +177,6 @@ def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, 
                 "endDate": iso_second(market.end_ms)[:10],
             }
         ]
-    if market.fee_rate_e4:
-        record["feeType"] = _FEE_TYPE
-        record["feeSchedule"] = {
-            "rate": market.fee_rate_e4 / PRICE_ONE_E4,
-            "exponent": market.fee_exponent,
-            "takerOnly": True,
-            "rebateRate": _REBATE_RATE,
-        }
     if event.start_ms is not None:
         record["eventStartTime"] = iso_second(event.start_ms)
     if market.closed_ns is not None:
@@ -172,8 +184,6 @@ def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, 
         record |= {"closedTime": blank_second(closed_ms), "umaEndDate": iso_second(closed_ms)}
     if market.winner is not None:
         record |= {"umaResolutionStatus": "resolved", "automaticallyResolved": True}
-    if market.neg_risk:
-        record |= {"negRiskMarketID": event.neg_risk_id, "negRiskRequestID": market.question_id}
     if not is_nested:
         record["events"] = [event_object(event, book_of, catalog, is_nested=True)]
     return record
@@ -263,6 +273,7 @@ def series_object(series: Series, catalog: Catalog) -> Record:
     }
 
 
+@lru_cache(4_096)
 def tag_object(label: str) -> Record:
     """A tag; its number is made of its name."""
     number = int.from_bytes(hashlib.sha256(label.lower().encode()).digest()[:3], "big")

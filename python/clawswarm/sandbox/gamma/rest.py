@@ -162,12 +162,13 @@ def _market_filter(query: Query) -> Callable[[MarketListing], bool]:
     def is_wanted(listing: MarketListing) -> bool:
         market = listing.market
         return (
-            (not ids or listing.id in ids)
+            # First: most of a long run's markets are closed.
+            (closed is None or closed is not market.is_open)
+            and (not ids or listing.id in ids)
             and (not slugs or market.slug in slugs)
             and (not conditions or market.condition_id in conditions)
             and (not tokens or market.yes_token in tokens or market.no_token in tokens)
             and (not questions or market.question_id in questions)
-            and (closed is None or closed is not market.is_open)
             and active is not False
             and archived is not True
             and (not tag or any(tag_object(label)["id"] in tag for label in listing.event.tags))

@@ -212,7 +212,12 @@ def recover_from_bytes(digest: bytes, raw: bytes) -> str:
         key = PublicKey.from_signature_and_message(raw[:64] + bytes([recovery]), digest, hasher=None)
     except ValueError as fault:
         raise Malformed("no point on the curve") from fault
-    return "0x" + keccak(key.format(compressed=False)[1:])[12:].hex()
+    return _address_of(key.format(compressed=False))
+
+
+@lru_cache(maxsize=10_000)
+def _address_of(public_key: bytes) -> str:
+    return "0x" + keccak(public_key[1:])[12:].hex()
 
 
 @lru_cache(maxsize=10_000)

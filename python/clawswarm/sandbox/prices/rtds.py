@@ -106,18 +106,15 @@ class RtdsHub:
         }
         if report.source in WINDOWS_S:
             payload["window_s"] = WINDOWS_S[report.source]
+        frame = {"payload": payload, "timestamp": report.published_ms, "topic": topic, "type": "update"}
+        text = msgspec.json.encode(frame).decode()
         for listener in self.listeners:
             symbols = listener.symbols.get(topic, set())
             if symbols is None or symbol in symbols:
-                frame: dict[str, object] = {
-                    "payload": payload,
-                    "timestamp": report.published_ms,
-                    "topic": topic,
-                    "type": "update",
-                }
-                if report.source != "binance":
-                    frame = {"connection_id": listener.connection_id, **frame}
-                listener.outbox.put(msgspec.json.encode(frame).decode())
+                is_named = report.source != "binance"
+                listener.outbox.put(
+                    f'{{"connection_id":"{listener.connection_id}",{text[1:]}' if is_named else text
+                )
 
     def _send_history(
         self, listener: RtdsListener, topic: str, symbols: set[str] | None, now_ms: int

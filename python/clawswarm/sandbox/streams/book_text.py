@@ -17,7 +17,7 @@ _LAST_PRICE_DECIMALS = 3
 class _SideText:
     """Levels of one YES-frame side, ascending `order` key, with the text of each in both tokens' terms."""
 
-    __slots__ = ("is_bid", "keys", "no", "sizes", "yes")
+    __slots__ = ("_joined", "is_bid", "keys", "no", "sizes", "yes")
 
     def __init__(self, is_bid: bool) -> None:
         self.is_bid = is_bid
@@ -25,8 +25,17 @@ class _SideText:
         self.sizes: list[int] = []
         self.yes: list[str] = []
         self.no: list[str] = []
+        self._joined: dict[bool, str] = {}
+
+    def text(self, is_yes: bool) -> str:
+        """JSON array of the levels in one token's terms."""
+        joined = self._joined.get(is_yes)
+        if joined is None:
+            joined = self._joined[is_yes] = f"[{','.join(self.yes if is_yes else self.no)}]"
+        return joined
 
     def set(self, price_e4: int, size_e6: int) -> None:
+        self._joined.clear()
         # Worst first: bids ascend, asks descend.
         key = price_e4 if self.is_bid else -price_e4
         at = bisect_left(self.keys, key)
@@ -74,11 +83,8 @@ class BookText:
 
     def levels(self, is_yes: bool) -> tuple[str, str]:
         """JSON arrays of bids and asks of a token, worst first."""
-        if is_yes:
-            bids, asks = self._bids.yes, self._asks.yes
-        else:
-            bids, asks = self._asks.no, self._bids.no
-        return f"[{','.join(bids)}]", f"[{','.join(asks)}]"
+        bids, asks = (self._bids, self._asks) if is_yes else (self._asks, self._bids)
+        return bids.text(is_yes), asks.text(is_yes)
 
     def last_trade_text(self) -> str:
         """Price of the last trade in the resting order's token with at least 3 decimals, "" before the first."""
@@ -86,10 +92,15 @@ class BookText:
 
     def hash(self, is_yes: bool, timestamp_ms: int) -> str:
         """The book hash of a token at a time."""
-        return self.summary(is_yes, timestamp_ms)[0]
+        return _digest(*self._around_hash(is_yes, timestamp_ms))
 
     def summary(self, is_yes: bool, timestamp_ms: int) -> tuple[str, str]:
         """(hash, the JSON object of GET /book carrying it)."""
+        head, tail = self._around_hash(is_yes, timestamp_ms)
+        digest = _digest(head, tail)
+        return digest, f"{head}{digest}{tail}"
+
+    def _around_hash(self, is_yes: bool, timestamp_ms: int) -> tuple[str, str]:
         market = self.market
         bids, asks = self.levels(is_yes)
         head = (
@@ -102,8 +113,11 @@ class BookText:
             f'"neg_risk":{"true" if market.neg_risk else "false"},'
             f'"last_trade_price":"{self.last_trade_text()}"}}'
         )
-        digest = hashlib.sha1((head + tail).encode(), usedforsecurity=False).hexdigest()
-        return digest, f"{head}{digest}{tail}"
+        return head, tail
+
+
+def _digest(head: str, tail: str) -> str:
+    return hashlib.sha1((head + tail).encode(), usedforsecurity=False).hexdigest()
 
 
 def mirrored(price_e4: int | None) -> int | None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import aiohttp
 import msgspec
@@ -215,6 +216,7 @@ async def _page(session: aiohttp.ClientSession, gamma_url: str, cursor: str | No
         raise WireFault(f"GET /markets/keyset: {fault}") from fault
 
 
+@lru_cache(1_024)
 def read_time_ms(text: str | None) -> int | None:
     """A time in any of the service's formats, None when there is none. Raises WireFault."""
     if not text:
@@ -281,6 +283,7 @@ def _tick_e4(found: GammaMarket) -> int:
     return tick_e4
 
 
+@lru_cache(1_024)
 def _exact(number: float | str | None, scale: int, what: str) -> int:
     if number is None:
         raise WireFault(f"{what} is missing")

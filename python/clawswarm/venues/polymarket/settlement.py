@@ -12,6 +12,7 @@ An up/down market that says anything else has a rule that is not known: nobody g
 """
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -41,6 +42,7 @@ class Settles(msgspec.Struct, frozen=True):
 UNKNOWN = Settles(None, False)
 
 
+@lru_cache(1_024)
 def read_settlement(
     description: str, question: str, starts_ms: int | None, strike_usd: float | None, *, is_up_down: bool
 ) -> Settles:
