@@ -87,6 +87,11 @@ def test_an_unknown_key_is_refused_by_name(tmp_path: Path, table: str, key: str,
     assert f"unknown key `{unknown}` {where};" in sentence
 
 
+def test_passwords_of_proxies_need_a_proxy(tmp_path: Path) -> None:
+    sentence = refusal(edited(tmp_path, "engine", "proxy_passwords", '"netrc"'))
+    assert "[engine] proxy_passwords goes with a route over a proxy" in sentence
+
+
 @pytest.mark.parametrize(
     ("table", "key", "where"),
     [
