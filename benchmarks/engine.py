@@ -2,7 +2,7 @@
 
 Peers: the venue's official Python client (`py-clob-client-v2`, its signatures by `coincurve`) doing the same from
 Python, and one bare libsecp256k1 recoverable signature (`coincurve`, a prepared digest in, 65 bytes out), which no
-order can be faster than.
+order can be faster than. An API key is taken once, on both sides, as a process does.
 """
 
 import itertools
@@ -19,10 +19,11 @@ from py_clob_client_v2.order_utils.model.side import Side as ClientSide
 from py_clob_client_v2.signer import Signer
 
 from benchmarks.measure import Candidate, Row, compare
-from clawswarm._core import OrderSigner, amounts, cancel_body
+from clawswarm._core import OrderSigner, RequestSigner, amounts
 
 CHAIN_ID = 137
 PRIVATE_KEY = bytes(range(1, 33))
+ADDRESS = OrderSigner(PRIVATE_KEY, CHAIN_ID, 0, None).address
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
 API_KEY = "00000000-0000-0000-0000-000000000001"
 SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -57,13 +58,12 @@ def order_bytes_floor(n: int) -> Row:
 
 
 def cancel_bytes(n: int) -> Row:
-    """`engine.cancel_bytes`: the body of `DELETE /orders` for one order, and the signature of its request."""
-    signer = OrderSigner(PRIVATE_KEY, CHAIN_ID, 0, None)
+    """`engine.cancel_bytes`: the body of `DELETE /orders` for one order, and all headers that sign its request."""
+    keyed = RequestSigner(ADDRESS, API_KEY, SECRET, PASSPHRASE)
     official = Signer("0x" + PRIVATE_KEY.hex(), CHAIN_ID)
 
-    def own() -> dict[str, str]:
-        body = cancel_body([ORDER_ID])
-        return signer.request_headers(API_KEY, SECRET, PASSPHRASE, "DELETE", "/orders", body, NOW_S)
+    def own() -> tuple[bytes, dict[str, str]]:
+        return keyed.cancel([ORDER_ID], NOW_S)
 
     def peer() -> dict[str, str]:
         text = msgspec.json.encode([ORDER_ID]).decode()
@@ -80,6 +80,7 @@ class _Orders:
 
     def __init__(self, signer: OrderSigner) -> None:
         self._signer = signer
+        self._requests = RequestSigner(ADDRESS, API_KEY, SECRET, PASSPHRASE)
         self._salts = itertools.count(1)
 
     def request(self) -> dict[str, str]:
@@ -87,7 +88,7 @@ class _Orders:
         _, body = self._signer.sign_order(
             TOKEN, "BUY", maker, taker, next(self._salts), NOW_S * 1_000, False, API_KEY, True, "GTC", 0
         )
-        return self._signer.request_headers(API_KEY, SECRET, PASSPHRASE, "POST", "/order", body, NOW_S)
+        return self._requests.headers("POST", "/order", body, NOW_S)
 
 
 class _OfficialOrders:

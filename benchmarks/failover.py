@@ -1,11 +1,14 @@
 """Rows of the fail-over: the line to the venue breaks, and the engine quotes again over another connection.
 
-engine.failover_{reset,blackhole,403}_rtt{0,10,40}: ms from the fault until the first new quote is acknowledged,
-split into detection, the cancel of every order of the route, and the new quote. Reset and black hole hit
-exactly the connections that the last cancel and the last place went over; idle ones live, as the warm standbys
-of an engine do, and so does the user feed. A 403 is the CDN's page in answer to a place, timed from that plan
-on; as many moves are allowed as the row needs, and the region is asked about before the new quote. By the
-venue's own truth the new order must be open then, and none of the old.
+engine.failover_{reset,blackhole,inflight,403}_rtt{0,10,40}: ms from the fault until the first new quote is
+acknowledged, split into detection, the cancel of every order of the route, and the new quote. Reset and black
+hole hit exactly the connections that the last cancel and the last place went over; idle ones live, as the warm
+standbys of an engine do, and so does the user feed. In flight the black hole swallows a cancel and a place of
+one plan as they come, and stays; timed from that plan on. No probe may follow them, so the engine judges them
+by their own silence, and believes the next one once the venue has denied the order twice: 2 s more a sample, so
+only in full. A 403 is the CDN's page in answer to a place, timed from that plan on; as many moves are allowed
+as the row needs, and the region is asked about before the new quote. By the venue's own truth the new order
+must be open then, and none of the old.
 """
 
 import asyncio
@@ -18,7 +21,7 @@ from benchmarks.rig import Quoter, Rig, Setting
 from clawswarm.kernel.clock import NS_PER_MS
 from clawswarm.sandbox.chaos_proxy import LineConditions
 
-Fault = Literal["reset", "blackhole", "403"]
+Fault = Literal["reset", "blackhole", "inflight", "403"]
 RTTS_MS = (0, 10, 40)
 WITHIN_S = 3.0
 # Until the engine has warmed new standbys: three round trips, and what two cores need for nine handshakes.
@@ -31,9 +34,10 @@ PAGE = {"method": "POST", "path": "/order", "requests": 1, "seconds": 5}
 def rows(is_full: bool) -> list[Row]:
     """Every row of this file."""
     n = 100 if is_full else 20
-    cells: list[tuple[Fault, int]] = [
-        (fault, rtt) for fault in ("reset", "blackhole", "403") for rtt in RTTS_MS
-    ]
+    faults: tuple[Fault, ...] = ("reset", "blackhole", "403")
+    if is_full:
+        faults = (*faults, "inflight")
+    cells = [(fault, rtt) for fault in faults for rtt in RTTS_MS]
     return [
         observe(
             f"engine.failover_{fault}_rtt{rtt}", "ms", lambda f=fault, r=rtt: asyncio.run(failover(n, f, r))
@@ -51,9 +55,17 @@ async def failover(n: int, fault: Fault, rtt_ms: int) -> Observation:
         await quoter.ask(Cycle(where, 5, 0.05), Cycles)
         for _ in range(n):
             await asyncio.sleep(PAUSE_S)
+            if fault == "inflight":
+                await _until_trusted(rig)
             for name, took_ms in zip(stages, await _once(rig, quoter, where, fault), strict=True):
                 stages[name].append(took_ms)
     return Observation([sum(parts) for parts in zip(*stages.values(), strict=True)], stages)
+
+
+async def _until_trusted(rig: Rig) -> None:
+    """Wait until the engine takes the next silence for the connection's, as it does on an ordinary day."""
+    while (await rig.beat_after(rig.clock.now_ns())).route != "open":
+        pass
 
 
 async def _once(rig: Rig, quoter: Quoter, where: Where, fault: Fault) -> tuple[float, float, float]:
@@ -66,13 +78,14 @@ async def _once(rig: Rig, quoter: Quoter, where: Where, fault: Fault) -> tuple[f
     old = set(await rig.open_orders())
     if fault == "403":
         await rig.steer("/faults/cdn-page", PAGE)
-    quoter.tell(Watch(where, provokes=fault == "403"))
+    elif fault == "inflight":
+        used = rig.proxy.swallow_next(2, REQUEST_BYTES)
+    quoter.tell(Watch(where, provokes=fault in ("403", "inflight"), replaces=fault == "inflight"))
     broken_ns = rig.clock.now_ns()
-    hit = len(used)
-    if fault != "403":
-        hit = rig.proxy.reset(used) if fault == "reset" else rig.proxy.swallow(used)
-    if not hit or not old:
-        raise NotMeasured(f"{hit} connections were hit under {len(old)} orders")
+    if fault == "reset":
+        rig.proxy.reset(used)
+    elif fault == "blackhole":
+        rig.proxy.swallow(used)
     try:
         watched = await quoter.answer(Watched, WITHIN_S)
     except NotMeasured as late:
@@ -80,6 +93,8 @@ async def _once(rig: Rig, quoter: Quoter, where: Where, fault: Fault) -> tuple[f
         raise NotMeasured(
             f"no fail-over within {WITHIN_S:g} s of the fault, {still} of {len(old)} orders still open"
         ) from late
+    if not used or not old:
+        raise NotMeasured(f"{len(used)} connections were hit under {len(old)} orders")
     now_open = set(await rig.open_orders())
     if old & now_open or len(now_open) != 1:
         raise NotMeasured(

@@ -1,11 +1,13 @@
-"""Row of the quoter's decision, called from Python: a book that moved → the desk's plan (or that there is none).
+"""Rows of the quoter's decision, called from Python: a book that moved → the desk's plan (or that there is none).
 
 quoter.decision   `take_book` and `plans` of a desk that holds 4 markets, in microseconds
 quoter.decision_many   the same of a desk that holds 200: the difference is what a market more costs
+quoter.decision_refill   of 4 again, an order having been filled before each book: every decision places another
 
-Every book moves its touch by a tick, each market's 400 ms after its last one however many there are. Orders
-rest on both sides, the underlying has a price and the market pays rewards; what a plan asks for is told as
-done, untimed, so that the next book finds orders at rest.
+Every book moves its touch by a tick, each market's 400 ms after its last one however many there are. Two
+sentinels see every book, the second's copy comes untimed. Orders rest on both sides, the underlying has a price
+and the market pays rewards; what a plan asks for is told as done, untimed, so that the next book finds orders
+at rest.
 """
 
 import itertools
@@ -13,11 +15,11 @@ import time
 
 import msgspec
 
-from benchmarks.measure import Observation, Row, observe
+from benchmarks.measure import NotMeasured, Observation, Row, observe
 from clawswarm.agents.quoter.desk import QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S
-from clawswarm.model.instruments import Market, PriceSettlement, RewardTerms
+from clawswarm.model.instruments import Market, PriceSettlement, RewardTerms, Side
 from clawswarm.model.messages import (
     Allocation,
     BookState,
@@ -35,21 +37,23 @@ from clawswarm.model.units import MICRO
 FEW, MANY = 4, 200
 LIFE_NS = 1 << 60
 _WALK = (0, 1, 0, -1, -2, -1, 0, 1, 2, 1)
+SENTINELS = ("sentinel-1", "sentinel-2")
 SETTINGS = QuoterSettings(
     feed_timeout_s=1e6, widen_below=0.8, widen_factor=2.0, pull_below=0.4, requote_ticks=1
 )
 
 
 def rows(n: int) -> list[Row]:
-    """Both rows; one sample a book."""
+    """Every row; one sample a book."""
     return [
         observe("quoter.decision", "µs", lambda: decisions(n // 2, FEW)),
         observe("quoter.decision_many", "µs", lambda: decisions(n // 2, MANY)),
+        observe("quoter.decision_refill", "µs", lambda: decisions(n // 2, FEW, is_filled=True)),
     ]
 
 
-def decisions(n: int, markets: int) -> Observation:
-    """Time so many decisions of a desk that holds so many markets."""
+def decisions(n: int, markets: int, *, is_filled: bool = False) -> Observation:
+    """Time decisions of a desk that holds so many markets; NotMeasured where one should place and does not."""
     table = Table(markets)
     samples, plans = [], 0
     for number in range(n):
@@ -57,6 +61,8 @@ def decisions(n: int, markets: int) -> Observation:
         # The review of all markets is due: it is another work, done fifty times a second.
         for plan in table.desk.plans(table.now_ns):
             table.carry_out(plan)
+        if is_filled:
+            table.fill(number)
         began = time.perf_counter_ns()
         table.desk.take_book(book, table.now_ns)
         made = table.desk.plans(table.now_ns)
@@ -64,6 +70,9 @@ def decisions(n: int, markets: int) -> Observation:
         plans += len(made)
         for plan in made:
             table.carry_out(plan)
+        table.desk.take_book(msgspec.structs.replace(book, source=SENTINELS[1]), table.now_ns)
+        if is_filled and not made:
+            raise NotMeasured(f"decision {number} of {n} placed nothing where an order was filled")
     return Observation(samples, notes=(f"{markets} markets held; {plans} of {n} decisions changed orders",))
 
 
@@ -78,11 +87,12 @@ class Table:
         self._names = [f"0x{number:064x}" for number in range(markets)]
         mandates = tuple(_mandate(name) for name in self._names)
         self.desk.take_allocation(Allocation(term=1, sent_ns=1, life_ns=LIFE_NS, mandates=mandates))
-        self.desk.take_health(
-            FeedHealth(
-                source="sentinel-1", sent_ns=1, is_live=True, last_frame_ns=1, markets=markets, reason=None
+        for source in SENTINELS:
+            self.desk.take_health(
+                FeedHealth(
+                    source=source, sent_ns=1, is_live=True, last_frame_ns=1, markets=markets, reason=None
+                )
             )
-        )
         for second in range(60):
             self.desk.take_reference(_reference(second))
         for number, name in enumerate(self._names):
@@ -99,7 +109,7 @@ class Table:
         levels = ((120, 300, 800), (90, 310, 780))
         return BookState(
             market=self._names[number % len(self._names)],
-            source="sentinel-1",
+            source=SENTINELS[0],
             sequence=number + 1,
             epoch=1,
             received_ns=self.now_ns,
@@ -124,6 +134,15 @@ class Table:
             is_valid=True,
             reason=None,
         )
+
+    def fill(self, number: int) -> None:
+        """One of the orders of the market whose book comes next trades, bids and asks in turn."""
+        market, turn = self._names[number % len(self._names)], number // len(self._names) % 2
+        side = (Side.BUY, Side.SELL)[turn]
+        for order in [order for order in self._live.values() if (order.market, order.side) == (market, side)]:
+            filled = msgspec.structs.replace(order, state=OrderState.FILLED, remaining_e6=0)
+            del self._live[order.order_id]
+            self.desk.take_reply(filled, self.now_ns)
 
     def carry_out(self, plan: Plan) -> None:
         """Every cancel and place succeeds."""

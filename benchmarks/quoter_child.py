@@ -113,11 +113,12 @@ class Followed(msgspec.Struct, frozen=True, tag=True):
 class Watch(msgspec.Struct, frozen=True, tag=True):
     """Wait until the engine says that all orders of a market are gone, then quote anew. Answer: Watched.
 
-    With `provokes` it sends one place first, and that meets the fault.
+    With `provokes` it sends one place first, with `replaces` the cancels of its orders too: they meet the fault.
     """
 
     where: Where
     provokes: bool = False
+    replaces: bool = False
 
 
 class Watched(msgspec.Struct, frozen=True, tag=True):
@@ -368,7 +369,8 @@ class ScriptedQuoter:
         """Quote again as soon as the engine lets us, once everything is gone."""
         where, noticed_ns = order.where, 0
         if order.provokes:
-            self._send(where, [], 1)
+            live = [order_id for order_id, market in self._live.items() if market == where.market]
+            self._send(where, live if order.replaces else [], 1)
         while where.market in self._live.values():
             for reply in await self._updates():
                 if isinstance(reply, OrderUpdate) and not noticed_ns:

@@ -205,7 +205,7 @@ class _Eyes:
                 self._held[book.source].add(book.market)
         ages_ms = []
         for market in self._markets:
-            book_now = self._sources.best(market, now)
+            book_now = self._sources.of(market).best(now)
             if book_now is None:
                 continue
             # The oldest change that is new here was sent one period after the newest one known before.
@@ -224,7 +224,7 @@ class _Eyes:
 
     def believed(self, now: int) -> str:
         """The sentinel whose book of the first market is used."""
-        book = self._sources.best(self._markets[0], now)
+        book = self._sources.of(self._markets[0]).best(now)
         assert book is not None
         return book.source
 

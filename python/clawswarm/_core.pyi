@@ -5,7 +5,6 @@ Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the Y
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
 """
 
-from collections.abc import Sequence
 from typing import Self, final
 
 __all__ = [
@@ -26,9 +25,9 @@ __all__ = [
     "ReferenceReturn",
     "Replay",
     "ReplayFill",
+    "RequestSigner",
     "amounts",
     "average_digital",
-    "cancel_body",
     "consistent",
     "digital",
     "microprice_without",
@@ -344,6 +343,9 @@ class Decision:
     def value(self) -> float: ...
     @property
     def reward(self) -> float: ...
+    @property
+    def keeps_orders(self) -> bool:
+        """Whether every order that rests is to stay as it is and none is new."""
 
 @final
 class MarketQuoter:
@@ -363,8 +365,8 @@ class MarketQuoter:
         terms: MarketTerms,
         now_ns: int,
         venue_ms: int,
-        bids: Sequence[tuple[int, int]],
-        asks: Sequence[tuple[int, int]],
+        bids: tuple[tuple[int, int], ...],
+        asks: tuple[tuple[int, int], ...],
         tick_e4: int,
         flow_shares: float,
         sweep: tuple[str, int, int] | None,
@@ -373,7 +375,7 @@ class MarketQuoter:
         max_position_e6: int,
         order_size_e6: int,
         capital_e6: int,
-        own: Sequence[tuple[bool, int, int]],
+        own: tuple[tuple[bool, int, int], ...],
         reference: ReferencePath | None,
         shift: float,
         order_token_usd: float,
@@ -384,7 +386,7 @@ class MarketQuoter:
 
 @final
 class OrderSigner:
-    """One account that signs orders and requests; no text of it shows its key.
+    """One account that signs orders and logins; no text of it shows its key.
 
     `signature_type` 0 account, 1 proxy, 2 safe, 3 deposit wallet; `funder` is the wallet, None for type 0;
     `session`: the key is a session signer of the deposit wallet. ValueError when they do not go together.
@@ -427,29 +429,29 @@ class OrderSigner:
         ValueError when the account is no deposit wallet of this key, or the batch is none.
         """
 
-    def request_headers(
-        self,
-        api_key: str,
-        secret: str,
-        passphrase: str,
-        method: str,
-        path: str,
-        body: bytes,
-        timestamp_s: int,
-    ) -> dict[str, str]:
-        """L2 headers of one request; `path` without query. ValueError when the secret is not base64."""
-
     def login_headers(self, timestamp_s: int, nonce: int) -> dict[str, str]:
         """L1 headers, for the key endpoints alone."""
+
+@final
+class RequestSigner:
+    """One API key that signs requests, keyed once; no text of it shows secret or passphrase.
+
+    `secret` in either base64 alphabet, padded or not. ValueError when a part cannot stand in a header or the
+    secret is not base64.
+    """
+
+    def __new__(cls, address: str, api_key: str, secret: str, passphrase: str) -> Self: ...
+    def headers(self, method: str, path: str, body: bytes, timestamp_s: int) -> dict[str, str]:
+        """L2 headers of one request; `method` in capitals, `path` without query."""
+
+    def cancel(self, order_ids: list[str], timestamp_s: int) -> tuple[bytes, dict[str, str]]:
+        """Body and L2 headers of `DELETE /orders`; ValueError for no ids, more than 1,000, or one that is none."""
 
 def amounts(price_e4: int, size_e6: int, side: str, tick_e4: int) -> tuple[int, int]:
     """Maker and taker amount of a limit order in 1e-6, the size rounded down to hundredths of a share.
 
     ValueError when the price is off the grid, the tick none, or nothing is left of the size.
     """
-
-def cancel_body(order_ids: list[str]) -> bytes:
-    """Body of `DELETE /orders`; ValueError when there are no ids, or more than 1,000, or one is none."""
 
 @final
 class Limits:

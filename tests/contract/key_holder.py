@@ -6,6 +6,7 @@ from polymarket import AsyncSecureClient
 from venue_thread import DEV_ADDRESS, DEV_KEY, RunningVenue
 
 from clawswarm._core import OrderSigner
+from clawswarm.kernel.clock import Clock, SystemClock
 from clawswarm.model.messages import AccountOpened
 from clawswarm.model.positions import Unwinding
 from clawswarm.sandbox.identity.wallets import deposit_wallet
@@ -25,17 +26,17 @@ def addresses_of(venue: RunningVenue) -> ChainAddresses:
     )
 
 
-def with_key(venue: RunningVenue) -> "tuple[KeyHolder, ChainAddresses]":
-    """Whoever signs for the development account, and where its venue is."""
-    addresses = addresses_of(venue)
-    return KeyHolder(addresses), addresses
+def with_key(venue: RunningVenue) -> "tuple[KeyHolder, ChainAddresses, Clock]":
+    """Whoever signs for the development account, where its venue is, and the time."""
+    addresses, clock = addresses_of(venue), SystemClock()
+    return KeyHolder(addresses, clock), addresses, clock
 
 
 class KeyHolder:
     """Owner of the development account."""
 
-    def __init__(self, addresses: ChainAddresses) -> None:
-        self._addresses = addresses
+    def __init__(self, addresses: ChainAddresses, clock: Clock) -> None:
+        self._addresses, self._clock = addresses, clock
         self._signer = OrderSigner(bytes.fromhex(DEV_KEY[2:]), 137, 3, WALLET)
 
     async def client(self) -> AsyncSecureClient:
@@ -56,6 +57,8 @@ class KeyHolder:
             api_key=credentials.key,
             secret=credentials.secret,
             passphrase=credentials.passphrase,
+            venue_ms=self._clock.wall_ms(),
+            venue_at_ns=self._clock.now_ns(),
         )
 
     async def sign(self, nonce: int, deadline_s: int, batch: Sequence[Unwinding]) -> str:

@@ -20,7 +20,7 @@ async def placed_body(caller: Caller) -> bytes:
 
 def test_latency_hits_its_endpoint_only(venue: RunningVenue) -> None:
     async def scene(session: aiohttp.ClientSession) -> None:
-        late: Json = {"method": "GET", "path": "/time", "latency_ms": 150, "jitter_ms": 10, "requests": 1}
+        late: Json = {"method": "GET", "path": "/time", "latency_ms": 1000, "jitter_ms": 10, "requests": 1}
         await switch(session, venue, "/faults/latency", late)
         waited = []
         for path in ("/version", "/time", "/time"):
@@ -28,9 +28,9 @@ def test_latency_hits_its_endpoint_only(venue: RunningVenue) -> None:
             async with session.get(venue.url + path) as response:
                 assert response.status == 200
             waited.append(time.perf_counter() - began)
-        assert waited[1] >= 0.15
-        assert waited[0] < 0.15
-        assert waited[2] < 0.15
+        assert waited[1] >= 1.0
+        assert waited[0] < 1.0
+        assert waited[2] < 1.0
 
     run(venue, scene)
 

@@ -21,8 +21,8 @@ Scene = Callable[[WalletRelayer, AsyncSecureClient], Awaitable[None]]
 
 def play(venue: RunningVenue, scene: Scene) -> None:
     async def run() -> None:
-        holder, addresses = with_key(venue)
-        relayer, client = await WalletRelayer.open(holder, addresses), await holder.client()
+        holder, addresses, clock = with_key(venue)
+        relayer, client = await WalletRelayer.open(holder, addresses, clock), await holder.client()
         try:
             await scene(relayer, client)
         finally:

@@ -4,6 +4,8 @@ import select
 import socket
 import socketserver
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,15 +13,24 @@ CHUNK = 65_536
 
 
 class ConnectProxy(socketserver.ThreadingTCPServer):
-    """Carries whoever asks, unless it refuses everybody; counts whom it has carried."""
+    """Carries whoever knows its password, unless it refuses or hears nobody; counts whom it has carried."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, is_refusing: bool = False) -> None:
+    def __init__(self, is_refusing: bool = False, password: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.is_refusing = is_refusing
+        self.is_silent = False
+        self.password = password
         self.carried = 0
+
+    def knows(self, head: bytes) -> bool:
+        """Whether a request may be carried."""
+        if self.password is None:
+            return not self.is_refusing
+        wanted = b"Proxy-Authorization: Basic " + b64encode(self.password.encode())
+        return not self.is_refusing and wanted in head.split(b"\r\n")
 
     @property
     def url(self) -> str:
@@ -36,7 +47,9 @@ class _Handler(socketserver.BaseRequestHandler):
                 return
             head += part
         method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
-        if proxy.is_refusing or method != "CONNECT":
+        while proxy.is_silent:
+            time.sleep(0.01)
+        if method != "CONNECT" or not proxy.knows(head):
             near.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
             return
         host, _, port = target.rpartition(":")
@@ -44,7 +57,10 @@ class _Handler(socketserver.BaseRequestHandler):
             near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             proxy.carried += 1
             while True:
-                for ready in select.select([near, far], [], [])[0]:
+                for ready in select.select([near, far], [], [], 0.01)[0]:
+                    if proxy.is_silent:
+                        time.sleep(0.01)
+                        continue
                     try:
                         data = ready.recv(CHUNK)
                         (far if ready is near else near).sendall(data)
@@ -55,9 +71,9 @@ class _Handler(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def connect_proxy(is_refusing: bool = False) -> Iterator[ConnectProxy]:
+def connect_proxy(is_refusing: bool = False, password: str | None = None) -> Iterator[ConnectProxy]:
     """One that serves until the end of the context."""
-    with ConnectProxy(is_refusing) as proxy:
+    with ConnectProxy(is_refusing, password) as proxy:
         serving = threading.Thread(target=proxy.serve_forever, daemon=True)
         serving.start()
         try:

@@ -21,6 +21,7 @@ import msgspec
 from clawswarm.agents.quoter.sources import BookSources
 from clawswarm.kernel.bus import Bus, Latest, ZenohBus
 from clawswarm.kernel.clock import NS_PER_S, SystemClock
+from clawswarm.kernel.silence import Silence
 from clawswarm.model.errors import Retry
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import (
@@ -195,12 +196,14 @@ class SentinelPair:
             now = self.clock.now_ns()
             for shown in truth:
                 market = by_token[shown["asset_id"]]
-                book = self.sources.best(market, now)
+                book = self.sources.of(market).best(now)
                 if book is None:
                     self.samples.append(Sample(now, market, False, None))
                     continue
                 is_wrong = (_best(shown["bids"]), _best(shown["asks"])) != (book.bids[:1], book.asks[:1])
-                self.samples.append(Sample(now, market, is_wrong, self.sources.integrity(book, now)))
+                self.samples.append(
+                    Sample(now, market, is_wrong, self.sources.of(book.market).integrity(book, now))
+                )
 
     # --- what a scene does and asks -------------------------------------------------------------
 
@@ -230,8 +233,10 @@ class SentinelPair:
         now = self.clock.now_ns()
         if not all(self.sources.is_live(name, now) for name in SENTINELS):
             return False
-        found = [self.sources.best(market.condition_id, now) for market in self.markets]
-        return all(book is not None and self.sources.integrity(book, now) == 1.0 for book in found)
+        found = [self.sources.of(market.condition_id).best(now) for market in self.markets]
+        return all(
+            book is not None and self.sources.of(book.market).integrity(book, now) == 1.0 for book in found
+        )
 
     def counter(self, name: str) -> float:
         """A running total over both sentinels."""
@@ -239,14 +244,14 @@ class SentinelPair:
 
 
 def longest_wrong_and_trusted_s(samples: list[Sample]) -> float:
-    """The longest time a market stayed both."""
-    longest_ns, began = 0, dict[str, int]()
+    """The longest time a market was seen to stay both; it stands still while nobody has a turn to look."""
+    longest_ns, lasting = 0, dict[str, Silence]()
     for sample in samples:
         if sample.is_wrong and sample.is_trusted:
-            first_ns = began.setdefault(sample.market, sample.at_ns)
-            longest_ns = max(longest_ns, sample.at_ns - first_ns)
+            since = lasting.setdefault(sample.market, Silence(sample.at_ns))
+            longest_ns = max(longest_ns, since.look(sample.at_ns))
         else:
-            began.pop(sample.market, None)
+            lasting.pop(sample.market, None)
     return longest_ns / NS_PER_S
 
 

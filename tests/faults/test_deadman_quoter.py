@@ -18,7 +18,8 @@ from clawswarm.kernel.journal import scan
 from clawswarm.model.messages import DeadmanFired
 from faults.swarm_run import PROJECT, SwarmRun, eventually
 
-GONE_S = 3.0
+# Sooner than the venue's own dead-man switch would act.
+GONE_S = 8.0
 # No supervisor's watchdog helps within a test: what acts is the engine.
 PATIENT = {"watchdog_s": 60.0}
 
@@ -65,15 +66,15 @@ def test_a_stopped_quoter(start_swarm: Callable[..., SwarmRun]) -> None:
 
 
 def test_a_quoter_stuck_in_a_call_that_holds_the_lock(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm(**PATIENT)
+    run = start_swarm(mandate_life_s=60.0, **PATIENT)
     run.until_quoting(markets=6)
     record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
     term = json.loads((run.state_dir / "standing.json").read_text())["term"]
     market, assignment = next(iter(record["assignments"].items()))
     name = assignment["quoter"]
     port = json.loads((run.run_dir / "engine/settings.json").read_text())["port"]
-    # It takes the place of the swarm's own quoter, which stands still meanwhile.
-    with stopped(run.pid(name)):
+    # It takes the place of the swarm's own quoter, which stands still meanwhile, as does whoever would replace it.
+    with stopped(run.pid(name), run.pid("orchestrator")):
         script = Path(__file__).with_name("stuck_quoter.py")
         stuck = subprocess.Popen(
             [sys.executable, script, port, name, market, str(term), str(assignment["epoch"])],

@@ -96,7 +96,7 @@ def test_a_swarm_under_proxy_variables_stays_direct(
             environment.delenv("no_proxy", raising=False)
             run = start_swarm()
         run.until_quoting()
-        eventually(lambda: len(run.pids()) >= 14, 20, "every process runs")
+        eventually(lambda: len(run.pids()) >= 14, 30, "every process runs")
         environments = [Path(f"/proc/{pid}/environ").read_bytes().lower() for pid in run.pids().values()]
         assert not any(b"_proxy=" in environment for environment in environments)
         code, _ = run.finish(signal.SIGTERM)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from faults.swarm_run import SwarmRun, eventually
 
-DETECTION_S = 0.5
-REACTION_S = 1.0
+# Detection 0.5 s; the rest is a busy machine's. Shorter than the silence.
+PULLED_S = 8.0
+SILENCE_S = 12.0
 
 # As it was, its places without its cancels or the other way round, both.
 PLAN_STEPS = 3
@@ -15,8 +16,8 @@ ACQUAINTED = 5_000
 def test_black_hole_pulls_every_quote_and_brings_them_back(start_swarm: Callable[..., SwarmRun]) -> None:
     run = start_swarm()
     run.until_quoting(markets=6)
-    run.control("POST", "/faults/black-hole", {"channel": "market", "seconds": 5})
-    eventually(lambda: run.open_orders() == {}, DETECTION_S + REACTION_S, "every quote is pulled")
+    run.control("POST", "/faults/black-hole", {"channel": "market", "seconds": SILENCE_S})
+    eventually(lambda: run.open_orders() == {}, PULLED_S, "every quote is pulled")
     run.until_quoting(markets=6)
     code, _ = run.finish()
     assert code == 0
@@ -41,6 +42,6 @@ def test_a_quiet_market_keeps_its_quotes(start_swarm: Callable[..., SwarmRun]) -
         assert len(seen) <= PLAN_STEPS, "nothing but the plan that was under way changes them"
         return run.control("GET", "/faults")["quiet"] == []
 
-    eventually(is_over, 10, "the quiet time ends")
+    eventually(is_over, 30, "the quiet time ends")
     code, _ = run.finish()
     assert code == 0

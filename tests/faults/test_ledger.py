@@ -92,8 +92,12 @@ def test_kills_at_random_leave_the_books_exact(start_swarm: Callable[..., SwarmR
 def test_a_report_of_the_run_and_its_export(start_swarm: Callable[..., SwarmRun], tmp_path: Path) -> None:
     run = start_swarm()
     run.until_quoting(markets=3)
-    run.hit_bids()
-    eventually(lambda: bool(_fills(run)), 20, "a fill")
+
+    def is_filled() -> bool:
+        run.hit_bids()
+        return bool(_fills(run))
+
+    eventually(is_filled, 30, "a fill")
     code, _ = run.finish()
     assert code == 0, run.output()
     config = str(run.config)

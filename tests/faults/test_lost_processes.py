@@ -2,13 +2,15 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
 
 from faults.swarm_run import AGENTS, SwarmRun, eventually
 
-ORDERS_GONE_S = 2.0
+# Sooner than the venue's own dead-man switch, which would hide a fault; how fast is measured by `make bench`.
+ORDERS_GONE_S = 8.0
 BACK_S = 20.0
 
 
@@ -41,6 +43,24 @@ def kill_and_watch(run: SwarmRun, name: str) -> None:
     eventually(lambda: run.pids().get(name, killed_pid) != killed_pid, BACK_S, f"{name} is back")
     assert {other: pid for other, pid in run.pids().items() if other != name} == others
     run.until_quoting(markets=6)
+
+
+def test_a_machine_that_stands_still_costs_no_process(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm()
+    run.until_quoting(markets=6)
+    before = run.pids()
+    everyone = (run.process.pid, *before.values())
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    # The fault itself, longer than the watchdog's patience.
+    time.sleep(4.0)
+    for pid in everyone:
+        os.kill(pid, signal.SIGCONT)
+    run.until_quoting(markets=6)
+    assert run.pids() == before
+    code, report = run.finish()
+    assert code == 0, run.output()
+    assert report["failovers"] == []
 
 
 def test_without_its_venue_the_run_ends(start_swarm: Callable[..., SwarmRun]) -> None:

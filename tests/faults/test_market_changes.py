@@ -18,7 +18,7 @@ def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
     run.control("POST", "/markets/tick", {"market": market, "tick": "0.001"})
     eventually(
         lambda: any(price % 100 for price in prices_e4(run, market)),
-        20,
+        60,
         "a price between two cents is quoted",
     )
     before = run.open_orders(market).keys()
@@ -30,11 +30,16 @@ def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
             bool(orders) and not orders.keys() & before and not any(p % 100 for p in prices_e4(run, market))
         )
 
-    eventually(is_coarse, 20, "only whole cents are quoted")
+    eventually(is_coarse, 30, "only whole cents are quoted")
     # What was on its way when the tick changed may be refused, nothing after that.
     refused = logs(run).count("minimum tick size")
     quoted = run.open_orders(market).keys()
-    eventually(lambda: bool(run.open_orders(market).keys() - quoted), 60, "it is quoted anew")
+
+    def is_anew() -> bool:
+        run.hit_bids(market)
+        return bool(run.open_orders(market).keys() - quoted)
+
+    eventually(is_anew, 60, "it is quoted anew")
     code, _ = run.finish()
     assert code == 0, run.output()
     assert logs(run).count("minimum tick size") == refused
@@ -52,10 +57,10 @@ def test_a_pause_takes_the_quotes_away_and_its_end_brings_them_back(
     run.until_quoting(markets=6)
     paused, other = sorted(run.quoted_markets())[:2]
     run.control("POST", "/markets/pause", {"market": paused, "accepts_orders": False})
-    eventually(lambda: paused not in run.owners(), 10, "the mandate of the paused market is withdrawn")
-    eventually(lambda: run.open_orders(paused) == {}, 10, "its quotes are")
-    eventually(lambda: run.open_orders(other) != {}, 10, "another market is quoted all the while")
+    eventually(lambda: paused not in run.owners(), 30, "the mandate of the paused market is withdrawn")
+    eventually(lambda: run.open_orders(paused) == {}, 30, "its quotes are")
+    eventually(lambda: run.open_orders(other) != {}, 30, "another market is quoted all the while")
     run.control("POST", "/markets/pause", {"market": paused, "accepts_orders": True})
-    eventually(lambda: run.open_orders(paused) != {}, 20, "it is quoted again")
+    eventually(lambda: run.open_orders(paused) != {}, 30, "it is quoted again")
     code, _ = run.finish()
     assert code == 0, run.output()

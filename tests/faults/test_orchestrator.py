@@ -15,6 +15,8 @@ from clawswarm.sandbox.order_log import OrderChange, read_order_log
 from faults.swarm_run import PROJECT, SwarmRun, claw, eventually
 
 BACK_S = 30.0
+# Longer than a busy machine needs to start another one.
+MANDATE_S = 60.0
 
 
 def standing(run: SwarmRun) -> dict:
@@ -31,7 +33,7 @@ def log(run: SwarmRun, name: str) -> str:
 
 @pytest.mark.timeout(240)
 def test_its_death_interrupts_no_quote(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm(restarts=20)
+    run = start_swarm(restarts=20, mandate_life_s=MANDATE_S)
     run.until_quoting(markets=6)
     before = record(run)["assignments"]
     for term in (2, 3):
@@ -50,7 +52,7 @@ def test_its_death_interrupts_no_quote(start_swarm: Callable[..., SwarmRun]) -> 
 
 @pytest.mark.timeout(240)
 def test_an_old_one_that_wakes_changes_nothing(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm(watchdog_s=120.0)
+    run = start_swarm(watchdog_s=120.0, mandate_life_s=MANDATE_S)
     run.until_quoting(markets=6)
     old = run.pid("orchestrator")
     os.kill(old, signal.SIGSTOP)
@@ -139,11 +141,11 @@ def test_a_halt_outlives_the_swarm_until_the_operator_resumes(
 
 @pytest.mark.timeout(240)
 def test_a_loss_beyond_the_limit_halts(start_swarm: Callable[..., SwarmRun]) -> None:
-    run = start_swarm(max_loss_usd=0.5, max_drawdown_usd=1000.0)
+    run = start_swarm(max_loss_usd=0.1, max_drawdown_usd=1000.0)
     eventually(lambda: _trading(run) == "halted", 90, "the loss is noticed")
     eventually(lambda: run.open_orders() == {}, BACK_S, "nothing is open")
     (cause,) = (cause for cause in run.status()["causes"] if cause.startswith("loss of"))
-    assert cause.endswith("0.5 is the limit")
+    assert cause.endswith("0.1 is the limit")
     assert cause in standing(run)["standing"]["latched"]
     assert run.finish()[0] == 0
 
@@ -152,7 +154,7 @@ def test_a_loss_beyond_the_limit_halts(start_swarm: Callable[..., SwarmRun]) -> 
 def test_a_drawdown_beyond_the_limit_lets_positions_only_be_made_smaller(
     start_swarm: Callable[..., SwarmRun],
 ) -> None:
-    run = start_swarm(max_loss_usd=1000.0, max_drawdown_usd=0.5)
+    run = start_swarm(max_loss_usd=1000.0, max_drawdown_usd=0.1)
     eventually(lambda: _trading(run) == "reduce_only", 90, "the drawdown is noticed")
     eventually(lambda: adds_to_a_position(run) == [], BACK_S, "what could add to a position is gone")
     for _ in range(20):

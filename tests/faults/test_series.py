@@ -8,10 +8,10 @@ from faults.swarm_run import SwarmRun, eventually
 def see_pause(run: SwarmRun, market: str) -> None:
     """A market that takes no orders for a while: none is left in it, and it is quoted again afterwards."""
     run.control("POST", "/markets/accepting", {"market": market, "accepting": False})
-    eventually(lambda: market not in run.owners(), 10, "the orchestrator sees that the market pauses")
-    eventually(lambda: not run.open_orders(market), 10, "no order is left in it")
+    eventually(lambda: market not in run.owners(), 30, "the orchestrator sees that the market pauses")
+    eventually(lambda: not run.open_orders(market), 30, "no order is left in it")
     run.control("POST", "/markets/accepting", {"market": market, "accepting": True})
-    eventually(lambda: bool(run.open_orders(market)), 15, "the market is quoted again")
+    eventually(lambda: bool(run.open_orders(market)), 30, "the market is quoted again")
 
 
 def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callable[..., SwarmRun]) -> None:
@@ -27,11 +27,15 @@ def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callabl
         assert run.process.poll() is None, run.output()
         return closing not in run.owners() and run.open_orders(closing) == {}
 
-    eventually(is_left, 10, "the orchestrator sees that the market closed")
-    eventually(lambda: staying in run.quoted_markets(), 10, "the other window is quoted")
+    eventually(is_left, 30, "the orchestrator sees that the market closed")
+    eventually(lambda: staying in run.quoted_markets(), 30, "the other window is quoted")
     fills = run.run_dir / "engine/fills.journal"
-    run.hit_bids()
-    eventually(lambda: fills.stat().st_size > 0, 10, "the engine hears of the fill")
+
+    def is_filled() -> bool:
+        run.hit_bids()
+        return fills.stat().st_size > 0
+
+    eventually(is_filled, 30, "the engine hears of a fill")
     code, report = run.finish()
     assert code == 0, run.output()
     assert report["orders"]["open_at_end"] == 0

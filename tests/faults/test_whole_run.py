@@ -72,8 +72,8 @@ def test_a_region_refusal_halts_for_good(start_swarm: Callable[..., SwarmRun]) -
     run = start_swarm()
     run.until_quoting()
     run.control("POST", "/faults/geoblock", {"blocked": True})
-    eventually(lambda: run.open_orders() == {}, 10, "orders gone after the refusal")
-    eventually(lambda: run.status()["state"] == "halted", 10, "the halt is seen")
+    eventually(lambda: run.open_orders() == {}, 30, "orders gone after the refusal")
+    eventually(lambda: run.status()["state"] == "halted", 30, "the halt is seen")
     run.control("POST", "/faults/geoblock", {"blocked": False})
     assert run.status()["state"] == "halted", "only a person lifts it"
     assert run.open_orders() == {}

@@ -1,7 +1,8 @@
 """Declared routes to the venue: this host's own address, or CONNECT proxies of the operator's, all in one country.
 
-A route is left for the next one when the venue's CDN flags its address, never because of a region: a refusal of
-the region on any route halts everything. Whether a route carries orders is the engine's to judge.
+A route is left for the next one when the venue's CDN flags its address, or when it is dead and the next one is
+not; never because of a region: a refusal of the region on any route halts everything. Whether a route carries
+orders is the engine's to judge.
 Source: egress.md, "Eligibility comes first".
 """
 
@@ -19,8 +20,8 @@ def why_unusable(routes: tuple[str, ...], country: str | None) -> str | None:
     for route in routes:
         if route != DIRECT and _PROXY.fullmatch(route) is None:
             return (
-                f'a route is "{DIRECT}" or http://HOST:PORT without a password: let the proxy know this host '
-                "by its address"
+                f'a route is "{DIRECT}" or http://HOST:PORT without a password: write that into the netrc file '
+                "that [engine] proxy_passwords names"
             )
     if country is not None and _COUNTRY.fullmatch(country) is None:
         return f'country is {country!r}; write two capital letters, as "NL"'

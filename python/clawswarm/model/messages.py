@@ -339,7 +339,10 @@ class OpenAccount(Message, frozen=True):
 
 
 class AccountOpened(Message, frozen=True):
-    """The account: its owner, where its money is, and the API key, which cancels and reads but never places."""
+    """The account: its owner, where its money is, and the API key, which cancels and reads but never places.
+
+    `venue_ms` is the venue's Unix time at `venue_at_ns` of this host's clock.
+    """
 
     address: str
     wallet: str
@@ -347,6 +350,8 @@ class AccountOpened(Message, frozen=True):
     api_key: str
     secret: str
     passphrase: str
+    venue_ms: int
+    venue_at_ns: int
 
     def __repr__(self) -> str:
         return f"AccountOpened(address={self.address!r}, wallet={self.wallet!r})"

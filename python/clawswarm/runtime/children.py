@@ -12,6 +12,7 @@ import structlog
 
 from clawswarm.kernel.clock import NS_PER_S, Clock
 from clawswarm.kernel.process import EXIT_BAD_INPUT, LIFELINE_VARIABLE
+from clawswarm.kernel.silence import Silence
 from clawswarm.runtime.passphrase import VARIABLE, Passphrase
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ class Child:
         self.status: str | None = None
         self.restarts = 0
         self.starts_ns: list[int] = []
-        self.heard_ns = 0
+        self.silence = Silence(clock.now_ns())
         self.ready = asyncio.Event()
 
     @property
@@ -83,7 +84,7 @@ class Child:
         self.status = None
         # Before it is born: a quick child says that it is ready while this still waits for its process.
         self.state = ChildState.STARTING
-        self.heard_ns = self._clock.now_ns()
+        self.silence = Silence(self._clock.now_ns())
         environment = {
             **os.environ,
             "NOTIFY_SOCKET": str(self._address),
@@ -141,7 +142,7 @@ class Child:
                 text = self._socket.recv(4096).decode(errors="replace")
             except BlockingIOError:
                 return
-            self.heard_ns = self._clock.now_ns()
+            self.silence.hear(self._clock.now_ns())
             for line in text.splitlines():
                 key, _, value = line.partition("=")
                 if key == "READY" and self.state is ChildState.STARTING:

@@ -13,7 +13,7 @@ from clawswarm.agents.orchestrator.rollover import RolloverSettings
 from clawswarm.agents.orchestrator.unwinding import UnwindingSettings
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.risk_manager.exposure import RiskSettings
-from clawswarm.egress.routes import why_unusable
+from clawswarm.egress.routes import DIRECT, why_unusable
 from clawswarm.ledger.settings import LedgerSettings
 from clawswarm.model.errors import UserFault
 from clawswarm.runtime.engine import EngineSettings
@@ -161,6 +161,10 @@ def _check(path: Path, configuration: Configuration) -> None:
         )
     if (fault := why_unusable(engine.routes, engine.country)) is not None:
         raise UserFault(f"{path}: [engine] {fault}")
+    if engine.proxy_passwords is not None and engine.routes == (DIRECT,):
+        raise UserFault(
+            f"{path}: [engine] proxy_passwords goes with a route over a proxy; leave it out without one"
+        )
     if engine.signature_type in (1, 2) and engine.funder is None:
         raise UserFault(f"{path}: [engine] signature_type {engine.signature_type} needs its funder's address")
     if engine.signature_type == 0 and engine.funder is not None:

@@ -42,6 +42,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     region_s: float = 60.0
     routes: tuple[str, ...] = (DIRECT,)
     country: str | None = None
+    proxy_passwords: str | None = None
     switches_per_day: int = 1
     touch_timeout_s: float = 0.5
     sentinel_timeout_s: float = 0.5
@@ -96,6 +97,7 @@ class EngineFile(msgspec.Struct, frozen=True, kw_only=True):
     region_s: float
     routes: tuple[str, ...]
     country: str | None
+    proxy_passwords: str | None = None
     switches_per_day: int
     switches_file: str
     limits: EngineLimits

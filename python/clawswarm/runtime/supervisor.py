@@ -211,13 +211,11 @@ class Supervisor:
     def _kill_hung(self, now: int) -> None:
         settings = self.configuration.supervision
         for child in self.children.values():
-            if child.pid is None:
+            if child.pid is None or child.state not in (ChildState.STARTING, ChildState.RUNNING):
                 continue
             is_starting = child.state is ChildState.STARTING
             limit_s = settings.start_timeout_s if is_starting else settings.watchdog_s
-            if child.state in (ChildState.STARTING, ChildState.RUNNING) and now - child.heard_ns > ns(
-                limit_s
-            ):
+            if child.silence.look(now) > ns(limit_s):
                 log.warning("child.hung", name=child.name, silent_s=limit_s)
                 child.kill()
 

@@ -9,6 +9,8 @@ import importlib
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ import msgspec
 from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.account_port import AccountPort
 from clawswarm.kernel.bus import Bus, ZenohBus
-from clawswarm.kernel.clock import ns
+from clawswarm.kernel.clock import Clock, ns
 from clawswarm.kernel.process import Process, run_process
 from clawswarm.model.errors import InvariantBroken
 from clawswarm.runtime.configuration import Configuration, load_configuration
@@ -101,6 +103,10 @@ class Wiring:
         """This process's membership of the bus."""
         return ZenohBus(name, BUS_PEERS, self._socket_dir)
 
+    def _member(self, process: Process) -> closing[Bus]:
+        """The bus of an agent, left however the agent ends: its threads would keep the process from exiting."""
+        return closing(self.bus(process.name))
+
     def _engine_file(self) -> EngineFile:
         settings = self._configuration.engine
         return EngineFile(
@@ -124,6 +130,7 @@ class Wiring:
             region_s=settings.region_s,
             routes=settings.routes,
             country=settings.country,
+            proxy_passwords=_absolute(settings.proxy_passwords),
             switches_per_day=settings.switches_per_day,
             switches_file=str(self._state_dir / "route_switches.json"),
             limits=settings.limits,
@@ -132,7 +139,7 @@ class Wiring:
                 signature_type=settings.signature_type,
                 funder=settings.funder,
                 is_session=settings.session_signer,
-                keystore=None if settings.keystore is None else str(Path(settings.keystore).absolute()),
+                keystore=_absolute(settings.keystore),
             ),
             watch=EngineWatch(
                 guard=str(self._guard),
@@ -200,12 +207,16 @@ class Wiring:
         record = self._run_dir / ORCHESTRATOR / "record.json"
         place = StorePlace(self._state_dir / "standing.json", record)
         settings = self._configuration.orchestrator
-        bus = self.bus(process.name)
         rollover, gamma_url = self._configuration.rollover, f"{self._http}/gamma"
-        chain = Chain(self._configuration.unwinding, self._open_wallet) if self._has_wallet else None
+        chain = (
+            Chain(self._configuration.unwinding, partial(self._open_wallet, process.clock))
+            if self._has_wallet
+            else None
+        )
         ledger = LedgerKeeper(self._run_dir, self._configuration.ledger, process.clock)
-        await Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, ledger, chain).run()
-        bus.close()
+        with self._member(process) as bus:
+            agent = Orchestrator(process, bus, settings, QUOTERS, rollover, gamma_url, place, ledger, chain)
+            await agent.run()
 
     @property
     def _has_wallet(self) -> bool:
@@ -222,12 +233,12 @@ class Wiring:
         balances: AccountBalances = await module.balances_of(account, self._addresses(module))
         return balances
 
-    async def _open_wallet(self, term: int) -> "Wallet":
-        """The deposit wallet of the engine's account; the engine signs for it. Raises Retry until it is there."""
+    async def _open_wallet(self, clock: Clock, term: int) -> "Wallet":
+        """The deposit wallet of the engine's account, for which the engine signs. Raises Retry, UserFault."""
         # The official client takes seconds to load: the mandates go on meanwhile.
         module = await asyncio.to_thread(importlib.import_module, "clawswarm.venues.polymarket.relayer")
         wallet: Wallet = await module.WalletRelayer.open(
-            AccountPort(self._port, term), self._addresses(module)
+            AccountPort(self._port, term), self._addresses(module), clock
         )
         return wallet
 
@@ -262,24 +273,21 @@ class Wiring:
             cap_bytes=settings.journal_megabytes << 20,
             keeps_raw=process.name == SENTINELS[0],
         )
-        bus = self.bus(process.name)
-        await Sentinel(process, bus, self._configuration.feed, sources, retention).run()
-        bus.close()
+        with self._member(process) as bus:
+            await Sentinel(process, bus, self._configuration.feed, sources, retention).run()
 
     async def _quoter(self, process: Process) -> None:
         from clawswarm.agents.quoter.agent import Quoter
 
-        bus = self.bus(process.name)
-        await Quoter(process, bus, self._configuration.quoter, self._port, SENTINELS).run()
-        bus.close()
+        with self._member(process) as bus:
+            await Quoter(process, bus, self._configuration.quoter, self._port, SENTINELS).run()
 
     async def _risk_manager(self, process: Process) -> None:
         from clawswarm.agents.risk_manager.agent import RiskManager
 
-        bus = self.bus(process.name)
         capital_usd = self._configuration.orchestrator.capital_usd
-        await RiskManager(process, bus, RISK_MANAGERS, self._configuration.risk, capital_usd).run()
-        bus.close()
+        with self._member(process) as bus:
+            await RiskManager(process, bus, RISK_MANAGERS, self._configuration.risk, capital_usd).run()
 
 
 def main() -> None:
@@ -294,3 +302,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())

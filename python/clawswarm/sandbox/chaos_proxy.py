@@ -60,6 +60,7 @@ class ChaosProxy:
         self._target_port, self._rng = target_port, rng
         self._server: asyncio.Server | None = None
         self._connections: dict[ProxiedConnection, None] = {}
+        self._lure: tuple[int, int, list[ProxiedConnection]] = (0, 0, [])
 
     @property
     def connections(self) -> list["ProxiedConnection"]:
@@ -96,6 +97,22 @@ class ChaosProxy:
         for connection in hit:
             connection.swallow()
         return len(hit)
+
+    def swallow_next(self, count: int, above_bytes: int) -> list["ProxiedConnection"]:
+        """The next connections whose client sends more than so many bytes at once swallow these and fall silent.
+
+        Those that have; the list grows up to `count`.
+        """
+        hit: list[ProxiedConnection] = []
+        self._lure = (count, above_bytes, hit)
+        return hit
+
+    def see_upward(self, connection: "ProxiedConnection", sent_bytes: int) -> None:
+        """So many bytes came from a client at once."""
+        count, above_bytes, hit = self._lure
+        if sent_bytes > above_bytes and len(hit) < count and not connection.is_swallowed:
+            hit.append(connection)
+            connection.swallow()
 
     def delay_s(self) -> float:
         """How long the next chunk is on its way, the time on a narrow line left out."""
@@ -153,6 +170,7 @@ class ProxiedConnection:
         if end is self.client:
             self.upward_bytes += len(data)
             self.upward_largest = max(self.upward_largest, len(data))
+            self._proxy.see_upward(self, len(data))
         if self._proxy.conditions.is_black_hole and not self.is_swallowed:
             self.swallow()
         if not self.is_swallowed:

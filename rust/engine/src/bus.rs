@@ -170,12 +170,9 @@ pub struct Ordered<'a> {
 impl Ordered<'_> {
     /// Journal the message, then send it.
     pub fn publish(&self, message: &impl Serialize) -> Result<(), Fault> {
-        let unwritable =
-            |fault: &dyn std::fmt::Display| Fault::Crash(format!("journal of {}: {fault}", self.topic));
-        let body = rmp_serde::to_vec_named(message).map_err(|fault| unwritable(&fault))?;
-        let seq = held(&self.journal)
-            .append(&body)
-            .map_err(|fault| unwritable(&fault))?;
+        let body = rmp_serde::to_vec_named(message)
+            .map_err(|fault| Fault::Crash(format!("journal of {}: {fault}", self.topic)))?;
+        let seq = held(&self.journal).append(&body)?;
         self.send(seq, &body);
         Ok(())
     }

@@ -17,12 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use zeroize::Zeroizing;
 
+use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::guard_link::{CHALLENGE, Hello, LEAVING, MAX_HELLO, TICK, read_some, write_all};
 use crate::http::{Connections, Probing};
 use crate::journal::Journal;
 use crate::notify::{Notifier, lifeline_cut};
-use crate::routes::Routes;
 use crate::settings::{GuardSettings, ns};
 use crate::socket::{Host, Trust};
 use crate::venue::Venue;

@@ -60,6 +60,9 @@ pub struct Settings {
     /// The one country that they are all in; needed with a proxy.
     #[serde(default)]
     pub country: Option<String>,
+    /// A netrc file with the passwords of proxies; absent: they ask for none.
+    #[serde(default)]
+    pub proxy_passwords: Option<PathBuf>,
     /// How often in 24 h the connections may move because of a page of the CDN.
     pub switches_per_day: u32,
     /// Where those moves are written down; outlives a run.

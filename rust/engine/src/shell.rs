@@ -18,15 +18,16 @@ use tokio::task::spawn_local;
 use crate::account::Account;
 use crate::bus::{Bus, Latest, Ordered};
 use crate::counters::Counters;
+use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::feed::UserFeed;
 use crate::guard_link::{GuardLink, Hello};
 use crate::http::Connections;
 use crate::journal::Journal;
 use crate::login::{Login, log_in};
+use crate::netrc::Netrc;
 use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
-use crate::routes::Routes;
 use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
 use crate::venue::{RegionDesk, Venue};
@@ -40,6 +41,8 @@ const WARM_NS: u64 = 1_000_000_000;
 const GUARD_NS: u64 = 50_000_000;
 /// Markets that a jump may withdraw from in one go.
 const CANCELS_AT_ONCE: usize = 24;
+/// How long a route may take to answer at the start, when the next one has.
+const START_PATIENCE: Duration = Duration::from_secs(1);
 /// Events taken before the time is looked at again.
 const MOST_AT_ONCE: usize = 256;
 
@@ -53,7 +56,9 @@ pub async fn run(
     let (inbox, events) = mpsc::unbounded_channel();
     spawn_local(watch_for_stop(settings.name.clone(), inbox.clone())?);
     let trust = Trust::new(settings.ca_file.as_deref())?;
-    let routes = Routes::declared(&settings.routes, settings.country.as_deref())?;
+    let passwords = settings.proxy_passwords.as_deref().map(Netrc::read);
+    let passwords = passwords.transpose()?.unwrap_or_default();
+    let routes = Routes::declared(&settings.routes, settings.country.as_deref(), &passwords)?;
     let host = Host::of_url(&settings.clob_url, "http", &trust, &routes)?;
     let connections = Rc::new(Connections::new(host, settings.probing()));
     let ask_over = |routes| {
@@ -67,7 +72,7 @@ pub async fn run(
         target: settings.region_target()?,
     };
     let mut stop = StopWatch { events, notifier };
-    let Login { clock, key, markets } = recover(&connections, signer, &mut stop).await?;
+    let Login { clock, key, markets } = recover(&connections, &routes, signer, &mut stop).await?;
     connections.keep_for_cancels(CANCELS_AT_ONCE);
     let faults = inbox.clone();
     connections.report_to(move |generation, cause| {
@@ -104,7 +109,7 @@ pub async fn run(
     let mut shell = Shell::open(settings, bus, notifier, (connections, venue), feed, inbox)?;
     shell.guard = guard;
     shell.routes = routes;
-    shell.account = Some(Account::new(signer, &key));
+    shell.account = Some(Account::new(signer, &key, clock));
     spawn_local(ask_tier(Rc::clone(&shell.venue), shell.inbox.clone()));
     let engine_settings = settings.engine()?;
     let limits = shell.open_counters(engine_settings.limits)?;
@@ -133,6 +138,7 @@ struct StopWatch<'a> {
 /// Log in, as often as it takes.
 async fn recover(
     connections: &Connections,
+    routes: &Routes,
     signer: &OrderSigner,
     stop: &mut StopWatch<'_>,
 ) -> Result<Login, Fault> {
@@ -142,6 +148,9 @@ async fn recover(
             Err(reason) => reason,
         };
         log::warning("engine.recover.retry", &[("reason", &reason)]);
+        if connections.is_dead_alone(START_PATIENCE).await {
+            say_left(routes.move_on(), routes);
+        }
         let pause = tokio::time::sleep(Duration::from_nanos(TICK_NS));
         tokio::select! {
             _ = stop.events.recv() => {
@@ -373,10 +382,9 @@ impl<'a> Shell<'a> {
                 Action::RecordSwitches(switches_ms) => {
                     self.record_switches(&switches_ms);
                     // A move of the allowance is one away from this address, if another was declared.
-                    if self.routes.leave() {
-                        log::warning("engine.route.left", &[("to", self.routes.name())]);
-                    }
+                    say_left(self.routes.leave(), &self.routes);
                 }
+                Action::LeaveRoute => say_left(self.routes.move_on(), &self.routes),
                 Action::Reply(connection, reply) => {
                     if let Some(port) = &self.port {
                         port.reply(connection, &reply);
@@ -498,6 +506,12 @@ impl<'a> Shell<'a> {
         let beat = engine.beat(&self.settings.name, std::process::id(), clock::now_ns());
         self.bus
             .publish_latest(format!("beat/{}", self.settings.name), &beat);
+    }
+}
+
+fn say_left(is_left: bool, routes: &Routes) {
+    if is_left {
+        log::warning("engine.route.left", &[("to", routes.name())]);
     }
 }
 

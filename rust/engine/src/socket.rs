@@ -22,10 +22,11 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::declared_routes::{Proxy, Routes};
 use crate::fault::Fault;
-use crate::routes::Routes;
 
 const USER_TIMEOUT_MS: u32 = 1_000;
 const MOST_OF_A_PROXY: usize = 8_192;
@@ -119,18 +120,29 @@ impl Host {
         self.routes.current()
     }
 
-    /// Connect; `watch` sees what happens to the socket.
-    pub async fn connect(&self, watch: Rc<Watch>) -> io::Result<Stream> {
-        tokio::time::timeout(CONNECT_TIMEOUT, self.open(watch)).await?
+    /// Which comes after it, if there is another one that may be used.
+    pub fn next_route(&self) -> Option<usize> {
+        self.routes.next()
     }
 
-    async fn open(&self, watch: Rc<Watch>) -> io::Result<Stream> {
-        let proxy = self.routes.proxy();
-        let mut stream = TcpStream::connect(proxy.unwrap_or(&self.address)).await?;
+    /// Connect over the route in use; `watch` sees what happens to the socket.
+    pub async fn connect(&self, watch: Rc<Watch>) -> io::Result<Stream> {
+        self.connect_over(self.route(), watch).await
+    }
+
+    /// Connect over this route.
+    pub async fn connect_over(&self, route: usize, watch: Rc<Watch>) -> io::Result<Stream> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.open(route, watch)).await?
+    }
+
+    async fn open(&self, route: usize, watch: Rc<Watch>) -> io::Result<Stream> {
+        let proxy = self.routes.proxy_of(route);
+        let address = proxy.map_or(self.address.as_str(), Proxy::address);
+        let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         rustix::net::sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
-        if proxy.is_some() {
-            self.ask_through(&mut stream).await?;
+        if let Some(proxy) = proxy {
+            self.ask_through(proxy, &mut stream).await?;
         }
         let stream = Watched { stream, watch };
         Ok(match &self.tls {
@@ -142,8 +154,16 @@ impl Host {
 
 impl Host {
     /// Have a proxy connect to the venue; what it says before that is not the venue's word.
-    async fn ask_through(&self, stream: &mut TcpStream) -> io::Result<()> {
-        let request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", self.address);
+    async fn ask_through(&self, proxy: &Proxy, stream: &mut TcpStream) -> io::Result<()> {
+        let host = &self.address;
+        let password = proxy.password().map(|password| {
+            let header = password.header();
+            Zeroizing::new(format!("Proxy-Authorization: {header}\r\n"))
+        });
+        let password = password.as_deref().map_or("", String::as_str);
+        let request = Zeroizing::new(format!(
+            "CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{password}\r\n"
+        ));
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {

@@ -15,15 +15,17 @@ use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::clock;
+use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
 use crate::refusal::{self, Region};
-use crate::routes::Routes;
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 const MAX_PAGES: usize = 1_000;
+const SIGNATURE: HeaderName = HeaderName::from_static("poly_signature");
+const TIMESTAMP: HeaderName = HeaderName::from_static("poly_timestamp");
 
 /// One request without credentials, or with those in its headers.
 pub async fn open_request(
@@ -82,7 +84,8 @@ pub struct Venue {
     /// None where nobody asks.
     region: Option<RegionDesk>,
     credentials: Credentials,
-    address: HeaderValue,
+    /// What every signed request has in common.
+    headers: HeaderMap,
     clock: VenueClock,
 }
 
@@ -117,12 +120,25 @@ impl Venue {
         address: &str,
         clock: VenueClock,
     ) -> Result<Self, Fault> {
-        let address = HeaderValue::from_str(address).map_err(|fault| Fault::Crash(fault.to_string()))?;
+        let texts = [
+            (HeaderName::from_static("poly_address"), address),
+            (HeaderName::from_static("poly_api_key"), credentials.api_key()),
+            (
+                HeaderName::from_static("poly_passphrase"),
+                credentials.passphrase(),
+            ),
+        ];
+        let mut headers = HeaderMap::with_capacity(texts.len() + 4);
+        for (name, text) in texts {
+            let mut text = HeaderValue::from_str(text).map_err(|fault| Fault::Crash(fault.to_string()))?;
+            text.set_sensitive(true);
+            headers.insert(name, text);
+        }
         Ok(Self {
             connections,
             region,
             credentials,
-            address,
+            headers,
             clock,
         })
     }
@@ -304,20 +320,13 @@ impl Venue {
         let signature = self
             .credentials
             .sign(timestamp_s, call.method.as_str(), call.path, &call.body);
-        let texts = [
-            ("poly_api_key", self.credentials.api_key()),
-            ("poly_passphrase", self.credentials.passphrase()),
-            ("poly_signature", &signature),
-        ];
-        let mut headers = HeaderMap::with_capacity(8);
-        for (name, text) in texts {
-            match HeaderValue::from_str(text) {
-                Ok(value) => headers.insert(HeaderName::from_static(name), value),
-                Err(fault) => return (Err(Lost::Unsent(fault.to_string())), None),
-            };
-        }
-        headers.insert(HeaderName::from_static("poly_address"), self.address.clone());
-        headers.insert(HeaderName::from_static("poly_timestamp"), timestamp_s.into());
+        let signature = match HeaderValue::from_str(signature.as_str()) {
+            Ok(signature) => signature,
+            Err(fault) => return (Err(Lost::Unsent(fault.to_string())), None),
+        };
+        let mut headers = self.headers.clone();
+        headers.insert(SIGNATURE, signature);
+        headers.insert(TIMESTAMP, timestamp_s.into());
         let is_place = call.lane == Lane::Places;
         let outgoing = Outgoing {
             method: call.method,

@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use crate::matching::{Flow, MatchingMarket, OrderReport, Replay, ReplayFill};
     #[pymodule_export]
-    use crate::order::{OrderSigner, amounts, cancel_body};
+    use crate::order::{OrderSigner, RequestSigner, amounts};
     #[pymodule_export]
     use crate::quoting::{
         Decision, Digital, MarketQuoter, MarketTerms, QuoterModel, ReferencePath, average_digital,

@@ -5,9 +5,9 @@ use claw_core::order::amounts::limit_amounts;
 use claw_core::order::batch::{PositionCall, PositionKind, WalletBatch};
 use claw_core::order::body::{OrderType, Submission, cancel_orders_body, order_body};
 use claw_core::order::hmac::Credentials;
-use claw_core::order::prefixed_hex;
 use claw_core::order::signing::{self, Account, SigningKey};
 use claw_core::order::typed_data::{Exchange, OrderTerms, TokenId};
+use claw_core::order::{Decimal, prefixed_hex};
 use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::quoting::to_e4;
 
-/// One account that signs orders and requests.
+/// One account that signs orders and logins.
 #[pyclass(frozen, module = "clawswarm._core")]
 pub struct OrderSigner {
     inner: signing::OrderSigner,
@@ -96,34 +96,6 @@ impl OrderSigner {
         Ok((prefixed_hex(&signed.id), PyBytes::new(py, &body)))
     }
 
-    /// L2 headers of one request.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of one request, passed flat across the language border"
-    )]
-    fn request_headers<'py>(
-        &self,
-        py: Python<'py>,
-        api_key: &Bound<'py, PyString>,
-        secret: &str,
-        passphrase: &Bound<'py, PyString>,
-        method: &str,
-        path: &str,
-        body: &[u8],
-        timestamp_s: u64,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let (key_text, pass_text): (PyBackedStr, PyBackedStr) = (api_key.extract()?, passphrase.extract()?);
-        let credentials = Credentials::new(&key_text, secret, &pass_text).map_err(value_error)?;
-        let signature = credentials.sign(timestamp_s, method, path, body);
-        let headers = PyDict::new(py);
-        headers.set_item(intern!(py, "POLY_ADDRESS"), &self.address)?;
-        headers.set_item(intern!(py, "POLY_SIGNATURE"), signature)?;
-        headers.set_item(intern!(py, "POLY_TIMESTAMP"), timestamp_s.to_string())?;
-        headers.set_item(intern!(py, "POLY_API_KEY"), api_key)?;
-        headers.set_item(intern!(py, "POLY_PASSPHRASE"), passphrase)?;
-        Ok(headers)
-    }
-
     /// Sign a batch of position calls of the deposit wallet.
     fn sign_batch(
         &self,
@@ -158,19 +130,70 @@ impl OrderSigner {
     }
 }
 
+/// One API key that signs requests, keyed once.
+#[pyclass(frozen, module = "clawswarm._core")]
+pub struct RequestSigner {
+    inner: Credentials,
+    /// What every request has in common, in the order of the official client.
+    common: Py<PyDict>,
+}
+
+#[pymethods]
+impl RequestSigner {
+    #[new]
+    fn new(py: Python<'_>, address: &str, api_key: &str, secret: &str, passphrase: &str) -> PyResult<Self> {
+        let inner = Credentials::new(api_key, secret, passphrase).map_err(value_error)?;
+        let common = PyDict::new(py);
+        common.set_item(intern!(py, "POLY_ADDRESS"), address)?;
+        common.set_item(intern!(py, "POLY_SIGNATURE"), "")?;
+        common.set_item(intern!(py, "POLY_TIMESTAMP"), "")?;
+        common.set_item(intern!(py, "POLY_API_KEY"), api_key)?;
+        common.set_item(intern!(py, "POLY_PASSPHRASE"), passphrase)?;
+        Ok(Self {
+            inner,
+            common: common.unbind(),
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RequestSigner({})", self.inner.api_key())
+    }
+
+    /// L2 headers of one request.
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        timestamp_s: u64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let signature = self.inner.sign(timestamp_s, method, path, body);
+        let headers = self.common.bind(py).copy()?;
+        headers.set_item(intern!(py, "POLY_SIGNATURE"), signature.as_str())?;
+        headers.set_item(intern!(py, "POLY_TIMESTAMP"), Decimal::of(timestamp_s).as_str())?;
+        Ok(headers)
+    }
+
+    /// Body and L2 headers of `DELETE /orders`.
+    fn cancel<'py>(
+        &self,
+        py: Python<'py>,
+        order_ids: Vec<PyBackedStr>,
+        timestamp_s: u64,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
+        let body = cancel_orders_body(&order_ids).map_err(value_error)?;
+        let headers = self.headers(py, "DELETE", "/orders", &body, timestamp_s)?;
+        Ok((PyBytes::new(py, &body), headers))
+    }
+}
+
 /// Maker and taker amount of a limit order in 1e-6.
 #[pyfunction]
 pub fn amounts(price_e4: i64, size_e6: u64, side: &str, tick_e4: i64) -> PyResult<(u64, u64)> {
     let (price_e4, tick_e4) = (to_e4("price_e4", price_e4)?, to_e4("tick_e4", tick_e4)?);
     let amounts = limit_amounts(price_e4, size_e6, to_side(side)?, tick_e4).map_err(value_error)?;
     Ok((amounts.maker_e6, amounts.taker_e6))
-}
-
-/// Body of `DELETE /orders`.
-#[pyfunction]
-pub fn cancel_body<'py>(py: Python<'py>, order_ids: Vec<PyBackedStr>) -> PyResult<Bound<'py, PyBytes>> {
-    let body = cancel_orders_body(&order_ids).map_err(value_error)?;
-    Ok(PyBytes::new(py, &body))
 }
 
 fn to_call(

@@ -10,6 +10,7 @@ use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyTuple;
 
 type Pairs = Vec<(u16, u64)>;
 
@@ -291,6 +292,7 @@ pub struct Decision {
     half_spread: Option<(f64, f64)>,
     value: f64,
     reward: f64,
+    keeps_orders: bool,
 }
 
 impl From<situation::Decision> for Decision {
@@ -311,33 +313,44 @@ impl From<situation::Decision> for Decision {
             half_spread: made.spread.map(|spread| spread.half_spread.into()),
             value: made.value,
             reward: made.reward,
+            keeps_orders: made.keeps_orders,
         }
     }
 }
 
-/// The quoter of one market.
+/// The quoter of one market, and room for what it is shown.
 #[pyclass(module = "clawswarm._core")]
-pub struct MarketQuoter(quoter::MarketQuoter);
+pub struct MarketQuoter {
+    quoter: quoter::MarketQuoter,
+    bids: Vec<Level>,
+    asks: Vec<Level>,
+    own: Vec<(Side, Level)>,
+}
 
 #[pymethods]
 impl MarketQuoter {
     #[new]
     fn new(model: &QuoterModel) -> Self {
-        Self(quoter::MarketQuoter::new(model.0))
+        Self {
+            quoter: quoter::MarketQuoter::new(model.0),
+            bids: Vec::new(),
+            asks: Vec::new(),
+            own: Vec::new(),
+        }
     }
 
     fn take_fill(&mut self, is_buy: bool, now_ns: u64) {
-        self.0.take_fill(side(is_buy), now_ns);
+        self.quoter.take_fill(side(is_buy), now_ns);
     }
 
     #[getter]
     fn informed(&self) -> (f64, f64) {
-        self.0.informed().into()
+        self.quoter.informed().into()
     }
 
     #[getter]
     fn weights(&self) -> (f64, f64) {
-        self.0.weights()
+        self.quoter.weights()
     }
 
     #[allow(
@@ -350,8 +363,8 @@ impl MarketQuoter {
         terms: &MarketTerms,
         now_ns: u64,
         venue_ms: u64,
-        bids: Pairs,
-        asks: Pairs,
+        bids: &Bound<'_, PyTuple>,
+        asks: &Bound<'_, PyTuple>,
         tick_e4: i64,
         flow_shares: f64,
         sweep: Option<(PyBackedStr, u64, u64)>,
@@ -360,23 +373,25 @@ impl MarketQuoter {
         max_position_e6: u64,
         order_size_e6: u64,
         capital_e6: u64,
-        own: Vec<(bool, u16, u64)>,
+        own: &Bound<'_, PyTuple>,
         reference: Option<PyRef<'_, ReferencePath>>,
         shift: f64,
         order_token_usd: f64,
         cancel_token_usd: f64,
         is_reduce_only: bool,
     ) -> PyResult<Decision> {
-        let own: Vec<_> = own
-            .into_iter()
-            .map(|(is_buy, price_e4, size_e6)| (side(is_buy), Level { price_e4, size_e6 }))
-            .collect();
-        let (bids, asks) = (levels(&bids), levels(&asks));
+        read_levels(bids, &mut self.bids)?;
+        read_levels(asks, &mut self.asks)?;
+        self.own.clear();
+        for order in own {
+            let (is_buy, price_e4, size_e6) = order.extract()?;
+            self.own.push((side(is_buy), Level { price_e4, size_e6 }));
+        }
         let situation = Situation {
             now_ns,
             venue_ms,
-            bids: &bids,
-            asks: &asks,
+            bids: &self.bids,
+            asks: &self.asks,
             tick_e4: to_e4("tick_e4", tick_e4)?,
             flow_shares,
             sweep: sweep.map(|(aggressor, _, at_ns)| (side(aggressor == "BUY"), at_ns)),
@@ -385,14 +400,23 @@ impl MarketQuoter {
             max_position_e6,
             order_size_e6,
             capital_e6,
-            own: &own,
+            own: &self.own,
             reference: reference.as_ref().map(|path| &path.0),
             shift,
             token_usd: (order_token_usd, cancel_token_usd),
             is_reduce_only,
         };
-        Ok(self.0.decide(&terms.0, &situation).into())
+        Ok(self.quoter.decide(&terms.0, &situation).into())
     }
+}
+
+fn read_levels(pairs: &Bound<'_, PyTuple>, levels: &mut Vec<Level>) -> PyResult<()> {
+    levels.clear();
+    for pair in pairs {
+        let (price_e4, size_e6) = pair.extract()?;
+        levels.push(Level { price_e4, size_e6 });
+    }
+    Ok(())
 }
 
 fn levels(pairs: &[(u16, u64)]) -> Vec<Level> {

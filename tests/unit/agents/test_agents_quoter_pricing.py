@@ -64,6 +64,7 @@ def seen(
 
 def quoted(view: MarketView, strategy: QuadraticQuoter | None = None) -> dict[Side, TargetQuote]:
     quotes = (strategy or QuadraticQuoter()).quotes(view)
+    assert quotes is not None
     assert len({quote.side for quote in quotes}) == len(quotes)
     return {quote.side: quote for quote in quotes}
 
@@ -96,19 +97,20 @@ def test_after_a_tick_change_prices_suit_the_venue(tick_e4: int) -> None:
     assert all(quote.price_e4 % tick_e4 == 0 for quote in quotes.values())
 
 
-def test_what_the_strategy_keeps_the_planner_leaves_alone() -> None:
+def test_what_the_strategy_keeps_stays_as_it_is() -> None:
     strategy = QuadraticQuoter()
     # Until nothing is learned any more from the same book.
     for _ in range(20):
         first = quoted(seen(), strategy)
     own = tuple((quote.side is Side.BUY, quote.price_e4, quote.size_e6) for quote in first.values())
-    again = quoted(seen(own=own), strategy)
-    resting = [
-        OpenQuote(ref, f"0x{ref}", quote.side, quote.price_e4, quote.size_e6)
-        for ref, quote in enumerate(first.values())
-    ]
+    assert strategy.quotes(seen(own=own)) is None
+    # Where the other side is missing, the target of this one is the order that rests.
+    (is_buy, price_e4, size_e6), _ = own
+    assert is_buy
+    again = quoted(seen(own=own[:1]), strategy)
+    resting = [OpenQuote(1, "0x1", Side.BUY, price_e4, size_e6)]
     changes = plan_changes(list(again.values()), resting, 100, 1)
-    assert (changes.cancels, changes.places) == ((), ())
+    assert (changes.cancels, [quote.side for quote in changes.places]) == ((), [Side.SELL])
 
 
 def test_a_market_whose_rule_is_not_known_is_not_quoted() -> None:

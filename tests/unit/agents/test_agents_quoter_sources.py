@@ -67,7 +67,7 @@ def both() -> BookSources:
 
 
 def chosen(sources: BookSources, now_ns: int = 0) -> str | None:
-    best = sources.best("0xc", now_ns)
+    best = sources.of("0xc").best(now_ns)
     return None if best is None else best.source
 
 
@@ -142,13 +142,13 @@ def test_an_old_book_of_a_live_sentinel_is_no_fault() -> None:
 def test_the_newest_state_of_the_chosen_sentinel_counts() -> None:
     sources = both()
     sources.take_book(book("sentinel-1", bid_e4=4700), 0)
-    best = sources.best("0xc", 0)
+    best = sources.of("0xc").best(0)
     assert best is not None
     assert best.bid_e4 == 4700
 
 
 def test_markets_are_chosen_apart() -> None:
-    assert both().best("0xelse", 0) is None
+    assert both().of("0xelse").best(0) is None
 
 
 def test_a_crossed_book_is_believed_to_heal_for_a_moment() -> None:
@@ -156,9 +156,9 @@ def test_a_crossed_book_is_believed_to_heal_for_a_moment() -> None:
     sources.take_health(health("sentinel-1", sent_ns=1_000))
     sources.take_book(book("sentinel-1", reason="crossed", received_ns=1_000), 0)
     assert chosen(sources, 1_000) is None
-    assert sources.is_healing("0xc", 1_000 + CROSSED_GRACE_NS)
-    assert not sources.is_healing("0xc", 1_001 + CROSSED_GRACE_NS)
-    assert not sources.is_healing("0xelse", 1_000)
+    assert sources.of("0xc").is_healing(1_000 + CROSSED_GRACE_NS)
+    assert not sources.of("0xc").is_healing(1_001 + CROSSED_GRACE_NS)
+    assert not sources.of("0xelse").is_healing(1_000)
 
 
 def test_a_book_that_stays_crossed_does_not_buy_more_time() -> None:
@@ -166,17 +166,17 @@ def test_a_book_that_stays_crossed_does_not_buy_more_time() -> None:
     sources.take_health(health("sentinel-1"))
     for received_ns in range(0, 2 * CROSSED_GRACE_NS, CROSSED_GRACE_NS // 4):
         sources.take_book(book("sentinel-1", reason="crossed", received_ns=received_ns), 0)
-    assert not sources.is_healing("0xc", 2 * CROSSED_GRACE_NS)
+    assert not sources.of("0xc").is_healing(2 * CROSSED_GRACE_NS)
 
 
 def test_only_a_live_sentinels_crossed_book_can_heal() -> None:
     sources = BookSources(TIMEOUT_S)
     sources.take_book(book("sentinel-1", reason="crossed"), 0)
-    assert not sources.is_healing("0xc", 0)
+    assert not sources.of("0xc").is_healing(0)
     sources.take_health(health("sentinel-1"))
-    assert sources.is_healing("0xc", 0)
+    assert sources.of("0xc").is_healing(0)
     sources.take_health(health("sentinel-1", is_live=False))
-    assert not sources.is_healing("0xc", 0)
+    assert not sources.of("0xc").is_healing(0)
 
 
 def test_a_book_that_is_invalid_for_another_reason_does_not_heal() -> None:
@@ -184,7 +184,7 @@ def test_a_book_that_is_invalid_for_another_reason_does_not_heal() -> None:
     sources.take_health(health("sentinel-1"))
     sources.take_book(book("sentinel-1", reason="crossed"), 0)
     sources.take_book(book("sentinel-1", reason="no snapshot"), 0)
-    assert not sources.is_healing("0xc", 0)
+    assert not sources.of("0xc").is_healing(0)
 
 
 # --- how far a book is believed -----------------------------------------------------------------
@@ -207,9 +207,9 @@ def test_books_that_differ_for_a_moment_are_one_on_its_way() -> None:
     sources.take_book(book("sentinel-2", fingerprint=2), 6)
     sources.take_book(book("sentinel-1", fingerprint=3), 7)
     assert sources.disagreements(5 + LIMIT_NS) == []
-    best = sources.best("0xc", 0)
+    best = sources.of("0xc").best(0)
     assert best is not None
-    assert sources.integrity(best, 5 + LIMIT_NS) == 1.0
+    assert sources.of("0xc").integrity(best, 5 + LIMIT_NS) == 1.0
 
 
 def test_a_book_among_the_others_latest_agrees_though_both_have_moved_on() -> None:
@@ -228,15 +228,15 @@ def test_disagreement_widens_asks_both_believes_the_proven_and_at_last_nobody() 
         sources.take_book(book(source, fingerprint=20 + number, proven_ms=5 + 2 * number), 10)
     assert sorted(sources.disagreements(LIMIT_NS)) == [("0xc", "sentinel-1"), ("0xc", "sentinel-2")]
     assert sources.disagreements(LIMIT_NS + 1) == []
-    best = sources.best("0xc", LIMIT_NS)
+    best = sources.of("0xc").best(LIMIT_NS)
     assert best is not None
     assert best.source == "sentinel-2"
-    assert sources.integrity(best, LIMIT_NS) == 0.6
+    assert sources.of("0xc").integrity(best, LIMIT_NS) == 0.6
     for source in ("sentinel-1", "sentinel-2"):
         sources.take_health(health(source, sent_ns=UNRESOLVED_NS))
-    assert sources.integrity(best, UNRESOLVED_NS) == 0.2
+    assert sources.of("0xc").integrity(best, UNRESOLVED_NS) == 0.2
     sources.take_book(book("sentinel-1", fingerprint=21, proven_ms=8), UNRESOLVED_NS)
-    assert sources.integrity(best, UNRESOLVED_NS) == 1.0
+    assert sources.of("0xc").integrity(best, UNRESOLVED_NS) == 1.0
 
 
 def test_a_dead_sentinel_disagrees_with_nobody() -> None:

@@ -32,6 +32,29 @@ def test_a_decided_market_is_not_and_the_strategy_agrees(book: dict[str, Any]) -
     assert QuadraticQuoter().decide(seen(**book)).reason is not None
 
 
+@pytest.mark.parametrize("touch_e4", [300, 500, 700, 9_000, 9_200, 9_400])
+def test_near_the_end_of_the_scale_both_sides_are_due_and_quoted(touch_e4: int) -> None:
+    """As a five-minute market is in its last minute: nearly decided, and still jumping by cents."""
+    strategy, market = QuadraticQuoter(), msgspec.structs.replace(MARKET, closes_ms=100_000)
+    for second in range(70):
+        bid_e4 = touch_e4 + (0, 200, 100)[second % 3]
+        view = seen(
+            market,
+            bid_e4=bid_e4,
+            ask_e4=bid_e4 + 100,
+            bids=((bid_e4, 100 * SHARE),),
+            asks=((bid_e4 + 100, 100 * SHARE),),
+            microprice=(bid_e4 + 50) / 1e4,
+            server_ms=second * 1_000,
+        )
+        view = msgspec.structs.replace(view, now_ns=second * 10**9)
+        view = msgspec.structs.replace(view, book=msgspec.structs.replace(view.book, received_ns=view.now_ns))
+        assert is_tradeable(view, MODEL)
+        decision = strategy.decide(view)
+        assert decision.bid is not None
+        assert decision.ask is not None
+
+
 @pytest.mark.parametrize(("left_s", "expected"), [(10, False), (11, True)])
 def test_the_withdrawal_before_the_close_is_excused(left_s: int, expected: bool) -> None:
     market = msgspec.structs.replace(MARKET, closes_ms=left_s * 1_000)

@@ -364,7 +364,9 @@ class Reference:
             m.fill_rate * math.exp(-4 * m.fill_decay * sign * (expit(r) - p)) / (1 + ahead / m.queue_shares)
         )
         trades = min(rate, size / m.rest_s) * self._gain(side, r, break_even, price_e4)
-        picked_off = size / feared[1] * beyond(sign * (expit(self.x) - p), feared[0])
+        fair = expit(self.x)
+        lost = beyond(sign * (fair - p), feared[0]) - beyond(fair if side else 1 - fair, feared[0])
+        picked_off = size / feared[1] * lost
         return trades - m.pick_off * picked_off + m.presence * (1 - abs(expit(self.x) - p))
 
     def _candidates(

@@ -181,6 +181,28 @@ def test_volatility_is_that_of_the_walk_with_or_without_holes(gap: float) -> Non
     assert path.volatility == pytest.approx(0.5e-4, rel=0.12)
 
 
+def test_jumps_that_come_alone_do_not_hide_the_next_ones() -> None:
+    rng, path, usd = Random(3), ReferencePath(), 65_000.0
+    for second in range(600):
+        is_jump = second >= 60 and second % 10 == 0
+        log_return = rng.gauss(0, 0.5e-4) + (20e-4 if is_jump else 0.0) * (-1) ** (second // 10)
+        usd *= math.exp(log_return)
+        if is_jump:
+            assert path.volatility == pytest.approx(0.5e-4, rel=0.35)
+        path.take(usd, second * 1_000)
+
+
+def test_a_market_that_has_become_wilder_is_believed_within_seconds() -> None:
+    path, told = walk(4, 300)
+    rng, usd = Random(5), told[-1][1]
+    for second in range(300, 330):
+        usd *= math.exp(rng.choice((-1, 1)) * 10e-4)
+        path.take(usd, second * 1_000)
+    volatility = path.volatility
+    assert volatility is not None
+    assert volatility > 2e-4
+
+
 def test_an_average_is_that_of_a_step_function() -> None:
     path, told = walk(2, 400, 0.2)
     held = {}

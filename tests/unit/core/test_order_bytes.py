@@ -24,7 +24,7 @@ from py_clob_client_v2.order_utils.model.side import Side as ClientSide
 from py_clob_client_v2.order_utils.model.signature_type_v2 import SignatureTypeV2
 from py_clob_client_v2.signer import Signer
 
-from clawswarm._core import OrderSigner, amounts, cancel_body
+from clawswarm._core import OrderSigner, RequestSigner, amounts
 
 CHAIN_ID = 137
 DEV_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -187,13 +187,14 @@ def test_request_headers_are_the_official_clients(
     secret: bytes, method: str, path: str, body: str, timestamp_s: int
 ) -> None:
     encoded = base64.urlsafe_b64encode(secret).decode()
-    signer = OrderSigner(bytes.fromhex(DEV_KEY[2:]), CHAIN_ID, 0, None)
-    ours = signer.request_headers(API_KEY, encoded, "pass", method, path, body.encode(), timestamp_s)
+    address = OrderSigner(bytes.fromhex(DEV_KEY[2:]), CHAIN_ID, 0, None).address
+    padded = RequestSigner(address, API_KEY, encoded, "pass")
+    ours = padded.headers(method, path, body.encode(), timestamp_s)
     request = RequestArgs(method=method, request_path=path, serialized_body=body or None)
     credentials = ApiCreds(API_KEY, encoded, "pass")
     assert ours == create_level_2_headers(Signer(DEV_KEY, CHAIN_ID), credentials, request, timestamp_s)
     unpadded = encoded.rstrip("=")
-    bare = signer.request_headers(API_KEY, unpadded, "pass", method, path, body.encode(), timestamp_s)
+    bare = RequestSigner(address, API_KEY, unpadded, "pass").headers(method, path, body.encode(), timestamp_s)
     newer = official_hmac(secret=unpadded, timestamp=timestamp_s, method=method, path=path, body=body)
     assert bare["POLY_SIGNATURE"] == newer
 
@@ -255,15 +256,23 @@ def test_what_is_no_limit_order_has_no_amounts(price_e4: int, size_e6: int, side
         amounts(price_e4, size_e6, side, tick_e4)
 
 
-@given(st.lists(st.integers(0, 2**256 - 1).map(lambda number: f"0x{number:064x}"), min_size=1))
-def test_a_cancel_body_is_a_list_of_ids(ids: list[str]) -> None:
-    assert cancel_body(ids) == json.dumps(ids, separators=(",", ":")).encode()
+KEYED = RequestSigner("0xa", API_KEY, "AAECAw==", "pass")
+
+
+@given(
+    st.lists(st.integers(0, 2**256 - 1).map(lambda number: f"0x{number:064x}"), min_size=1),
+    st.integers(0, 10**11),
+)
+def test_a_cancel_is_a_signed_list_of_ids(ids: list[str], timestamp_s: int) -> None:
+    body, headers = KEYED.cancel(ids, timestamp_s)
+    assert body == json.dumps(ids, separators=(",", ":")).encode()
+    assert headers == KEYED.headers("DELETE", "/orders", body, timestamp_s)
 
 
 @pytest.mark.parametrize("ids", [[], ['0x"'], [""], ["0xab"] * 1_001])
-def test_what_is_no_list_of_ids_has_no_cancel_body(ids: list[str]) -> None:
+def test_what_is_no_list_of_ids_is_no_cancel(ids: list[str]) -> None:
     with pytest.raises(ValueError, match=r"plain|entries"):
-        cancel_body(ids)
+        KEYED.cancel(ids, 1)
 
 
 @pytest.mark.parametrize(
@@ -315,6 +324,8 @@ def test_no_text_of_a_signer_shows_its_key() -> None:
     signer = OrderSigner(bytes.fromhex(DEV_KEY[2:]), CHAIN_ID, 0, None)
     assert repr(signer) == f"OrderSigner({signer.address})"
     with pytest.raises(ValueError, match="base64") as refusal:
-        signer.request_headers(API_KEY, "hush~", "passphrase", "GET", "/", b"", 1)
+        RequestSigner(signer.address, API_KEY, "hush~", "passphrase")
     assert "hush" not in str(refusal.value)
     assert "passphrase" not in str(refusal.value)
+    keyed = RequestSigner(signer.address, API_KEY, "hush", "passphrase")
+    assert repr(keyed) == f"RequestSigner({API_KEY})"

@@ -14,7 +14,14 @@ from clawswarm.model.messages import AccountOpened, BatchSigned, OpenAccount, Si
 from clawswarm.model.positions import Unwinding, UnwindingKind
 
 ACCOUNT = AccountOpened(
-    address="0x1", wallet="0x2", signature_type=3, api_key="key", secret="hidden", passphrase="hidden"
+    address="0x1",
+    wallet="0x2",
+    signature_type=3,
+    api_key="key",
+    secret="hidden",
+    passphrase="hidden",
+    venue_ms=1_700_000_000_000,
+    venue_at_ns=5,
 )
 MERGE = Unwinding(UnwindingKind.MERGE, "0x" + "5f" * 32, False, 7, 7, 7, 7)
 Answer = Callable[[bytes, asyncio.StreamWriter], None]

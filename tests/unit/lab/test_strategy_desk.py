@@ -63,6 +63,7 @@ BOOK = BookState(
     is_valid=True,
     reason=None,
 )
+FLAT = Inventory(market="0xc", yes_e6=0, no_e6=0)
 
 
 class Recorder:
@@ -84,7 +85,7 @@ def new_desk(make: MakeStrategy) -> QuoterDesk:
             source="sentinel-1", sent_ns=NOW_NS, is_live=True, last_frame_ns=NOW_NS, markets=1, reason=None
         )
     )
-    desk.take_reply(Inventory(market="0xc", yes_e6=0, no_e6=0), NOW_NS)
+    desk.take_reply(FLAT, NOW_NS)
     return desk
 
 
@@ -151,6 +152,8 @@ def test_what_a_strategy_remembers_ends_with_its_mandate() -> None:
     for sent_ns, mandates in ((NOW_NS + 1, ()), (NOW_NS + 2, (MANDATE,))):
         desk.plans(NOW_NS)
         desk.take_allocation(Allocation(term=1, sent_ns=sent_ns, life_ns=10**10, mandates=mandates))
+    # The engine tells what is held with each table of mandates.
+    desk.take_reply(FLAT, NOW_NS)
     desk.take_book(BOOK, NOW_NS)
     desk.plans(NOW_NS)
     assert len(made) == 2

@@ -196,6 +196,26 @@ def test_single_connections_can_be_swallowed_and_are_told_apart_by_what_they_car
     run(test)
 
 
+def test_the_next_requests_are_swallowed_with_their_connections_and_no_others() -> None:
+    async def test() -> None:
+        async with bench() as b:
+            ends = [await b.connect() for _ in range(4)]
+            hit = b.proxy.swallow_next(2, above_bytes=250)
+            await asked(*ends[0], bytes(250))
+            for reader, writer in ends[1:3]:
+                writer.write(bytes(300))
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await reader.readexactly(1)
+            assert len(hit) == 2
+            assert b.heard == 250
+            await asked(*ends[3], bytes(300))
+            for _, writer in ends:
+                writer.close()
+
+    run(test)
+
+
 def test_what_is_under_way_into_a_black_hole_is_lost() -> None:
     async def test() -> None:
         async with bench(LineConditions(latency_ms=100)) as b:

@@ -29,7 +29,7 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Shares before an order at which its fills are halved."""
     rest_s: float = 5.0
     """How long an order is expected to rest."""
-    skew: float = 1.5
+    skew: float = 3.0
     """Shift of the reservation price at the largest position."""
     widen_linear: float = 0.01
     """a of a·|q| + b·q², q = position / largest position."""
@@ -39,7 +39,7 @@ class QuadraticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """How much of fair value's standard error is added to the half-spread."""
     cost: float = 0.0
     """Fixed costs of a fill."""
-    pick_off: float = 2.0
+    pick_off: float = 1.0
     """How much of the expected loss to jumps of the book, which no quote can follow, is counted."""
     presence: float = 0.002
     """What it is worth to stand on a side, in USD a second at fair value and less the further out."""
@@ -103,7 +103,7 @@ class QuadraticQuoter:
             view.venue_ms,
             book.bids,
             book.asks,
-            view.tick_e4,
+            book.tick_e4,
             book.order_flow + book.trade_flow,
             book.sweep,
             mandate.spread_factor * (self._widen_factor if view.integrity < self._widen_below else 1.0),
@@ -118,9 +118,11 @@ class QuadraticQuoter:
             mandate.is_reduce_only,
         )
 
-    def quotes(self, view: MarketView) -> list[TargetQuote]:
-        """The quotes of the newest book."""
+    def quotes(self, view: MarketView) -> list[TargetQuote] | None:
+        """The quotes of the newest book; None where they are those that rest."""
         decision = self.decide(view)
+        if decision.keeps_orders:
+            return None
         targets = []
         for side, target in ((_BUY, decision.bid), (_SELL, decision.ask)):
             if target is not None:

@@ -12,8 +12,6 @@ proved more lately is believed meanwhile. After a second without agreement nothi
 
 from collections import deque
 
-import msgspec
-
 from clawswarm.kernel.clock import NS_PER_MS, ns
 from clawswarm.model.messages import BookState, FeedHealth
 
@@ -25,132 +23,203 @@ UNRESOLVED_NS = 1_000 * NS_PER_MS
 DOUBTFUL, BROKEN = 0.6, 0.2
 
 
-class _Pair(msgspec.Struct):
-    """The two sentinels' latest books of one market."""
-
-    latest: dict[str, deque[int]] = {}
-    differ_since_ns: int | None = None
-    asked_ns: int | None = None
-
-
-class BookSources:
-    """Newest state of every market from every sentinel, and the choice between them."""
+class Sentinels:
+    """Which sentinels live, by their own pulses."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_ns = ns(timeout_s)
         self._health: dict[str, FeedHealth] = {}
-        self._books: dict[str, dict[str, BookState]] = {}
-        self._pairs: dict[str, _Pair] = {}
-        self._chosen: dict[str, str] = {}
-        self._crossed_since_ns: dict[tuple[str, str], int] = {}
         self._lost_ns: dict[str, int] = {}
+        self._live_until_ns: dict[str, int] = {}
 
     def take_health(self, health: FeedHealth) -> bool:
         """A pulse of one sentinel; whether it lives where it did not, or no longer."""
-        before = self._health.get(health.source)
-        self._health[health.source] = health
+        source = health.source
+        before = self._health.get(source)
+        self._health[source] = health
+        is_live = health.is_live and health.sent_ns > self._lost_ns.get(source, -1)
+        self._live_until_ns[source] = health.sent_ns + self._timeout_ns if is_live else -1
         return before is None or before.is_live is not health.is_live
 
-    def take_book(self, book: BookState, now_ns: int) -> bool:
-        """A state of one market; False when it only repeats the last one."""
-        books = self._books.setdefault(book.market, {})
-        if books.get(book.source) == book:
+    def lose(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended: only a later pulse is its successor's."""
+        self._lost_ns[source] = now_ns
+        health = self._health.get(source)
+        if health is not None and health.sent_ns <= now_ns:
+            self._live_until_ns[source] = -1
+
+    def is_live(self, source: str, now_ns: int) -> bool:
+        """Whether a sentinel's connection lives and its own pulse is fresh."""
+        return now_ns <= self._live_until_ns.get(source, -1)
+
+
+class MarketBooks:
+    """One market's newest state from every sentinel, and the choice between them."""
+
+    __slots__ = (
+        "_asked_ns",
+        "_books",
+        "_chosen",
+        "_crossed_since_ns",
+        "_differ_since_ns",
+        "_differing",
+        "_latest",
+        "_sentinels",
+    )
+
+    def __init__(self, sentinels: Sentinels, differing: "set[MarketBooks]") -> None:
+        self._sentinels, self._differing = sentinels, differing
+        self._books: dict[str, BookState] = {}
+        self._latest: dict[str, deque[int]] = {}
+        self._crossed_since_ns: dict[str, int] = {}
+        self._differ_since_ns: int | None = None
+        self._asked_ns: int | None = None
+        self._chosen: str | None = None
+
+    def take(self, book: BookState, now_ns: int) -> bool:
+        """A sentinel's state; False when it only repeats its last one."""
+        source = book.source
+        if self._books.get(source) == book:
             return False
-        books[book.source] = book
-        if book.reason != CROSSED:
-            self._crossed_since_ns.pop((book.market, book.source), None)
-        else:
-            self._crossed_since_ns.setdefault((book.market, book.source), book.received_ns)
+        self._books[source] = book
+        if book.reason == CROSSED:
+            self._crossed_since_ns.setdefault(source, book.received_ns)
+        elif self._crossed_since_ns:
+            self._crossed_since_ns.pop(source, None)
         self._compare(book, now_ns)
         return True
 
-    def lose(self, source: str, now_ns: int) -> None:
-        """A sentinel has ended: its books are gone, and only a later pulse is its successor's."""
-        self._lost_ns[source] = now_ns
-        for books in self._books.values():
-            books.pop(source, None)
-        for pair in self._pairs.values():
-            if pair.latest.pop(source, None) is not None:
-                pair.differ_since_ns = None
-        for key in [key for key in self._crossed_since_ns if key[1] == source]:
-            del self._crossed_since_ns[key]
+    def lose(self, source: str) -> None:
+        """A sentinel has ended: its books are gone."""
+        self._books.pop(source, None)
+        if self._latest.pop(source, None) is not None:
+            self._agree()
+        self._crossed_since_ns.pop(source, None)
 
     def _compare(self, book: BookState, now_ns: int) -> None:
-        pair = self._pairs.setdefault(book.market, _Pair())
-        latest = pair.latest.setdefault(book.source, deque(maxlen=REMEMBERED))
+        latest = self._latest.get(book.source)
+        if latest is None:
+            latest = self._latest[book.source] = deque(maxlen=REMEMBERED)
         if not book.is_valid:
             latest.clear()
-            pair.differ_since_ns = None
+            self._agree()
             return
-        latest.append(book.fingerprint)
-        others = [seen for source, seen in pair.latest.items() if source != book.source and seen]
-        if not others or any(book.fingerprint in seen or seen[-1] in latest for seen in others):
-            pair.differ_since_ns = pair.asked_ns = None
-        elif pair.differ_since_ns is None:
-            pair.differ_since_ns = now_ns
+        fingerprint = book.fingerprint
+        latest.append(fingerprint)
+        is_alone = True
+        for seen in self._latest.values():
+            if seen is not latest and seen:
+                is_alone = False
+                if fingerprint in seen or seen[-1] in latest:
+                    self._agree()
+                    return
+        if is_alone:
+            self._agree()
+        elif self._differ_since_ns is None:
+            self._differ_since_ns = now_ns
+            self._differing.add(self)
 
-    def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
-        """Markets and sentinels that should ask the venue now; each is named once a second at most."""
-        wanted = []
-        for market, pair in self._pairs.items():
-            if not self._is_disputed(market, now_ns, DISAGREEMENT_NS):
-                continue
-            if pair.asked_ns is None or now_ns - pair.asked_ns >= UNRESOLVED_NS:
-                pair.asked_ns = now_ns
-                wanted += [(market, source) for source in pair.latest]
-        return wanted
+    def _agree(self) -> None:
+        if self._differ_since_ns is not None:
+            self._differ_since_ns = self._asked_ns = None
+            self._differing.discard(self)
 
-    def _is_disputed(self, market: str, now_ns: int, longer_than_ns: int) -> bool:
+    def disagreement(self, now_ns: int) -> list[str]:
+        """Sentinels that should ask the venue for its book now: once a second at most."""
+        if not self._is_disputed(now_ns, DISAGREEMENT_NS):
+            return []
+        if self._asked_ns is not None and now_ns - self._asked_ns < UNRESOLVED_NS:
+            return []
+        self._asked_ns = now_ns
+        return list(self._latest)
+
+    def _is_disputed(self, now_ns: int, longer_than_ns: int) -> bool:
         """Whether the sentinels that live have not agreed for so long; one alone has nobody to differ from."""
-        pair = self._pairs.get(market)
-        if pair is None or pair.differ_since_ns is None or now_ns - pair.differ_since_ns < longer_than_ns:
+        if self._differ_since_ns is None or now_ns - self._differ_since_ns < longer_than_ns:
             return False
-        return sum(self.is_live(source, now_ns) for source, seen in pair.latest.items() if seen) > 1
+        is_live = self._sentinels.is_live
+        return sum(is_live(source, now_ns) for source, seen in self._latest.items() if seen) > 1
 
-    def is_healing(self, market: str, now_ns: int) -> bool:
+    def is_healing(self, now_ns: int) -> bool:
         """Whether a live sentinel's book is crossed for so short that its healing is only a message away.
 
         The venue sends a new bid a message before it removes the ask it traded with.
         """
         return any(
-            is_market == market and self.is_live(source, now_ns) and now_ns - since_ns <= CROSSED_GRACE_NS
-            for (is_market, source), since_ns in self._crossed_since_ns.items()
+            self._sentinels.is_live(source, now_ns) and now_ns - since_ns <= CROSSED_GRACE_NS
+            for source, since_ns in self._crossed_since_ns.items()
         )
 
-    def best(self, market: str, now_ns: int) -> BookState | None:
+    def best(self, now_ns: int) -> BookState | None:
         """The state to quote from; None when no live sentinel has a valid book. Old silence is no fault."""
-        books = self._books.get(market, {})
-        usable = [source for source, book in books.items() if book.is_valid and self.is_live(source, now_ns)]
+        is_live = self._sentinels.is_live
+        usable = [book for book in self._books.values() if book.is_valid and is_live(book.source, now_ns)]
+        if len(usable) > 1:
+            most = max([book.integrity for book in usable])
+            usable = [book for book in usable if book.integrity == most]
+            if len(usable) > 1 and self._is_disputed(now_ns, DISAGREEMENT_NS):
+                usable = [max(usable, key=lambda book: (book.proven_ms, book.source))]
         if not usable:
             return None
-        believed = usable
-        if len(usable) > 1:
-            most = max([books[source].integrity for source in usable])
-            believed = [source for source in usable if books[source].integrity == most]
-        if len(believed) > 1 and self._is_disputed(market, now_ns, DISAGREEMENT_NS):
-            believed = [max(believed, key=lambda source: (books[source].proven_ms, source))]
-        chosen = self._chosen.get(market)
-        if chosen not in believed:
-            chosen = self._chosen[market] = min(believed)
-        return books[chosen]
+        for book in usable:
+            if book.source == self._chosen:
+                return book
+        book = min(usable, key=lambda book: book.source)
+        self._chosen = book.source
+        return book
 
     def integrity(self, book: BookState, now_ns: int) -> float:
-        """How far a chosen book may be believed, the other sentinel heard."""
-        if self._is_disputed(book.market, now_ns, UNRESOLVED_NS):
-            return min(book.integrity, BROKEN)
-        if self._is_disputed(book.market, now_ns, DISAGREEMENT_NS):
-            return min(book.integrity, DOUBTFUL)
-        return book.integrity
+        """How far the chosen book may be believed, the other sentinel heard."""
+        if not self._is_disputed(now_ns, DISAGREEMENT_NS):
+            return book.integrity
+        return min(book.integrity, BROKEN if self._is_disputed(now_ns, UNRESOLVED_NS) else DOUBTFUL)
 
-    def forget(self, markets: set[str]) -> None:
-        """Keep nothing of any market but these."""
-        for held in (self._books, self._pairs, self._chosen):
-            for market in held.keys() - markets:
-                del held[market]
+
+class BookSources:
+    """The books of every market."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._sentinels = Sentinels(timeout_s)
+        self._markets: dict[str, MarketBooks] = {}
+        self._differing: set[MarketBooks] = set()
+
+    def of(self, market: str) -> MarketBooks:
+        """One market's books; none are known of one that was not named before."""
+        books = self._markets.get(market)
+        if books is None:
+            books = self._markets[market] = MarketBooks(self._sentinels, self._differing)
+        return books
+
+    def take_health(self, health: FeedHealth) -> bool:
+        """A pulse of one sentinel; whether it lives where it did not, or no longer."""
+        return self._sentinels.take_health(health)
+
+    def take_book(self, book: BookState, now_ns: int) -> bool:
+        """A state of one market; False when it only repeats the sentinel's last one."""
+        return self.of(book.market).take(book, now_ns)
+
+    def lose(self, source: str, now_ns: int) -> None:
+        """A sentinel has ended: its books are gone, and only a later pulse is its successor's."""
+        self._sentinels.lose(source, now_ns)
+        for books in self._markets.values():
+            books.lose(source)
+
+    def disagreements(self, now_ns: int) -> list[tuple[str, str]]:
+        """Markets and sentinels that should ask the venue now; each is named once a second at most."""
+        if not self._differing:
+            return []
+        return [
+            (market, source)
+            for market, books in self._markets.items()
+            if books in self._differing
+            for source in books.disagreement(now_ns)
+        ]
 
     def is_live(self, source: str, now_ns: int) -> bool:
         """Whether a sentinel's connection lives and its own pulse is fresh."""
-        health = self._health.get(source)
-        if health is None or not health.is_live or health.sent_ns <= self._lost_ns.get(source, -1):
-            return False
-        return now_ns - health.sent_ns <= self._timeout_ns
+        return self._sentinels.is_live(source, now_ns)
+
+    def forget(self, markets: set[str]) -> None:
+        """Keep nothing of any market but these."""
+        for market in self._markets.keys() - markets:
+            self._differing.discard(self._markets.pop(market))

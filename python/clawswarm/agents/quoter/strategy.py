@@ -61,7 +61,8 @@ class MarketView(msgspec.Struct, frozen=True):
     @property
     def venue_ms(self) -> int:
         """The venue's clock now: the book's own time and how long ago it was received."""
-        return self.book.server_ms + max(self.now_ns - self.book.received_ns, 0) // NS_PER_MS
+        age_ns = self.now_ns - self.book.received_ns
+        return self.book.server_ms + (age_ns // NS_PER_MS if age_ns > 0 else 0)
 
     @property
     def to_close_s(self) -> float | None:

@@ -7,6 +7,8 @@ A market that is mandated takes orders. It is not tradeable two-sidedly while
 - the position is so large, or the swarm so careful, that only the reducing side may rest.
 
 Whatever else keeps quotes away (no book, little integrity, refusals, the strategy's own wish) counts as absence.
+So does a touch at 0.95 above which no ask seems to break even: ticks are free up to 0.99, and an order there,
+which has a cent a share to lose, is one that a maker can stand behind.
 """
 
 from clawswarm.agents.quoter.pricing import QuadraticModel

@@ -20,7 +20,8 @@ from polymarket.models.clob.account import ClobTrade, OpenOrder
 from polymarket.models.data.portfolio import Position
 from polymarket.types import EvmAddress
 
-from clawswarm.model.errors import ClosedFor, Retry
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, Clock
+from clawswarm.model.errors import ClosedFor, Retry, UserFault
 from clawswarm.model.messages import AccountOpened
 from clawswarm.model.positions import (
     AccountBalances,
@@ -47,6 +48,8 @@ from clawswarm.venues.polymarket.keyless import (
 UNSETTLED_S = 3_600
 _SETTLED = ("CONFIRMED", "FAILED")
 CLOSED_PAUSE_S = 600.0
+# The venue refuses what was signed 30 s before or after its own time (polymarket.md §2.2).
+MOST_CLOCK_OFF_S = 20
 
 
 class RelayerKey(msgspec.Struct, frozen=True):
@@ -79,10 +82,20 @@ class WalletRelayer:
 
     @classmethod
     async def open(
-        cls, owner: Signs, addresses: ChainAddresses | None, relayer_key: RelayerKey | None = None
+        cls,
+        owner: Signs,
+        addresses: ChainAddresses | None,
+        clock: Clock,
+        relayer_key: RelayerKey | None = None,
     ) -> Self:
-        """Get ready; without a relayer key the account's own builder key is made. Raises Retry."""
+        """Get ready; without a relayer key the account's own builder key is made.
+
+        Raises:
+            Retry: the venue does not answer, or not as it should.
+            UserFault: this machine's clock is too far off for what the official client signs by it.
+        """
         account, environment = await owner.open_account(), environment_of(addresses)
+        _see_clock(account, clock)
         key: ApiKey
         if relayer_key is None:
             client = keyless_client(account, environment, None)
@@ -241,3 +254,14 @@ def _free_e6(position: Position | None, taken: dict[str, Decimal]) -> int:
         return 0
     free = position.current_size - taken.get(position.asset_id, Decimal(0))
     return max(0, int(free * MICRO))
+
+
+def _see_clock(account: AccountOpened, clock: Clock) -> None:
+    venue_ms = account.venue_ms + (clock.now_ns() - account.venue_at_ns) // NS_PER_MS
+    behind_s = (venue_ms - clock.wall_ms()) * NS_PER_MS / NS_PER_S
+    if abs(behind_s) > MOST_CLOCK_OFF_S:
+        way = "behind" if behind_s > 0 else "ahead of"
+        raise UserFault(
+            f"this machine's clock is {abs(behind_s):.0f} s {way} the venue's, which refuses what is signed 30 s "
+            "off: set it (timedatectl set-ntp true) and start again"
+        )

@@ -1,10 +1,10 @@
 //! What happens to the engine and what it wants done.
 
 use super::batches::SignBatch;
+use super::breaker::Cause;
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
-use super::routes::Cause;
 use super::signing::SignedOrder;
 use super::trades::Trade;
 use crate::limits::BucketName;
@@ -176,6 +176,8 @@ pub enum Action {
     SwitchRoute(u64),
     /// Write the day's moves down before anything that follows: venue ms.
     RecordSwitches(Vec<u64>),
+    /// Of the declared ways to the venue, use the next one from here on.
+    LeaveRoute,
     /// Say this to a quoter.
     Reply(ConnectionId, EngineReply),
     /// Drop a connection.

@@ -5,15 +5,16 @@
 //! ```
 //!
 //! It ends when no order that the venue has confirmed is open any more; one whose answer was lost is cancelled by
-//! its hash (resolve.rs) and counts as exposure until then. After a page of the CDN nothing is placed before the answer
-//! about the region (eligibility.rs); else it may come later. The loss of the user feed is the same without the move.
+//! its hash (resolve.rs) and counts as exposure until then. After a page of the CDN, and over another declared route,
+//! nothing is placed before the answer about the region (eligibility.rs); else it may come later. The loss of the user
+//! feed is the same without the move.
 //! Plans that come meanwhile are held, and given back undone: the quoter decides anew on its newest book.
 
 use std::collections::BTreeSet;
 
+use super::breaker::{Cause, Mode};
 use super::events::{Action, Answer, Level, Request};
 use super::machine::{Engine, Feed, Phase, Purpose};
-use super::routes::{Cause, Mode};
 use super::signing::SignOrder;
 use super::withdraw::ROUTE;
 use crate::order::body::MAX_SALT;
@@ -63,7 +64,7 @@ impl<S: SignOrder> Engine<S> {
             return;
         }
         let spread = self.salts.next() as f64 / MAX_SALT as f64;
-        let (before, was_slow) = (self.breaker.mode(now_ns), self.breaker.is_slow(now_ns));
+        let before = self.breaker.mode(now_ns);
         self.breaker.meet(&cause, spread, now_ns);
         let after = self.breaker.mode(now_ns);
         if before != after {
@@ -78,12 +79,20 @@ impl<S: SignOrder> Engine<S> {
                 self.ask_region(now_ns);
             }
             Cause::CdnPage => self.leave_flagged_route(now_ns),
-            // A connection that is broken and a venue that is slow look alike; the next one will tell.
-            Cause::Slow if !was_slow => {
-                self.fail_over(
-                    "route: no answer to a request, though probes are answered",
-                    now_ns,
-                );
+            Cause::Unreachable => {
+                self.actions.push(Action::LeaveRoute);
+                self.fail_over("route: unreachable, and the next one is not", now_ns);
+                self.doubt_region("it goes over another route now", now_ns);
+            }
+            Cause::Slow => {
+                let under_way = self.orders.all().filter(|own| own.is_unknown);
+                let under_way = under_way.map(|own| own.order_id.clone());
+                if self.suspicion.raise(under_way, now_ns) {
+                    self.fail_over(
+                        "route: no answer to a request, though probes are answered",
+                        now_ns,
+                    );
+                }
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::breaker::Breaker;
 use super::eligibility::Eligibility;
 use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Request, RequestId};
 use super::failover::{Failover, FailoverStep};
@@ -14,8 +15,8 @@ use super::pulse::Counters;
 use super::queue::Queue;
 use super::reconcile::{Reconciliation, Step};
 use super::resolve::Resolution;
-use super::routes::Breaker;
 use super::signing::{Salts, SignOrder, VenueClock};
+use super::suspicion::Suspicion;
 use super::uptime::QuotingUptime;
 use super::watch::{Watch, WatchSettings};
 use super::withdraw::ROUTE;
@@ -127,6 +128,7 @@ pub struct Engine<S> {
     pub(super) feed: Feed,
     pub(super) feed_lost_ns: Option<u64>,
     pub(super) breaker: Breaker,
+    pub(super) suspicion: Suspicion,
     pub(super) eligibility: Eligibility,
     pub(super) failover: Option<Failover>,
     /// Of the connections in use.
@@ -184,6 +186,7 @@ impl<S: SignOrder> Engine<S> {
             feed: Feed::Down,
             feed_lost_ns: None,
             breaker: Breaker::new(start.switches_ms),
+            suspicion: Suspicion::default(),
             eligibility: Eligibility::unknown(now_ns),
             failover: None,
             generation: 0,
@@ -259,6 +262,7 @@ impl<S: SignOrder> Engine<S> {
             }
             Event::FeedLost(reason) => self.lose_feed(reason, now_ns),
             Event::OrderCancelled(order_id, status) => {
+                self.suspicion.found(&order_id, now_ns);
                 self.order_gone(&order_id, Some(status).filter(|status| !status.is_empty()));
                 // The channel keeps the order of events: the order's trades came before.
                 self.orders.forget(&order_id);
@@ -384,6 +388,9 @@ impl<S: SignOrder> Engine<S> {
         let paid_for = self.sweeps.remove(&request);
         if let Answer::Cancelled(report) = &answer {
             self.breaker.cancel_answered(now_ns);
+            for order_id in &report.cancelled {
+                self.suspicion.found(order_id, now_ns);
+            }
             if let Some(paid_for) = paid_for {
                 let cancelled = u32::try_from(report.cancelled.len()).unwrap_or(u32::MAX);
                 self.limits.settle(paid_for, cancelled, now_ns);

@@ -9,6 +9,7 @@
 //! are never resent, and are withdrawn by their hash, which is known before sending.
 
 mod batches;
+mod breaker;
 mod eligibility;
 mod events;
 mod failover;
@@ -25,14 +26,16 @@ mod queue;
 mod reconcile;
 mod replies;
 mod resolve;
-mod routes;
+
 mod signing;
+mod suspicion;
 mod trades;
 mod uptime;
 mod watch;
 mod withdraw;
 
 pub use batches::{BatchSigned, SignBatch};
+pub use breaker::{Breaker, Cause, Mode};
 pub use events::{
     Action, Answer, BucketReport, CancelReport, ConnectionId, Event, Level, PlaceResult, Request, RequestId,
 };
@@ -46,7 +49,6 @@ pub use messages::{
 };
 pub use orders::{Inventories, OwnOrder, OwnOrders, TokenChoice, TokenOrder, choose_token, yes_frame};
 pub use probes::{Patience, Probes};
-pub use routes::{Breaker, Cause, Mode};
 pub use signing::{AccountSigner, SignOrder, SignedOrder, VenueClock};
 pub use trades::{MakerPart, Trade};
 pub use uptime::QuotingUptime;

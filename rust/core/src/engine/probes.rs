@@ -93,6 +93,13 @@ impl Probes {
         silent_ns >= self.pause_ns || (silent_ns >= self.limit_ns() && self.is_overtaken(sent_ns, now_ns))
     }
 
+    /// Whether anything was answered since then.
+    #[must_use]
+    pub fn has_answer_since(&self, began_ns: u64) -> bool {
+        let last = self.answers.back();
+        last.is_some_and(|last| last.answered_ns >= began_ns)
+    }
+
     /// Whether something was answered lately: the way is there, whatever one connection waits for.
     #[must_use]
     pub fn is_way_open(&self, interval_ns: u64, now_ns: u64) -> bool {
@@ -144,10 +151,16 @@ impl Patience {
     /// How long to wait for an answer.
     #[must_use]
     pub fn limit_ns(&self) -> u64 {
+        self.learnt_ns().unwrap_or(LONGEST_PATIENCE_NS)
+    }
+
+    /// The same, once something has been measured.
+    #[must_use]
+    pub fn learnt_ns(&self) -> Option<u64> {
         let longest_ns = self.longest_ns[0].max(self.longest_ns[1]);
-        if longest_ns == 0 {
-            return LONGEST_PATIENCE_NS;
-        }
-        (longest_ns + longest_ns / 2 + MARGIN_NS).clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
+        (longest_ns > 0).then(|| {
+            let wanted_ns = longest_ns + longest_ns / 2 + MARGIN_NS;
+            wanted_ns.clamp(self.floor_ns, LONGEST_PATIENCE_NS.max(self.floor_ns))
+        })
     }
 }

@@ -80,6 +80,7 @@ impl<S: SignOrder> Engine<S> {
         };
         let failure = match answer {
             Answer::IsLive(true) => {
+                self.suspicion.found(order_id, now_ns);
                 resolution.denials = 0;
                 None
             }
@@ -91,6 +92,9 @@ impl<S: SignOrder> Engine<S> {
         };
         if resolution.denials >= DENIALS {
             self.resolutions.remove(order_id);
+            if self.suspicion.denied(order_id) {
+                self.breaker.clear_slowness();
+            }
             self.order_gone(order_id, Some("resolved as not open".to_owned()));
         } else {
             self.pause_resolution(order_id, failure, now_ns);

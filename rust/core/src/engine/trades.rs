@@ -70,6 +70,7 @@ impl<S: SignOrder> Engine<S> {
             return self.escalate(&cause, now_ns);
         }
         for part in &trade.parts {
+            self.suspicion.found(&part.order_id, now_ns);
             if let Some(fill) = self.fill_of(trade, part, now_ns) {
                 self.take_fill(fill);
             }

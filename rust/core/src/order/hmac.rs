@@ -13,7 +13,7 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::text::{is_plain, push_decimal};
+use super::text::{Decimal, is_plain};
 
 /// Secrets come with or without padding.
 const SECRET: GeneralPurpose = GeneralPurpose::new(
@@ -34,7 +34,24 @@ pub enum CredentialError {
     InvalidSecret,
 }
 
+/// Bytes of a SHA-256 in base64.
+const SIGNATURE_BYTES: usize = 44;
+
+/// Value of `POLY_SIGNATURE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestSignature([u8; SIGNATURE_BYTES]);
+
+impl RequestSignature {
+    /// Its text, ASCII all.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// One API key, keyed once; its secret and passphrase are erased on drop and never shown.
+///
+/// Keyed: both halves of the HMAC's key are hashed when it is made, so that a signature costs its message alone.
 #[derive(Clone)]
 pub struct Credentials {
     api_key: String,
@@ -79,17 +96,16 @@ impl Credentials {
 
     /// Value of `POLY_SIGNATURE`; `method` in capitals.
     #[must_use]
-    pub fn sign(&self, timestamp_s: u64, method: &str, path: &str, body: &[u8]) -> String {
-        let mut timestamp = Vec::with_capacity(20);
-        push_decimal(&mut timestamp, timestamp_s);
-        let mac = self
-            .keyed
-            .clone()
-            .chain_update(&timestamp)
-            .chain_update(method)
-            .chain_update(path)
-            .chain_update(body);
-        URL_SAFE.encode(mac.finalize().into_bytes())
+    pub fn sign(&self, timestamp_s: u64, method: &str, path: &str, body: &[u8]) -> RequestSignature {
+        let mut mac = self.keyed.clone();
+        mac.update(Decimal::of(timestamp_s).as_bytes());
+        mac.update(method.as_bytes());
+        mac.update(path.as_bytes());
+        mac.update(body);
+        let mut text = [0; SIGNATURE_BYTES];
+        // 32 bytes are 44 characters: it cannot fail.
+        let _ = URL_SAFE.encode_slice(mac.finalize().into_bytes(), &mut text);
+        RequestSignature(text)
     }
 }
 

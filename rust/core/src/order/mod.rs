@@ -18,4 +18,4 @@ mod text;
 pub mod typed_data;
 pub mod wallet;
 
-pub use text::prefixed_hex;
+pub use text::{Decimal, prefixed_hex};

@@ -20,19 +20,46 @@ pub fn prefixed_hex(bytes: &[u8]) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Append a decimal number.
-pub fn push_decimal(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
-        if value == 0 {
-            break;
+/// A decimal number as text, without a heap.
+#[derive(Debug, Clone, Copy)]
+pub struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    /// Write it.
+    #[must_use]
+    pub fn of(mut value: u64) -> Self {
+        let mut digits = [b'0'; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+            if value == 0 {
+                break;
+            }
         }
+        Self { digits, start }
     }
-    out.extend_from_slice(&digits[start..]);
+
+    /// Its digits.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+
+    /// Its digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+/// Append a decimal number.
+pub fn push_decimal(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(Decimal::of(value).as_bytes());
 }
 
 /// Read exactly `N` bytes of hexadecimal digits in either case, without a prefix.

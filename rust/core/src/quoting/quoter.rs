@@ -142,6 +142,7 @@ impl MarketQuoter {
             spread: None,
             value: 0.0,
             reward: 0.0,
+            keeps_orders: false,
         }
     }
 
@@ -267,6 +268,7 @@ impl MarketQuoter {
             .filter(|side| !side.is_kept)
             .count();
         let gain_usd = (value - before) * model.spread.rest_s / places.max(1) as f64;
+        let kept = usize::from(bid.is_some()) + usize::from(ask.is_some()) - places;
         Decision {
             bid: bid.map(|candidate| target(candidate, gain_usd)),
             ask: ask.map(|candidate| target(candidate, gain_usd)),
@@ -275,6 +277,7 @@ impl MarketQuoter {
             spread: Some(spread),
             value,
             reward,
+            keeps_orders: places == 0 && kept > 0 && kept == seen.own.len(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The price of an underlying as its stream tells it: last value, realised volatility, averages, jumps.
 //!
 //! In: prices in USD with the stream's own time. Out: what `digital` needs. The volatility is √(Σr² / ΣΔt) of log
-//! returns over steps of a second or more, forgotten with a half-life, jumps cut off at five deviations; a step
+//! returns over steps of a second or more, forgotten with a half-life. A step of more than five deviations is a jump:
+//! alone it counts as a step of one deviation, else often jumps would hide the next ones (truncated variance, Mancini
+//! 2009); after another one it counts as five, so that a market that has become wilder is believed. A step
 //! over a hole in the stream (it loses seconds and sometimes minutes) counts with its real length. An average is
 //! that of a step function: each value holds until the next.
 
@@ -24,6 +26,7 @@ const UNSEEN_SHARE: f64 = 0.1;
 pub struct ReferencePath {
     prices: VecDeque<(u64, f64)>,
     step: Option<(u64, f64)>,
+    has_jumped: bool,
     squares: f64,
     seconds: f64,
 }
@@ -57,8 +60,16 @@ impl ReferencePath {
     fn take_step(&mut self, log_return: f64, elapsed_s: f64) {
         let mut step = log_return;
         if let Some(sigma) = self.volatility().filter(|&sigma| sigma > 0.0) {
-            let jump = JUMP_SIGMAS * sigma * elapsed_s.sqrt();
-            step = step.clamp(-jump, jump);
+            let usual = sigma * elapsed_s.sqrt();
+            let is_jump = step.abs() > JUMP_SIGMAS * usual;
+            if is_jump {
+                step = if self.has_jumped {
+                    JUMP_SIGMAS * usual
+                } else {
+                    usual
+                };
+            }
+            self.has_jumped = is_jump;
         }
         let kept = 0.5_f64.powf(elapsed_s / HALF_LIFE_S);
         self.squares = self.squares * kept + step * step;

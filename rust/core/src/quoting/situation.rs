@@ -139,6 +139,8 @@ pub struct Decision {
     pub value: f64,
     /// What of it are rewards.
     pub reward: f64,
+    /// Whether every order that rests is to stay as it is and none is new.
+    pub keeps_orders: bool,
 }
 
 pub(super) fn refusal(terms: &MarketTerms, seen: &Situation<'_>, to_close_s: f64) -> Option<Reason> {

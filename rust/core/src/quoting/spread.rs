@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! F(p) = min(A·e^(−4k·d) / (1 + a/queue), size/rest) · [ d − |S(r) − S(r ∓ δ₀)| + rebate·p(1 − p) ]  − L(p) + M(p)
-//! L(p) = ρ·size/τ · E[(J − d_x)⁺]      E[(J − d)⁺] = (m − d·atan2(m, d))/π,   m = σ√τ·S(x)(1 − S(x))
+//! L(p) = ρ·size/τ · ( e(d_x) − e(b) )   e(d) = E[(J − d)⁺] = (m − d·atan2(m, d))/π,   m = σ√τ·S(x)(1 − S(x))
 //! M(p) = presence·(1 − d_x)                                            d_x = |S(x) − p|
 //! U    = F(bid) + F(ask) + reward(Q_min of both) − price of the tokens that a new order costs, per second of rest
 //! ```
@@ -27,11 +27,11 @@
 //! 0 and 1 as well. **L is what it costs to be picked off**: the book changes every τ seconds and until then a quote
 //! cannot follow; over that time fair value moves by J, Student's t with three degrees of freedom and deviation m.
 //! Its tail is the recorded one (a jump beyond d is on average 1.5·d), so no quote is far enough out to be paid for
-//! jumps. **M is what it is worth to be in the market**, less the further out. Rewards are convex in the price (`rewards`), so U may have an
+//! jumps. No jump ends beyond 0 or 1, which lie b away: an ask at 0.99 has a cent to lose. **M is what it is worth to be in the market**, less the further out. Rewards are convex in the price (`rewards`), so U may have an
 //! interior minimum: every pair of admissible ticks (on the grid, not marketable) is tried, "do not quote" and the
 //! orders that rest already among them, but for those that are provably worth less than another. Without rewards and costs the optimum is within a tick of r ∓ δ.
 
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 use super::expit;
 use super::rewards::{RewardTerms, Scores};
@@ -186,99 +186,131 @@ pub struct Candidate {
 #[derive(Debug, Clone, Copy)]
 struct Worth {
     gain: f64,
+    /// Shares a second that would trade without a queue.
     rate: f64,
+    /// Most that can: the whole order while it rests.
     most: f64,
-    queue: f64,
-    loss: f64,
-    presence: f64,
-}
-
-impl Worth {
-    fn value(&self) -> f64 {
-        (self.rate / self.queue).min(self.most) * self.gain - self.loss + self.presence
-    }
-
-    /// Whether no order further out can be worth more than `best`, whatever stands before it.
-    ///
-    /// Without a queue and jumps an order is worth rate·gain, which falls once k·gain exceeds the slope of the price and
-    /// of its rebate.
-    fn ends(&self, best: f64, fill_decay: f64) -> bool {
-        let most = self.rate * self.gain + self.presence;
-        self.rate < self.most && fill_decay * self.gain > STEEPEST && most < best
-    }
+    /// What it is worth without trading: presence less the loss to jumps, concave in the price.
+    idle: f64,
+    value: f64,
 }
 
 /// Values of orders of one side under one spread.
 #[derive(Debug, Clone, Copy)]
-pub struct SideValue<'a> {
-    model: &'a SpreadModel,
-    side: Side,
+pub struct SideValue {
+    sign: f64,
     centre: f64,
     cost: f64,
     rebate: f64,
     fair: f64,
     jump: f64,
-    interval_s: f64,
+    /// e(b).
+    beyond_end: f64,
+    fill_rate: f64,
+    fill_decay: f64,
+    presence: f64,
+    per_queued: f64,
+    per_rest: f64,
+    /// ρ/πτ.
+    exposed: f64,
 }
 
-impl<'a> SideValue<'a> {
+impl SideValue {
     /// Prepare; `rebate` is fee rate times the makers' share, per share and p(1 − p).
     #[must_use]
-    pub fn new(model: &'a SpreadModel, spread: &Spread, side: Side, rebate: f64) -> Self {
+    pub fn new(model: &SpreadModel, spread: &Spread, side: Side, rebate: f64) -> Self {
         let (sign, half) = match side {
-            Side::Buy => (-1.0, spread.break_even[0]),
-            Side::Sell => (1.0, spread.break_even[1]),
+            Side::Buy => (1.0, spread.break_even[0]),
+            Side::Sell => (-1.0, spread.break_even[1]),
         };
         let centre = expit(spread.reservation);
-        let limit = expit(spread.reservation + sign * half);
+        let limit = expit(spread.reservation - sign * half);
+        let jump = spread.jump.max(f64::MIN_POSITIVE);
+        let to_end = match side {
+            Side::Buy => spread.fair,
+            Side::Sell => 1.0 - spread.fair,
+        };
         Self {
-            model,
-            side,
+            sign,
             centre,
             cost: (centre - limit).abs(),
             rebate,
             fair: spread.fair,
-            jump: spread.jump,
-            interval_s: spread.interval_s,
+            jump,
+            beyond_end: excess(jump, to_end),
+            fill_rate: model.fill_rate,
+            fill_decay: model.fill_decay,
+            presence: model.presence,
+            per_queued: 1.0 / model.queue_shares,
+            per_rest: 1.0 / model.rest_s,
+            exposed: model.pick_off / (spread.interval_s * PI),
         }
     }
 
     /// The price at which a fill just breaks even, rebate included, in 1e-4; more generous ones lose by themselves.
     #[must_use]
     pub fn limit_e4(&self) -> f64 {
-        let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
         let rebate = self.rebate * self.centre * (1.0 - self.centre);
-        (self.centre - sign * (self.cost - rebate)) * ONE
+        (self.centre - self.sign * (self.cost - rebate)) * ONE
     }
 
     /// F of an order with so many shares before it, in USD per second.
     #[must_use]
     pub fn value(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> f64 {
-        self.worth(price_e4, size_e6, ahead_shares).value()
+        self.worth(price_e4, size_e6, ahead_shares, self.rate(price_e4))
+            .value
     }
 
     /// What a share that trades at this price brings.
     #[must_use]
     pub fn gain(&self, price_e4: u16) -> f64 {
-        self.worth(price_e4, 0, 0.0).gain
+        let p = f64::from(price_e4) / ONE;
+        self.sign * (self.centre - p) - self.cost + self.rebate * p * (1.0 - p)
     }
 
-    fn worth(&self, price_e4: u16, size_e6: u64, ahead_shares: f64) -> Worth {
-        let p = f64::from(price_e4) / ONE;
-        let sign = if self.side == Side::Buy { 1.0 } else { -1.0 };
-        let distance = sign * (self.centre - p);
-        let size = size_e6 as f64 / SHARE_E6;
-        let beyond = sign * (self.fair - p);
-        let excess = (self.jump - beyond * self.jump.atan2(beyond)) / PI;
+    fn rate(&self, price_e4: u16) -> f64 {
+        let distance = self.sign * (self.centre - f64::from(price_e4) / ONE);
+        self.fill_rate * (-STEEPNESS * self.fill_decay * distance).exp()
+    }
+
+    /// What a step away from fair value leaves of `rate`.
+    fn decay(&self, step_e4: u16) -> f64 {
+        (-STEEPNESS * self.fill_decay * f64::from(step_e4) / ONE).exp()
+    }
+
+    fn worth(&self, price_e4: u16, size_e6: u64, ahead_shares: f64, rate: f64) -> Worth {
+        let (gain, size) = (self.gain(price_e4), size_e6 as f64 / SHARE_E6);
+        let beyond = self.sign * (self.fair - f64::from(price_e4) / ONE);
+        let most = size * self.per_rest;
+        let filled = (rate / (1.0 + ahead_shares * self.per_queued)).min(most);
+        let idle = self.presence * (1.0 - beyond.abs())
+            - self.exposed * size * (excess(self.jump, beyond) - self.beyond_end);
         Worth {
-            gain: distance - self.cost + self.rebate * p * (1.0 - p),
-            rate: self.model.fill_rate * (-STEEPNESS * self.model.fill_decay * distance).exp(),
-            most: size / self.model.rest_s,
-            presence: self.model.presence * (1.0 - beyond.abs()),
-            loss: self.model.pick_off * size / self.interval_s * excess,
-            queue: 1.0 + ahead_shares / self.model.queue_shares,
+            gain,
+            rate,
+            most,
+            idle,
+            value: filled * gain + idle,
         }
     }
+
+    /// Whether no order further out can be worth more than `best`, whatever stands before it; `nearer` is the idle
+    /// worth one step nearer.
+    ///
+    /// Without a queue an order trades for rate·gain, which falls once k·gain exceeds the slope of the price and of its
+    /// rebate; what is concave goes on falling once it fell.
+    fn ends(&self, worth: &Worth, nearer: f64, best: f64) -> bool {
+        worth.rate < worth.most
+            && self.fill_decay * worth.gain > STEEPEST
+            && worth.idle <= nearer
+            && worth.rate * worth.gain + worth.idle < best
+    }
+}
+
+/// π·e(d).
+fn excess(jump: f64, distance: f64) -> f64 {
+    // atan2(m, d) of m > 0, for half its time.
+    jump - distance * (FRAC_PI_2 - (distance / jump).atan())
 }
 
 /// What a new order of one side would be.
@@ -296,7 +328,7 @@ pub struct NewOrder {
 ///
 /// Ticks that lose by their fills are left out unless they are nearer to the midpoint of the rewards.
 pub fn candidates(
-    side: &SideValue<'_>,
+    side: &SideValue,
     grid: &Grid,
     order: &NewOrder,
     rewards: Option<(&RewardTerms, f64)>,
@@ -306,25 +338,19 @@ pub fn candidates(
     let tick = i32::from(grid.tick_e4);
     let highest = i32::from(PRICE_ONE_E4) - tick;
     let (limit_e4, middle_e4) = (side.limit_e4(), rewards.map(|(_, midpoint_e4)| midpoint_e4));
-    let (mut price, step) = match side.side {
-        Side::Buy => {
-            let passive = ((i32::from(grid.ask_e4) - 1) / tick * tick).min(highest);
-            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.max(middle_e4));
-            (
-                passive.min((useful / f64::from(tick)).ceil() as i32 * tick),
-                -tick,
-            )
-        }
-        Side::Sell => {
-            let passive = ((i32::from(grid.bid_e4) / tick + 1) * tick).max(tick);
-            let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.min(middle_e4));
-            (
-                passive.max((useful / f64::from(tick)).floor() as i32 * tick),
-                tick,
-            )
-        }
+    let (mut price, step) = if side.sign > 0.0 {
+        let passive = ((i32::from(grid.ask_e4) - 1) / tick * tick).min(highest);
+        let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.max(middle_e4));
+        let first = passive.min((useful / f64::from(tick)).ceil() as i32 * tick);
+        (first, -tick)
+    } else {
+        let passive = ((i32::from(grid.bid_e4) / tick + 1) * tick).max(tick);
+        let useful = middle_e4.map_or(limit_e4, |middle_e4| limit_e4.min(middle_e4));
+        let first = passive.max((useful / f64::from(tick)).floor() as i32 * tick);
+        (first, tick)
     };
-    let mut best = 0.0_f64;
+    let decay = side.decay(grid.tick_e4);
+    let (mut best, mut nearer) = (0.0_f64, None::<Worth>);
     for _ in 0..MOST_TICKS {
         let Some(price_e4) = u16::try_from(price)
             .ok()
@@ -332,19 +358,20 @@ pub fn candidates(
         else {
             return;
         };
+        let rate = nearer.map_or_else(|| side.rate(price_e4), |nearer| nearer.rate * decay);
         let score = rewards.map_or(0.0, |(terms, midpoint_e4)| {
             terms.score((f64::from(price_e4) - midpoint_e4).abs(), order.size_e6)
         });
-        let worth = side.worth(price_e4, order.size_e6, ahead(price_e4));
-        let value = worth.value();
-        if score <= 0.0 && worth.ends(best, side.model.fill_decay) {
+        let worth = side.worth(price_e4, order.size_e6, ahead(price_e4), rate);
+        if score <= 0.0 && nearer.is_some_and(|nearer| side.ends(&worth, nearer.idle, best)) {
             return;
         }
-        best = best.max(value);
+        nearer = Some(worth);
+        best = best.max(worth.value);
         found.push(Candidate {
             price_e4,
             size_e6: order.size_e6,
-            value: value - order.cost,
+            value: worth.value - order.cost,
             score: score * order.scoring_share,
             is_kept: false,
         });
@@ -390,29 +417,17 @@ pub fn optimum(
         let ((bid, bid_value), (ask, ask_value)) = (best(bids), best(asks));
         return (bid, ask, bid_value + ask_value);
     };
-    // What scores nothing differs by its value alone: the best of it stands for all.
-    let plain = |side: &[Candidate]| {
-        let mut found: Option<usize> = None;
-        for (place, candidate) in side.iter().enumerate() {
-            let is_better = found.is_none_or(|at| candidate.value > side[at].value);
-            if candidate.score <= 0.0 && candidate.value > 0.0 && is_better {
-                found = Some(place);
-            }
-        }
-        found
+    let most_of = |side: &[Candidate]| {
+        let most = |(value, score): (f64, f64), c: &Candidate| (value.max(c.value), score.max(c.score));
+        side.iter().fold((0.0, 0.0), most)
     };
-    let sides = |side: &[Candidate]| -> Vec<(Option<usize>, f64, f64)> {
-        let plain = plain(side);
-        let is_tried = |&(place, c): &(usize, &Candidate)| c.score > 0.0 || Some(place) == plain;
-        let each = side.iter().enumerate().filter(is_tried);
-        std::iter::once((None, 0.0, 0.0))
-            .chain(each.map(|(place, c)| (Some(place), c.value, c.score)))
-            .collect()
-    };
-    let (bids, asks) = (sides(bids), sides(asks));
+    let ((most_value, most_score), asks) = (most_of(asks), tried(asks));
     let mut found = (None, None, 0.0);
-    for &(bid, bid_value, one) in &bids {
-        for &(ask, ask_value, two) in &asks {
+    for (bid, bid_value, one) in tried(bids) {
+        if bid_value + most_value + pool.income(one, most_score) <= found.2 {
+            continue;
+        }
+        for (ask, ask_value, two) in asks.clone() {
             let value = bid_value + ask_value + pool.income(one, two);
             if value > found.2 {
                 found = (bid, ask, value);
@@ -420,4 +435,20 @@ pub fn optimum(
         }
     }
     found
+}
+
+/// (place, value, score) of "do not quote" and of what may be part of the best pair.
+///
+/// What scores nothing differs by its value alone: the best of it stands for all.
+fn tried(side: &[Candidate]) -> impl Iterator<Item = (Option<usize>, f64, f64)> + Clone {
+    let mut plain: Option<usize> = None;
+    for (place, candidate) in side.iter().enumerate() {
+        let is_better = plain.is_none_or(|at| candidate.value > side[at].value);
+        if candidate.score <= 0.0 && candidate.value > 0.0 && is_better {
+            plain = Some(place);
+        }
+    }
+    let each = side.iter().enumerate();
+    let scoring = each.filter(move |&(place, c)| c.score > 0.0 || Some(place) == plain);
+    std::iter::once((None, 0.0, 0.0)).chain(scoring.map(|(place, c)| (Some(place), c.value, c.score)))
 }

@@ -2,9 +2,7 @@
 
 use claw_core::engine::{Answer, Event, Request, RequestId};
 
-use crate::world::{Fate, MS, World};
-
-const NEAR: [(bool, u16, u64); 2] = [(true, 48, 10), (false, 52, 10)];
+use crate::world::{Fate, MS, NEAR, World};
 
 fn questions(world: &World) -> Vec<RequestId> {
     let asked = world

@@ -2,11 +2,15 @@
 
 mod batches;
 mod brakes;
+mod breaker;
 mod budget;
 mod eligibility;
+mod gate;
+mod overlap;
 mod probes;
 mod properties;
-mod routes;
 mod rules;
+mod settlement;
+mod suspicion;
 mod watch;
 mod world;

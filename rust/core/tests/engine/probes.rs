@@ -132,6 +132,7 @@ proptest! {
         jitter_ms in prop::collection::vec(0..20_u64, 20..200),
     ) {
         let mut patience = Patience::new(100 * MS, 0);
+        prop_assert_eq!(patience.learnt_ns(), None);
         for (step, jitter) in (0_u64..).zip(jitter_ms) {
             let round_trip_ns = (rtt_ms + jitter) * MS;
             prop_assert!(round_trip_ns <= patience.limit_ns());

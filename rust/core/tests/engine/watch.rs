@@ -3,19 +3,7 @@
 use claw_core::engine::{Event, OrderState};
 use proptest::prelude::*;
 
-use crate::world::{Fate, MS, QUOTERS, World};
-
-const NEAR: [(bool, u16, u64); 2] = [(true, 48, 10), (false, 52, 10)];
-
-fn quoting() -> World {
-    let mut world = World::running();
-    for index in 0..2 {
-        world.plan(index, 0, &NEAR);
-    }
-    world.settle(1_000);
-    assert_eq!(world.live.len(), 4);
-    world
-}
+use crate::world::{Fate, MS, NEAR, QUOTERS, World};
 
 /// Plans of both quoters, and how many orders they left open.
 fn try_to_quote(world: &mut World) -> usize {
@@ -28,7 +16,7 @@ fn try_to_quote(world: &mut World) -> usize {
 
 #[test]
 fn a_quoter_that_does_not_touch_loses_its_orders_until_it_touches_again() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.speaking.quoters[0] = false;
     world.settle(450);
     assert_eq!(world.live.len(), 4, "it has half a second");
@@ -52,7 +40,7 @@ fn a_quoter_that_does_not_touch_loses_its_orders_until_it_touches_again() {
 
 #[test]
 fn without_a_sentinel_every_quoters_orders_go() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.speaking.sentinels = false;
     world.settle(700);
     assert!(world.live.is_empty());
@@ -67,7 +55,7 @@ fn without_a_sentinel_every_quoters_orders_go() {
 
 #[test]
 fn without_a_guard_for_three_seconds_it_only_cancels() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.speaking.guard = false;
     world.settle(2_900);
     assert_eq!(world.live.len(), 4);
@@ -101,7 +89,7 @@ fn nothing_is_placed_before_a_guard_was_heard() {
 
 #[test]
 fn a_machine_that_stood_still_is_not_the_silence_of_the_others() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.speaking.guard = false;
     world.speaking.sentinels = false;
     world.speaking.quoters = [false; 2];
@@ -120,7 +108,7 @@ fn a_machine_that_stood_still_is_not_the_silence_of_the_others() {
 
 #[test]
 fn an_expired_mandate_ends_in_a_withdrawal_of_its_own_market_alone() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.move_market(1);
     world.settle(500);
     assert_eq!(world.live_of(QUOTERS[0]).len(), 2);
@@ -168,7 +156,7 @@ proptest! {
     fn a_quoter_that_falls_silent_loses_its_orders_and_nobody_elses(
         pauses_ms in prop::collection::vec(10..150_u64, 1..30),
     ) {
-        let mut world = quoting();
+        let mut world = World::quoting();
         let others = world.live_of(QUOTERS[1]);
         world.speaking.quoters[0] = false;
         let silent_ms: u64 = pauses_ms.iter().map(|pause_ms| (*pause_ms).min(100)).sum();

@@ -11,11 +11,12 @@
 //! probes (`GET /time`), of which every `interval` half of the idle connections of each lane of order entry, four at
 //! most, carry one; the verdict is [`Probes`]'. Ten of them every 50 ms make 2,000 in 10 s, of 9,000 that the venue
 //! allows to all of its CLOB (polymarket.md §6.1). A connection with a request under way cannot be asked: an order or
-//! a cancel that takes `SLOW_FACTOR` times as long as a probe may is reported itself, and the breaker decides what it
-//! means.
+//! a cancel that takes `SLOW_FACTOR` times as long as a probe may, and longer than its like of late, is reported
+//! itself, and the state machine decides what it means.
 //!
 //! A request is sent again only when not a byte of it has left this process.
 
+mod elsewhere;
 mod pool;
 mod probes;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use claw_core::engine::{Cause, Probes};
+use claw_core::engine::{Cause, Patience, Probes};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
@@ -42,7 +43,7 @@ pub use pool::Lane;
 
 const MAX_BODY: usize = 16 << 20;
 /// A request that takes so many times what a probe may is slow, if probes are answered meanwhile.
-const SLOW_FACTOR: u32 = 3;
+const SLOW_FACTOR: u64 = 3;
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -93,11 +94,16 @@ pub struct Connections {
     links: RefCell<Vec<Weak<Link>>>,
     generation: Cell<u64>,
     probes: RefCell<Probes>,
+    /// With requests, by lane.
+    patience: [RefCell<Patience>; LANES],
     probing: Probing,
     /// Since when a connection is silent that has been reported, until the move.
     silent_since_ns: Cell<Option<u64>>,
     spare_cancels: Cell<usize>,
     is_scouting: Cell<bool>,
+    is_looking: Cell<bool>,
+    /// Over the next route, which has answered while this one does not.
+    elsewhere: RefCell<Vec<Connection>>,
     /// Handshakes under way, of this generation.
     opening: [Cell<usize>; LANES],
     /// Whether the last round of warming up met no venue.
@@ -111,16 +117,20 @@ impl Connections {
     pub fn new(host: Host, probing: Probing) -> Self {
         let [floor_ns, pause_ns] =
             [probing.floor, probing.pause].map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        let now_ns = clock::now_ns();
         Self {
             host,
             idle: Default::default(),
             links: RefCell::default(),
             generation: Cell::new(0),
-            probes: RefCell::new(Probes::new(floor_ns, pause_ns, clock::now_ns())),
+            probes: RefCell::new(Probes::new(floor_ns, pause_ns, now_ns)),
+            patience: std::array::from_fn(|_| RefCell::new(Patience::new(floor_ns, now_ns))),
             probing,
             silent_since_ns: Cell::new(None),
             spare_cancels: Cell::new(0),
             is_scouting: Cell::new(false),
+            is_looking: Cell::new(false),
+            elsewhere: RefCell::default(),
             opening: Default::default(),
             has_failed: Cell::new(false),
             notice: Rc::default(),
@@ -155,7 +165,7 @@ impl Connections {
     pub async fn exchange(&self, lane: Lane, outgoing: Outgoing, limit: Duration) -> Exchange {
         let (used, began_ns) = (RefCell::default(), clock::now_ns());
         let mut answering = pin!(timeout(limit, self.attempt(lane, outgoing, &used)));
-        let slow = Duration::from_nanos(self.probes.borrow().limit_ns()) * SLOW_FACTOR;
+        let slow = self.slow_after(lane);
         let answer = match timeout(slow, &mut answering).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -166,6 +176,12 @@ impl Connections {
                 answering.await
             }
         };
+        if matches!(answer, Ok(Ok(_))) {
+            let now_ns = clock::now_ns();
+            self.patience[lane as usize]
+                .borrow_mut()
+                .measure(now_ns.saturating_sub(began_ns), now_ns);
+        }
         let is_silent = answer.is_err();
         let link: Option<Rc<Link>> = used.take();
         let sent_ns = link.as_ref().and_then(|link| link.watch.written_ns.get());
@@ -187,6 +203,13 @@ impl Connections {
             }
         }
         (answer, sent_ns)
+    }
+
+    /// How long a request may take: several times what a probe may, and what its like have taken of late.
+    fn slow_after(&self, lane: Lane) -> Duration {
+        let probe_ns = self.probes.borrow().limit_ns() * SLOW_FACTOR;
+        let learnt_ns = self.patience[lane as usize].borrow().learnt_ns();
+        Duration::from_nanos(learnt_ns.map_or(probe_ns, |learnt_ns| learnt_ns.max(probe_ns)))
     }
 
     async fn attempt(

@@ -99,6 +99,7 @@ impl Connections {
             is_here && is_proven && connection.sender.is_ready() && !connection.link.watch.is_broken.get()
         };
         let mut alive = std::mem::take(&mut *self.lane(Lane::Standbys).borrow_mut());
+        alive.extend(self.elsewhere.take());
         alive.retain(is_alive);
         for lane in [Lane::Cancels, Lane::Places, Lane::Others] {
             self.lane(lane).borrow_mut().clear();
@@ -114,7 +115,8 @@ impl Connections {
             }
             is_kept || link.is_probing.get()
         });
-        let first = [Lane::Cancels, Lane::Places, Lane::Others];
+        // Nothing is placed before the cancel and the list of trades are answered.
+        let first = [Lane::Cancels, Lane::Others, Lane::Places];
         let lanes = first.into_iter().chain(std::iter::repeat(Lane::Standbys));
         for (connection, lane) in alive.into_iter().zip(lanes) {
             connection.link.generation.set(generation);
@@ -130,7 +132,7 @@ impl Connections {
     }
 
     /// Open connections until enough are warm in every lane.
-    pub async fn keep_warm(&self) {
+    pub async fn keep_warm(self: &Rc<Self>) {
         let is_trial = self.has_failed.get();
         let mut missing = self.missing();
         let cancels = self.lane(Lane::Cancels).borrow().len();
@@ -169,7 +171,7 @@ impl Connections {
         links.filter(is_out).count()
     }
 
-    async fn warm(&self, lane: Lane, is_trial: bool) {
+    async fn warm(self: &Rc<Self>, lane: Lane, is_trial: bool) {
         let (generation, opening) = (self.generation(), &self.opening[lane as usize]);
         opening.set(opening.get() + 1);
         let opened = self.connect(lane).await;
@@ -184,7 +186,10 @@ impl Connections {
                 self.give_back(connection);
             }
             // The venue may be away: the next round asks again.
-            Err(_) => self.has_failed.set(true),
+            Err(_) => {
+                self.has_failed.set(true);
+                self.look_elsewhere();
+            }
         }
     }
 
@@ -211,9 +216,13 @@ impl Connections {
     }
 
     pub(super) async fn connect(&self, lane: Lane) -> io::Result<Connection> {
+        self.connect_over(lane, self.host.route()).await
+    }
+
+    pub(super) async fn connect_over(&self, lane: Lane, route: usize) -> io::Result<Connection> {
         let watch: Rc<Watch> = Rc::default();
-        let (generation, route, began_ns) = (self.generation(), self.host.route(), clock::now_ns());
-        let stream = self.host.connect(Rc::clone(&watch)).await?;
+        let (generation, began_ns) = (self.generation(), clock::now_ns());
+        let stream = self.host.connect_over(route, Rc::clone(&watch)).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;

@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_millis(5);
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a late answer is waited for, to learn that an alarm was false.
 const DRAIN: Duration = Duration::from_secs(2);
-/// What a move needs at once: a connection for cancels, one for places, one for reads.
-const SCOUTS: usize = 3;
+/// What a move needs at once: a connection for cancels, one for reads, one for places; and one is out with a probe.
+pub(super) const SCOUTS: usize = 4;
 
 /// Of one lane in one round, however many are idle: probes count in a window of the venue.
 const MOST_PROBES: usize = 4;
@@ -52,14 +52,18 @@ impl Connections {
         }
     }
 
-    async fn ask(self: Rc<Self>, mut connection: Connection) {
-        let outgoing = Outgoing {
+    /// The question that a probe asks.
+    pub(super) fn probe_of_time() -> Outgoing {
+        Outgoing {
             method: Method::GET,
             target: "/time".to_owned(),
             headers: HeaderMap::new(),
             body: Vec::new(),
-        };
-        let Ok(request) = self.request(outgoing) else {
+        }
+    }
+
+    async fn ask(self: Rc<Self>, mut connection: Connection) {
+        let Ok(request) = self.request(Self::probe_of_time()) else {
             return;
         };
         let link = Rc::clone(&connection.link);
@@ -78,6 +82,7 @@ impl Connections {
                 is_late = !self.probes.borrow().is_broken(began_ns, clock::now_ns());
                 if is_late {
                     self.send_scouts();
+                    self.look_elsewhere();
                 }
                 answer = timeout(if is_late { LOOK } else { GRACE }, &mut answering).await;
             }

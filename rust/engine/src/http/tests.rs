@@ -14,7 +14,8 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
-use crate::routes::Routes;
+use crate::clock;
+use crate::declared_routes::Routes;
 use crate::socket::{Host, Trust};
 
 const FLOOR: Duration = Duration::from_millis(100);
@@ -256,6 +257,37 @@ fn an_order_that_is_silent_while_probes_are_answered_is_reported_before_its_time
         assert_eq!(faults.borrow()[0], (0, Cause::Slow));
         connections.switch(1);
         assert!(matches!(waiting.await.unwrap().0, Err(Lost::Unknown(_))));
+    });
+}
+
+#[test]
+fn a_request_may_take_longer_than_the_slowest_of_its_like() {
+    run(async {
+        let (connections, _) = venue(Vec::new()).await;
+        connections.keep_warm().await;
+        let before = connections.slow_after(Lane::Places);
+        assert_eq!(
+            ask(&connections, Lane::Places).await.0.unwrap().status,
+            StatusCode::OK
+        );
+        assert_eq!(
+            connections.slow_after(Lane::Places),
+            before,
+            "a quick one teaches nothing"
+        );
+        let slow_ns = u64::try_from(before.as_nanos()).unwrap();
+        connections.patience[Lane::Places as usize]
+            .borrow_mut()
+            .measure(slow_ns, clock::now_ns());
+        connections
+            .probes
+            .borrow_mut()
+            .answered(clock::now_ns(), clock::now_ns());
+        assert!(connections.slow_after(Lane::Places) > Duration::from_millis(900));
+        assert!(
+            connections.slow_after(Lane::Cancels) < Duration::from_millis(500),
+            "cancels are not like places"
+        );
     });
 }
 

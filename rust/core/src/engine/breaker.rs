@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! reset, time-out, TLS, proxy 407/502   move to the standby connections (failover.rs); the route stays
+//! nothing gets through, elsewhere it does  the same over the next declared route, once the region has been asked there
 //! HTML page of the CDN                  the same, `switches_per_day` times in any 24 h; then a halt
 //! 425                                   wait 1–2 s, doubling to 30 s; one place tries; then post-only for 2 min
 //! 503 post-only                         quoting goes on: nothing but post-only orders is ever sent
 //! 503 cancel-only, disabled             cancels only; one place tries, 1–2 s doubling to 30 s
 //! 429                                   wait as told, else as above; cancels keep their own budget
-//! no answer, though probes are answered  the first in a while: the connection may be broken, so as a reset;
-//!                                       the next ones: the venue is slow, and gets one place request at a time
+//! no answer, though probes are answered  as suspicion.rs says: as a reset, or the venue is slow; either way it gets
+//!                                       one place request at a time for a while
 //! ```
 //!
 //! A refusal of the region or the account is no matter of routes: it halts (machine.rs), and no route ever moves
@@ -40,6 +41,8 @@ pub enum Cause {
     Throttled(Option<u64>),
     /// A request waits much longer than the way there and back takes, which others are answered on.
     Slow,
+    /// Nothing gets through here, and over the next declared route the venue answers.
+    Unreachable,
     /// A page of the CDN instead of the venue's answer: it refuses this address.
     CdnPage,
 }
@@ -102,7 +105,7 @@ impl Breaker {
     /// A request met this; `spread` in [0, 1) keeps several from trying in step.
     pub fn meet(&mut self, cause: &Cause, spread: f64, now_ns: u64) {
         let mode = match cause {
-            Cause::Transport(_) | Cause::CdnPage => return,
+            Cause::Transport(_) | Cause::CdnPage | Cause::Unreachable => return,
             Cause::Slow => {
                 self.slow_until_ns = now_ns + SLOW_NS;
                 return;
@@ -148,10 +151,9 @@ impl Breaker {
         }
     }
 
-    /// Whether a request that waits for long is no news: the venue is known to be slow.
-    #[must_use]
-    pub const fn is_slow(&self, now_ns: u64) -> bool {
-        now_ns < self.slow_until_ns
+    /// What looked like a slow venue was a broken connection.
+    pub const fn clear_slowness(&mut self) {
+        self.slow_until_ns = 0;
     }
 
     /// Why no place may be sent while `under_way` requests with places are; None when one may.

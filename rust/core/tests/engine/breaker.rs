@@ -3,20 +3,9 @@
 use claw_core::engine::{Answer, Breaker, Cause, Event, HaltSwarm, Mode, PlaceResult, Request};
 use proptest::prelude::*;
 
-use crate::world::{Fate, MS, World};
+use crate::world::{Fate, MS, NEAR, World};
 
-const NEAR: [(bool, u16, u64); 2] = [(true, 48, 10), (false, 52, 10)];
 const S: u64 = 1_000 * MS;
-
-fn quoting() -> World {
-    let mut world = World::running();
-    for index in 0..2 {
-        world.plan(index, 0, &NEAR);
-    }
-    world.settle(1_000);
-    assert_eq!(world.live.len(), 4);
-    world
-}
 
 fn asked(world: &World) -> Vec<String> {
     let requests = world.requests.iter();
@@ -36,7 +25,7 @@ fn answer_everything(world: &mut World) {
 
 #[test]
 fn a_broken_route_is_left_its_orders_go_and_quoting_goes_on_at_once() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.break_route();
     assert_eq!(world.generation, 1);
     assert_eq!(asked(&world), ["CancelAll", "ListTrades", "AskRegion"]);
@@ -61,7 +50,7 @@ fn a_broken_route_is_left_its_orders_go_and_quoting_goes_on_at_once() {
 
 #[test]
 fn a_route_that_stays_broken_refuses_plans_and_is_asked_ever_more_slowly() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.break_route();
     world.plan(0, 0, &NEAR);
     let mut asked = 0;
@@ -87,7 +76,7 @@ fn a_route_that_stays_broken_refuses_plans_and_is_asked_ever_more_slowly() {
 
 #[test]
 fn news_of_connections_that_were_given_up_changes_nothing() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.break_route();
     world.tell(Event::RouteFault(0, Cause::Transport("reset".to_owned())));
     assert_eq!(world.generation, 1);
@@ -95,11 +84,11 @@ fn news_of_connections_that_were_given_up_changes_nothing() {
 
 #[test]
 fn an_order_accepted_after_the_cancel_goes_too() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.feed_down();
     world.plan(0, 0, &[(true, 40, 5)]);
     assert!(world.refusals.is_empty());
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.plan(0, 0, &[(true, 40, 5)]);
     let place = world.requests.pop_front().unwrap();
     world.feed_down();
@@ -111,7 +100,7 @@ fn an_order_accepted_after_the_cancel_goes_too() {
 
 #[test]
 fn the_cdns_page_uses_the_days_move_and_then_halts() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.meet_cdn_page();
     assert_eq!((world.generation, world.switches_ms.len()), (1, 1));
     assert_eq!(asked(&world), ["CancelAll", "ListTrades", "AskRegion"]);
@@ -133,8 +122,37 @@ fn the_cdns_page_uses_the_days_move_and_then_halts() {
 }
 
 #[test]
+fn a_dead_route_is_left_for_the_next_and_nothing_is_placed_there_before_the_region_was_asked() {
+    let mut world = World::quoting();
+    let generation = world.generation;
+    let actions = world.ask(Event::RouteFault(generation, Cause::Unreachable));
+    let steps: Vec<String> = actions.iter().map(|action| format!("{action:?}")).collect();
+    let at = |name: &str| steps.iter().position(|step| step.starts_with(name)).unwrap();
+    assert!(at("LeaveRoute") < at("SwitchRoute"));
+    assert!(at("SwitchRoute") < at("Send(") && steps.iter().any(|step| step.ends_with("CancelAll)")));
+    assert!(
+        !steps.iter().any(|step| step.starts_with("RecordSwitches")),
+        "it is none of the day's moves"
+    );
+    let mut world = World::quoting();
+    world.region = None;
+    world.is_cleared = false;
+    meet(&mut world, Cause::Unreachable);
+    answer_everything(&mut world);
+    assert!(world.live.is_empty(), "cancels go at once");
+    world.plan(0, 0, &NEAR);
+    world.settle(1_000);
+    assert!(world.live.is_empty(), "places do not");
+    world.region = Some(false);
+    world.settle(61_000);
+    world.plan(0, 0, &NEAR);
+    answer_everything(&mut world);
+    assert_eq!(world.live.len(), 2);
+}
+
+#[test]
 fn no_move_is_made_because_of_a_refused_region() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.plan(0, 0, &[(true, 40, 5)]);
     let (id, _) = world.requests.pop_front().unwrap();
     let refused = Answer::Ineligible("restricted in your region".to_owned());
@@ -159,7 +177,7 @@ fn no_move_is_made_because_of_a_refused_region() {
 
 #[test]
 fn a_restart_is_waited_for_without_a_hot_loop_and_post_only_mode_is_quoted_in() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.mode = Some(Cause::Restarting);
     let mut places = 0;
     for _ in 0..600 {
@@ -192,7 +210,7 @@ fn a_restart_is_waited_for_without_a_hot_loop_and_post_only_mode_is_quoted_in() 
 
 #[test]
 fn in_cancel_only_mode_cancels_leave_and_places_do_not() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.mode = Some(Cause::CancelOnly);
     world.plan(0, 0, &[(true, 40, 5)]);
     answer_everything(&mut world);
@@ -209,7 +227,7 @@ fn in_cancel_only_mode_cancels_leave_and_places_do_not() {
 
 #[test]
 fn a_throttled_account_waits_as_long_as_it_is_told() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.plan(0, 0, &[(true, 40, 5)]);
     let (id, _) = world.requests.pop_front().unwrap();
     meet(&mut world, Cause::Throttled(Some(7 * S)));
@@ -225,7 +243,7 @@ fn a_throttled_account_waits_as_long_as_it_is_told() {
 
 #[test]
 fn a_slow_venue_gets_one_place_request_at_a_time() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     let before = world.live.len();
     meet(&mut world, Cause::Slow);
     answer_everything(&mut world);
@@ -248,7 +266,7 @@ fn a_slow_venue_gets_one_place_request_at_a_time() {
 
 #[test]
 fn after_a_break_two_empty_listings_are_a_second_apart() {
-    let mut world = quoting();
+    let mut world = World::quoting();
     world.break_route();
     world.tell(Event::HaltAsked(HaltSwarm {
         cause: "test".to_owned(),

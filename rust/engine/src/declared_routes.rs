@@ -1,8 +1,9 @@
 //! The declared ways to the venue: the host's own address, or CONNECT proxies of the operator's, in order of preference.
 //!
-//! A route is left for the next one when the CDN flags its address, never because of a region: the venue is always
-//! asked over the host's own address, and over the route besides. It carries orders only while both answers are a clear
-//! yes and name the one country that was declared for all. Source: egress.md, "Eligibility comes first".
+//! A route is left for the next one when the CDN flags its address, or when it leads nowhere while the next one leads
+//! to the venue; never because of a region: the venue is always asked over the host's own address, and over the route
+//! besides. It carries orders only while both answers are a clear yes and name the one country that was declared for
+//! all. Source: egress.md, "Eligibility comes first".
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -12,15 +13,35 @@ use claw_core::engine::Answer;
 use hyper::Uri;
 
 use crate::fault::Fault;
+use crate::netrc::{Netrc, Password};
 use crate::refusal::Region;
 
 const DIRECT: &str = "direct";
 
+/// A CONNECT proxy of the operator's.
+#[derive(Debug)]
+pub struct Proxy {
+    address: String,
+    password: Option<Password>,
+}
+
+impl Proxy {
+    /// `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Who we are there; None where nobody asks.
+    pub const fn password(&self) -> Option<&Password> {
+        self.password.as_ref()
+    }
+}
+
 /// The ways, and which of them is in use.
 #[derive(Debug)]
 pub struct Routes {
-    /// `HOST:PORT` of a proxy; None is the host's own address.
-    ways: Vec<Option<String>>,
+    /// None is the host's own address.
+    ways: Vec<Option<Proxy>>,
     country: Option<String>,
     current: Cell<usize>,
     flagged: RefCell<BTreeSet<usize>>,
@@ -38,8 +59,9 @@ impl Routes {
     }
 
     /// `direct` or `http://HOST:PORT` each; with a proxy there must be a country.
-    pub fn declared(routes: &[String], country: Option<&str>) -> Result<Rc<Self>, Fault> {
-        let ways: Vec<_> = routes.iter().map(|route| way(route)).collect::<Result<_, _>>()?;
+    pub fn declared(routes: &[String], country: Option<&str>, passwords: &Netrc) -> Result<Rc<Self>, Fault> {
+        let ways = routes.iter().map(|route| way(route, passwords));
+        let ways: Vec<_> = ways.collect::<Result<_, _>>()?;
         if ways.is_empty() {
             return Ok(Self::direct());
         }
@@ -61,27 +83,41 @@ impl Routes {
         self.current.get()
     }
 
+    /// The proxy of one of them.
+    pub fn proxy_of(&self, route: usize) -> Option<&Proxy> {
+        self.ways.get(route).and_then(Option::as_ref)
+    }
+
     /// The proxy of the one in use.
-    pub fn proxy(&self) -> Option<&str> {
-        self.ways.get(self.current()).and_then(Option::as_deref)
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy_of(self.current())
     }
 
     /// The one in use, for people.
     pub fn name(&self) -> &str {
-        self.proxy().unwrap_or(DIRECT)
+        self.proxy().map_or(DIRECT, Proxy::address)
     }
 
-    /// The CDN flags this one: go on to the next that it has not, if there is one; whether there was.
-    pub fn leave(&self) -> bool {
-        let count = self.ways.len();
-        let mut flagged = self.flagged.borrow_mut();
-        flagged.insert(self.current());
-        let next = (1..count).map(|step| (self.current() + step) % count);
-        let next = next.into_iter().find(|route| !flagged.contains(route));
+    /// The one after that which the CDN has not flagged, if there is another one.
+    pub fn next(&self) -> Option<usize> {
+        let (count, flagged) = (self.ways.len(), self.flagged.borrow());
+        let mut following = (1..count).map(|step| (self.current() + step) % count);
+        following.find(|route| !flagged.contains(route))
+    }
+
+    /// This one leads nowhere for now: go on to the next; whether there was one.
+    pub fn move_on(&self) -> bool {
+        let next = self.next();
         if let Some(route) = next {
             self.current.set(route);
         }
         next.is_some()
+    }
+
+    /// The CDN flags this one: go on to the next that it has not, if there is one; whether there was.
+    pub fn leave(&self) -> bool {
+        self.flagged.borrow_mut().insert(self.current());
+        self.move_on()
     }
 
     /// What the answers over the host's own address and over the proxy in use mean together.
@@ -103,16 +139,20 @@ impl Routes {
     }
 }
 
-fn way(route: &str) -> Result<Option<String>, Fault> {
+fn way(route: &str, passwords: &Netrc) -> Result<Option<Proxy>, Fault> {
     if route == DIRECT {
         return Ok(None);
     }
-    let unusable = || Fault::User(format!("a route is {DIRECT} or http://HOST:PORT, not {route:?}"));
+    // What it is may hold a password: it is not shown.
+    let unusable = || Fault::User(format!("a route is {DIRECT} or http://HOST:PORT, nothing else"));
     let uri: Uri = route.parse().map_err(|_| unusable())?;
     let authority = uri.authority().ok_or_else(unusable)?;
     let is_plain = uri.scheme_str() == Some("http") && !authority.as_str().contains('@');
     match authority.port_u16() {
-        Some(port) if is_plain => Ok(Some(format!("{}:{port}", authority.host()))),
+        Some(port) if is_plain => Ok(Some(Proxy {
+            address: format!("{}:{port}", authority.host()),
+            password: passwords.of(authority.host()),
+        })),
         _ => Err(unusable()),
     }
 }
@@ -121,7 +161,8 @@ fn way(route: &str) -> Result<Option<String>, Fault> {
 mod tests {
     use claw_core::engine::Answer;
 
-    use super::Routes;
+    use super::{Proxy, Routes};
+    use crate::netrc::Netrc;
     use crate::refusal::Region;
 
     fn answer(blocked: bool, country: &str) -> Region {
@@ -133,7 +174,7 @@ mod tests {
 
     fn declared(routes: &[&str], country: Option<&str>) -> Option<std::rc::Rc<Routes>> {
         let routes: Vec<_> = routes.iter().map(|route| (*route).to_owned()).collect();
-        Routes::declared(&routes, country).ok()
+        Routes::declared(&routes, country, &Netrc::default()).ok()
     }
 
     #[test]
@@ -161,14 +202,26 @@ mod tests {
     #[test]
     fn a_flagged_route_is_never_gone_back_to() {
         let routes = declared(&["direct", "http://10.0.0.1:3128", "http://vps:8080"], Some("NL")).unwrap();
-        assert_eq!((routes.name(), routes.proxy()), ("direct", None));
+        assert_eq!((routes.name(), routes.proxy().is_none()), ("direct", true));
         assert!(routes.leave());
-        assert_eq!(routes.proxy(), Some("10.0.0.1:3128"));
+        assert_eq!(routes.proxy().map(Proxy::address), Some("10.0.0.1:3128"));
         assert!(routes.leave());
         assert_eq!(routes.name(), "vps:8080");
         assert!(!routes.leave(), "there is no other one");
         assert_eq!(routes.name(), "vps:8080");
         assert!(!Routes::direct().leave());
+    }
+
+    #[test]
+    fn a_dead_route_is_gone_back_to_and_a_flagged_one_is_not() {
+        let routes = declared(&["http://a:1", "http://b:1", "http://c:1"], Some("NL")).unwrap();
+        assert!(routes.leave() && routes.move_on());
+        assert_eq!(routes.name(), "c:1");
+        assert!(routes.move_on());
+        assert_eq!(routes.name(), "b:1", "a is flagged");
+        assert!(routes.leave() && !routes.move_on());
+        assert_eq!(routes.name(), "c:1");
+        assert_eq!(Routes::direct().next(), None);
     }
 
     #[test]

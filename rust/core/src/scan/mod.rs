@@ -5,18 +5,17 @@
 //! reads the frame from its start and says what is wrong with it, so this file never refuses a frame and needs no
 //! words for errors. That both read every frame alike is a property of the tests.
 
+mod cursor;
+
 use crate::ladder::Level;
-use crate::units::{PRICE_ONE_E4, Side, is_tick_e4};
+use crate::units::{Side, is_tick_e4};
+
+use cursor::{SIZE_DIGITS, Scanner, stops_in};
 
 /// Length of a book hash in hexadecimal.
 pub const HASH_LENGTH: usize = 40;
 /// A book hash as the venue writes it.
 pub type HashText = [u8; HASH_LENGTH];
-
-const PRICE_DIGITS: u32 = 4;
-const SIZE_DIGITS: u32 = 6;
-const LARGEST_INTEGER_DIGITS: u32 = 13;
-const POWERS_OF_TEN: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 /// A token's place, as whoever holds the markets names it.
 pub trait Tokens {
@@ -181,86 +180,7 @@ pub fn scan<S: Tokens>(frame: &[u8], tokens: &S, out: &mut Scanned<S::Found>) ->
     (seen & needed == needed).then_some(kind?)
 }
 
-struct Scanner<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    #[inline]
-    fn rest(&self) -> &'a [u8] {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    #[inline]
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    fn take(&mut self, byte: u8) -> Option<()> {
-        self.skip_space();
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    /// True after a comma, false after `end`.
-    #[inline]
-    fn comma_or(&mut self, end: u8) -> Option<bool> {
-        self.skip_space();
-        let byte = self.peek()?;
-        self.at += 1;
-        match byte {
-            b',' => Some(true),
-            byte if byte == end => Some(false),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn key(&mut self) -> Option<&'a [u8]> {
-        let key = self.string()?;
-        self.take(b':')?;
-        Some(key)
-    }
-
-    /// A string without escapes and beyond-ASCII text.
-    #[inline]
-    fn string(&mut self) -> Option<&'a [u8]> {
-        self.take(b'"')?;
-        let start = self.at;
-        while let Some(chunk) = self.rest().first_chunk::<8>() {
-            let stops = stops_in(u64::from_le_bytes(*chunk));
-            if stops != 0 {
-                self.at += stops.trailing_zeros() as usize / 8;
-                return self.close(start);
-            }
-            self.at += 8;
-        }
-        while let Some(byte) = self.peek() {
-            if matches!(byte, b'"' | b'\\' | ..0x20 | 0x80..) {
-                return self.close(start);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    #[inline]
-    fn close(&mut self, start: usize) -> Option<&'a [u8]> {
-        let text = &self.text[start..self.at];
-        (self.peek()? == b'"').then(|| {
-            self.at += 1;
-            text
-        })
-    }
-
+impl Scanner<'_> {
     #[inline]
     fn token<S: Tokens>(&mut self, tokens: &S) -> Option<Option<S::Found>> {
         self.skip_space();
@@ -286,107 +206,6 @@ impl<'a> Scanner<'a> {
             }
         }
         self.string().map(|_| None)
-    }
-
-    /// Whole digits, an optional point and a fraction, in quotation marks, as an integer of 10^-digits.
-    #[inline]
-    fn decimal(&mut self, digits: u32) -> Option<u64> {
-        self.take(b'"')?;
-        let (mut value, mut whole, mut fraction) = (0_u64, 0_u32, 0_u32);
-        while let Some(byte @ b'0'..=b'9') = self.peek() {
-            value = value * 10 + u64::from(byte - b'0');
-            whole += 1;
-            self.at += 1;
-            if whole > LARGEST_INTEGER_DIGITS {
-                return None;
-            }
-        }
-        if digits > 0 && self.peek()? == b'.' {
-            self.at += 1;
-            while let Some(byte @ b'0'..=b'9') = self.peek() {
-                if fraction == digits {
-                    return None;
-                }
-                value = value * 10 + u64::from(byte - b'0');
-                fraction += 1;
-                self.at += 1;
-            }
-        }
-        if whole + fraction == 0 || self.peek()? != b'"' {
-            return None;
-        }
-        self.at += 1;
-        Some(value * POWERS_OF_TEN[(digits - fraction) as usize])
-    }
-
-    /// A price of two to four decimals below 1, as nearly all are.
-    #[inline]
-    fn usual_price(&mut self) -> Option<u16> {
-        let &[b'"', b'0', b'.', tenths, hundredths, third, fourth, last] = self.rest().first_chunk::<8>()?
-        else {
-            return None;
-        };
-        let digit = |byte: u8| Some(u16::from(byte.wrapping_sub(b'0'))).filter(|&digit| digit < 10);
-        let mut price_e4 = digit(tenths)? * 1_000 + digit(hundredths)? * 100;
-        let mut length = 6;
-        if third != b'"' {
-            price_e4 += digit(third)? * 10;
-            length = 7;
-            if fourth != b'"' {
-                price_e4 += digit(fourth)?;
-                length = 8;
-                if last != b'"' {
-                    return None;
-                }
-            }
-        }
-        (price_e4 > 0).then(|| {
-            self.at += length;
-            price_e4
-        })
-    }
-
-    #[inline]
-    fn price(&mut self) -> Option<u16> {
-        if let Some(price_e4) = self.usual_price() {
-            return Some(price_e4);
-        }
-        let price_e4 = u16::try_from(self.decimal(PRICE_DIGITS)?).ok()?;
-        (price_e4 > 0 && price_e4 < PRICE_ONE_E4).then_some(price_e4)
-    }
-
-    /// A price, or "" for none.
-    #[inline]
-    fn optional_price(&mut self) -> Option<Option<u16>> {
-        self.skip_space();
-        if self.literal(b"\"\"").is_some() {
-            return Some(None);
-        }
-        self.price().map(Some)
-    }
-
-    /// A best price as the venue writes it: 0 to 1, "" for what it does not say.
-    #[inline]
-    fn best(&mut self) -> Option<Option<u16>> {
-        if let Some(price_e4) = self.usual_price() {
-            return Some(Some(price_e4));
-        }
-        self.skip_space();
-        if self.literal(b"\"\"").is_some() {
-            return Some(None);
-        }
-        if self.literal(b"\"0\"").is_some() {
-            return Some(Some(0));
-        }
-        if self.literal(b"\"1\"").is_some() {
-            return Some(Some(PRICE_ONE_E4));
-        }
-        self.price().map(Some)
-    }
-
-    #[inline]
-    fn millis(&mut self) -> Option<u64> {
-        self.decimal(0)
     }
 
     fn levels(&mut self, out: &mut Vec<Level>) -> Option<()> {
@@ -503,20 +322,6 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    #[inline]
-    fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> Option<()> {
-        (self.rest().first_chunk::<N>()? == literal).then(|| self.at += N)
-    }
-
-    #[inline]
-    fn next_key<const N: usize>(&mut self, key: &[u8; N]) -> Option<()> {
-        self.literal(b",")?;
-        if self.peek() == Some(b' ') {
-            self.at += 1;
-        }
-        self.literal(key)
-    }
-
     /// An entry with its keys in any order.
     fn change<S: Tokens>(&mut self, tokens: &S) -> Option<ScannedChange<S::Found>> {
         self.take(b'{')?;
@@ -575,11 +380,6 @@ impl<'a> Scanner<'a> {
         const NEEDED: u16 = ASSET | PRICE | SIZE | SIDE;
         (seen & NEEDED == NEEDED).then_some(change)
     }
-
-    fn end(&mut self) -> Option<()> {
-        self.skip_space();
-        (self.at == self.text.len()).then_some(())
-    }
 }
 
 /// Whether a hash is text that needs no escape.
@@ -588,17 +388,4 @@ impl<'a> Scanner<'a> {
 pub fn is_plain(hash: &HashText) -> bool {
     let words = hash.chunks_exact(8).filter_map(<[u8]>::first_chunk::<8>);
     words.fold(0, |stops, word| stops | stops_in(u64::from_le_bytes(*word))) == 0
-}
-
-/// The high bit of each byte that ends a plain string: a quotation mark, an escape, a control, beyond ASCII.
-/// A byte above such a byte may be marked too; the lowest mark is always right.
-#[inline]
-const fn stops_in(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let quote = word ^ (ONES * b'"' as u64);
-    let escape = word ^ (ONES * b'\\' as u64);
-    let zeros = (quote.wrapping_sub(ONES) & !quote) | (escape.wrapping_sub(ONES) & !escape);
-    let controls = word.wrapping_sub(ONES * 0x20) & !word;
-    (zeros | controls | word) & HIGH
 }
