@@ -532,7 +532,7 @@ class Engine:
     def open_orders(self) -> bytes:
         """Every order that is or may be open."""
 
-    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+    def unknown(self, order_ids: list[str]) -> list[str]:
         """Which of these orders it does not know as open, or possibly open."""
 
     def held(self, market: str) -> bytes:
