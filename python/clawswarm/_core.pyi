@@ -5,7 +5,6 @@ Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the Y
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
 """
 
-from collections.abc import Sequence
 from typing import Self, final
 
 __all__ = [
@@ -533,7 +532,7 @@ class Engine:
     def open_orders(self) -> bytes:
         """Every order that is or may be open."""
 
-    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+    def unknown(self, order_ids: list[str]) -> list[str]:
         """Which of these orders it does not know as open, or possibly open."""
 
     def held(self, market: str) -> bytes:

@@ -1,7 +1,7 @@
 """Bugs that are put into a swarm on purpose: the simulation must find each of them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -36,7 +36,7 @@ class FaultyMachine:
     def beat(self, name: str, pid: int, now_ns: int) -> Beat:
         return self._machine.beat(name, pid, now_ns)
 
-    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+    def unknown(self, order_ids: list[str]) -> list[str]:
         return self._machine.unknown(order_ids)
 
     def held(self, market: str) -> Inventory:

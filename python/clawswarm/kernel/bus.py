@@ -14,7 +14,7 @@ private folder and connects to those before it in the list of names; Zenoh makes
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -39,6 +39,9 @@ REPLAY_PAUSE_S = 0.25
 
 _SEQ = struct.Struct("<Q")
 _encode = msgspec.msgpack.Encoder().encode
+
+IsUrgent = Callable[[str], bool]
+"""Of a key with its topic: whether its news set the event; others wait to be taken. Asked on any thread."""
 
 
 class Bus(Protocol):
@@ -72,8 +75,8 @@ class Latest(Protocol[M]):
         """Overwrite the slot `topic/key` (the topic itself without a key)."""
         ...
 
-    def listen(self, changed: asyncio.Event) -> None:
-        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
+    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on urgent news."""
         ...
 
     def take(self) -> list[M]:
@@ -227,8 +230,8 @@ class ZenohLatest(Generic[M]):
             self._publishers[name] = publisher
         publisher.put(_encode(message))
 
-    def listen(self, changed: asyncio.Event) -> None:
-        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on news."""
+    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on urgent news."""
         loop = asyncio.get_running_loop()
         self._changed = changed
 
@@ -236,7 +239,7 @@ class ZenohLatest(Generic[M]):
             key = str(sample.key_expr)
             is_first = not self._slots
             self._slots[key] = sample.payload.to_bytes()
-            if is_first or not changed.is_set():
+            if (is_urgent is None or is_urgent(key)) and (is_first or not changed.is_set()):
                 _call_soon(loop, changed)
 
         self._subscriber = self._session.declare_subscriber(self._topic, received)

@@ -5,8 +5,6 @@ Whoever drives it plays the shell's part: carry out every action in order, answe
 Tick at least every 100 ms and when `next_wake_ns` says so.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from clawswarm._core import Engine
@@ -513,7 +511,7 @@ class EngineMachine:
         """Every order that is or may be open, by id."""
         return _read_orders(self._engine.open_orders())
 
-    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+    def unknown(self, order_ids: list[str]) -> list[str]:
         """Which of these orders it does not know as open, or possibly open."""
         return self._engine.unknown(order_ids)
 

@@ -133,6 +133,27 @@ def test_latest_wakes_its_reader_for_every_news_after_it_was_taken(socket_dir: P
         asyncio.run(run(writer, reader))
 
 
+def test_latest_wakes_its_reader_for_urgent_keys_alone_and_keeps_the_others(socket_dir: Path) -> None:
+    async def run(writer: Bus, reader: Bus) -> None:
+        changed, fenced = asyncio.Event(), asyncio.Event()
+        slots, fence = reader.latest("inventory/*", Inventory), reader.latest("fence", Inventory)
+        slots.listen(changed, lambda key: key == "inventory/urgent")
+        fence.listen(fenced)
+        out = writer.latest("inventory", Inventory)
+        async with asyncio.timeout(20):
+            while not fenced.is_set():
+                out.publish(held("calm", 1), "calm")
+                writer.latest("fence", Inventory).publish(held("fence", 0))
+                await a_moment_or(fenced)
+            assert not changed.is_set()
+            out.publish(held("urgent", 2), "urgent")
+            await changed.wait()
+            assert {slot.market for slot in slots.take()} == {"calm", "urgent"}
+
+    with member("writer", socket_dir) as writer, member("reader", socket_dir) as reader:
+        asyncio.run(run(writer, reader))
+
+
 def test_latest_is_deaf_once_closed(socket_dir: Path) -> None:
     async def run(writer: Bus, reader: Bus) -> None:
         changed, fenced = asyncio.Event(), asyncio.Event()

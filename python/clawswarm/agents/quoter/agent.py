@@ -55,7 +55,7 @@ class Quoter:
         self._books.listen(self._process.wake)
         self._health.listen(asyncio.Event())
         # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
-        self._references.listen(self._process.wake)
+        self._references.listen(self._process.wake, lambda key: self._desk.concerns(key.split("/")[2]))
         self._process.ready()
         was_connected, next_beat_ns, next_touch_ns = False, 0, 0
         while await self._process.tick():

@@ -130,6 +130,10 @@ class QuoterDesk:
         """(market, sentinel) that should ask the venue for its book now."""
         return self._sources.disagreements(now_ns)
 
+    def concerns(self, underlying: str) -> bool:
+        """Whether a market of this quoter moves with it."""
+        return underlying in self._concerned
+
     def take_reference(self, reference: ReferencePrice) -> None:
         """A price of an underlying."""
         underlying, feed = reference.underlying, reference.feed

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clawswarm.kernel.bus import Follower, Latest, Ordered, Source
+from clawswarm.kernel.bus import Follower, IsUrgent, Latest, Ordered, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
@@ -173,13 +173,14 @@ class VirtualLatest(Generic[M]):
             self._medium.tap(self._owner, name, message)
         self._medium.publish(self._owner, name, message)
 
-    def listen(self, changed: asyncio.Event) -> None:
+    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
         """Begin to receive."""
 
         def received(sample: Sample) -> None:
             name, message = sample
             self._slots[name] = message  # type: ignore[assignment]  # a topic has one kind of message
-            changed.set()
+            if is_urgent is None or is_urgent(name):
+                changed.set()
             if self._heard is not None:
                 self._heard(self._owner, message)  # type: ignore[arg-type]
 

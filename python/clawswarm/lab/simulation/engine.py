@@ -5,7 +5,7 @@ as events, actions out in their order, a Tick at least every 100 ms.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -64,7 +64,7 @@ class Machine(Protocol):
     def beat(self, name: str, pid: int, now_ns: int) -> Beat:
         """Pulse and counters."""
 
-    def unknown(self, order_ids: Sequence[str]) -> list[str]:
+    def unknown(self, order_ids: list[str]) -> list[str]:
         """Which of these orders it does not know as open, or possibly open."""
 
     def held(self, market: str) -> Inventory:
