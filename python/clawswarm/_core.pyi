@@ -5,6 +5,7 @@ Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the Y
 clock. Source: rust/core; the binding in rust/python converts and nothing else.
 """
 
+from collections.abc import Sequence
 from typing import Self, final
 
 __all__ = [

@@ -47,14 +47,14 @@ MONEY = OrchestratorSettings(
 
 def conduct(
     venue: RunningVenue, folder: Path, settings: UnwindingSettings, is_done: Callable[[Record], bool]
-) -> Record:
-    """Run an orchestrator until the venue and its record are as wanted; the record."""
+) -> tuple[Record, dict[str, int]]:
+    """Run an orchestrator until the venue is as wanted; its record, and the pairs that were merged."""
     place = StorePlace(folder / "standing.json", folder / "record.json")
 
     async def open_wallet(_term: int) -> Wallet:
         return await WalletRelayer.open(*with_key(venue))
 
-    async def run() -> None:
+    async def run() -> dict[str, int]:
         process = Process("orchestrator", SystemClock())
         with TemporaryDirectory(prefix="claw") as sockets:
             bus = ZenohBus("orchestrator", ("orchestrator",), Path(sockets))
@@ -69,9 +69,10 @@ def conduct(
             process.request_stop("test")
             await working
             bus.close()
+        return ledger.merged_e6
 
-    asyncio.run(asyncio.wait_for(run(), timeout=9 * LIMIT_S))
-    return msgspec.json.decode(place.record.read_bytes(), type=Record)
+    merged_e6 = asyncio.run(asyncio.wait_for(run(), timeout=9 * LIMIT_S))
+    return msgspec.json.decode(place.record.read_bytes(), type=Record), merged_e6
 
 
 def shares(venue: RunningVenue) -> dict[str, int]:
@@ -90,8 +91,8 @@ def test_pairs_are_merged_and_winnings_redeemed(two: RunningVenue, tmp_path: Pat
     give_pairs(two, second, 20)
     two.steer("/markets/close", market=second, winner="NO")
     settings = UnwindingSettings(daily_batches=100, look_s=0.1)
-    record = conduct(two, tmp_path, settings, lambda: not shares(two))
-    assert record.merged_e6 == {first: 30 * SHARE}
+    record, merged_e6 = conduct(two, tmp_path, settings, lambda: not shares(two))
+    assert merged_e6 == {first: 30 * SHARE}
     assert record.allowance.used == 1
     assert two.look(lambda server: server.venue.exchange.ledger.imbalance_e6()) == 0
 
@@ -103,8 +104,8 @@ def test_a_batch_that_fails_gives_its_pairs_back_and_is_tried_alone(
     give_pairs(two, first, 30)
     two.steer("/relayer/fate", fate="fail")
     settings = UnwindingSettings(daily_batches=0, look_s=0.1, least_interval_s=2.4)
-    record = conduct(two, tmp_path, settings, lambda: not shares(two))
-    assert record.merged_e6 == {first: 30 * SHARE}
+    _, merged_e6 = conduct(two, tmp_path, settings, lambda: not shares(two))
+    assert merged_e6 == {first: 30 * SHARE}
     failed, _ = batches(two)
     assert failed == "STATE_FAILED"
 
@@ -116,7 +117,7 @@ def test_the_days_allowance_outlives_the_orchestrator(two: RunningVenue, tmp_pat
     give_pairs(two, second, 20)
     conduct(two, tmp_path, settings, lambda: bool(batches(two)))
     looks = iter(range(20))
-    record = conduct(two, tmp_path, settings, lambda: next(looks, None) is None)
+    record, _ = conduct(two, tmp_path, settings, lambda: next(looks, None) is None)
     assert record.allowance.used == 1
     assert len(batches(two)) == 1
 

@@ -52,10 +52,8 @@ def see_pairs_merged(run: SwarmRun, wallet: str) -> None:
     log = run.run_dir / "logs/orchestrator.log"
 
     def is_merged() -> bool:
-        record = json.loads((run.run_dir / "orchestrator/record.json").read_text())
-        is_confirmed = "outcome=confirmed" in log.read_text()
         # How many is the quoter's affair: it may sell some of them before.
-        return is_confirmed and record["merged_e6"].get(market, 0) > 0
+        return "outcome=confirmed" in log.read_text()
 
     eventually(is_merged, 60, "pairs are merged")
 

@@ -152,9 +152,9 @@ class Mandate(Message, frozen=True):
 class Allocation(Message, frozen=True):
     """The whole mandate table of one orchestrator term (channel: Latest); absent markets are withdrawn.
 
-    `merged_e6` are pairs of both tokens, by market, that were ever taken out of the account to be merged: the
-    engine offers none of them. `state` and its `causes` are what the swarm may do: HALTED by itself halts an
-    engine.
+    `merged_e6` are pairs of both tokens, of these markets and of a batch to come, that were ever taken out of the
+    account to be merged: the engine offers none of them. `state` and its `causes` are what the swarm may do:
+    HALTED by itself halts an engine.
     """
 
     term: int

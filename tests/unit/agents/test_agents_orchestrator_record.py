@@ -7,6 +7,7 @@ import pytest
 from clawswarm.agents.orchestrator.allocator import Assignment
 from clawswarm.agents.orchestrator.record import DurableStore, Record
 from clawswarm.agents.orchestrator.swarm_state import Standing
+from clawswarm.agents.orchestrator.unwinding import Allowance
 from clawswarm.model.errors import InvariantBroken, UserFault
 from clawswarm.model.messages import SwarmState
 
@@ -41,13 +42,13 @@ def test_one_whose_successor_has_begun_writes_nothing(tmp_path: Path) -> None:
     old = open_store(tmp_path)
     new = open_store(tmp_path)
     new.keep(HALTED, assignments=ASSIGNMENTS)
-    for change in ({"assignments": {}}, {"merged_e6": {"0xc": 1}}):
+    for change in ({"assignments": {}}, {"allowance": Allowance(used=1)}):
         with pytest.raises(InvariantBroken, match="a later orchestrator has begun"):
             old.keep(Standing(), **change)
     with pytest.raises(InvariantBroken, match="a later orchestrator has begun"):
         old.keep()
     third = open_store(tmp_path)
-    assert (third.standing, third.record.assignments, third.record.merged_e6) == (HALTED, ASSIGNMENTS, {})
+    assert (third.standing, third.record) == (HALTED, Record(ASSIGNMENTS))
 
 
 def test_a_crash_before_the_replacement_leaves_the_old_record(tmp_path: Path) -> None:

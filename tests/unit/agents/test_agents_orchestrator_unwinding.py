@@ -10,11 +10,11 @@ from clawswarm.agents.orchestrator.unwinding import (
     Allowance,
     UnwindingSettings,
     actions_of,
-    claimed,
     closed,
     may_submit,
     next_batch,
     next_submission_ns,
+    off_sale,
     still_possible,
     submitted,
 )
@@ -149,8 +149,9 @@ def test_a_second_look_never_takes_more_pairs_and_redeems_all_there_is() -> None
     ]
 
 
-def test_pairs_of_a_batch_to_come_are_claimed() -> None:
+def test_pairs_of_a_batch_to_come_are_off_sale_and_markets_that_are_over_are_not_spoken_of() -> None:
     batch = actions_of([holding("a", 9, 9), holding("won", 7, 0, (1, 0))], 1)
-    before = {"a": 1, "z": 2}
-    assert claimed(before, batch) == {"a": 9 * MICRO + 1, "z": 2}
-    assert before == {"a": 1, "z": 2} == claimed(before, ())
+    before = {"a": 1, "z": 2, **{f"over-{n}": 3 for n in range(9)}}
+    assert off_sale(before, batch, ["z", "new"]) == {"a": 9 * MICRO + 1, "z": 2}
+    assert off_sale(before, (), ["a", "z"]) == {"a": 1, "z": 2}
+    assert before["a"] == 1

@@ -32,10 +32,10 @@ from clawswarm.agents.orchestrator.swarm_state import (
 from clawswarm.agents.orchestrator.unwinding import (
     UnwindingSettings,
     actions_of,
-    claimed,
     closed,
     may_submit,
     next_batch,
+    off_sale,
     still_possible,
     submitted,
 )
@@ -146,6 +146,7 @@ class Orchestrator:
         self._quoters, self._gamma_url = quoters, gamma_url
         self._ledger, self._chain = ledger, chain
         self._failures: dict[str, int] = {}
+        self._wanted: Sequence[Unwinding] = ()
         self._scoring: OrdersScoring | None = None
         self._wallet: Wallet | None = None
         self._has_wallet = asyncio.Event()
@@ -180,7 +181,6 @@ class Orchestrator:
         self._judge = SwarmJudge(limits, standing, self._store.record.watermarks)
         self._judgement = self._judge.judge(Signs(), self._term_began_ns)
         self._table = self._store.record.mandates
-        self._claim(())
 
     async def run(self) -> None:
         """Renew and adapt mandates until asked to stop; the wallet is looked after beside that."""
@@ -362,7 +362,12 @@ class Orchestrator:
                 sent_ns=now,
                 life_ns=ns(self._settings.mandate_life_s),
                 mandates=braked(table, self._judgement.state),
-                merged_e6=self._store.record.merged_e6,
+                # What was or may have been merged, and the pairs of a batch to come.
+                merged_e6=off_sale(
+                    self._ledger.merged_e6,
+                    self._wanted,
+                    (mandate.market.condition_id for mandate in self._table),
+                ),
                 state=self._judgement.state,
                 causes=self._judgement.causes,
                 rate=self._settings.rate,
@@ -398,14 +403,13 @@ class Orchestrator:
     async def _unwind_once(self, wallet: Wallet, settings: UnwindingSettings) -> None:
         # Nothing new is handed in while nobody knows what became of the batch before.
         is_settled = self._ledger.is_open and await settle_batches(self._ledger, wallet)
-        self._claim(())
         if not is_settled or not may_submit(self._store.record.allowance, settings, self._wall_ns()):
             return
         wanted = next_batch(await self._actions(wallet, settings), self._failures, settings)
         if not wanted:
             return
         # First the engine lets go of the pairs, then what it offers is looked at, then the batch is sent.
-        self._claim(wanted)
+        self._wanted = wanted
         self._publish(self._clock.now_ns())
         try:
             await asyncio.sleep(CLAIM_S)
@@ -415,15 +419,9 @@ class Orchestrator:
                 self._store.keep(allowance=submitted(self._store.record.allowance, self._wall_ns()))
                 outcome = await carry_out(self._ledger, wallet, batch)
         finally:
-            # Nobody knows yet what an unanswered batch did: its pairs stay out of sight of the engine.
-            self._claim(())
+            # Nobody knows yet what an unanswered batch did: the ledger keeps its pairs out of the engine's sight.
+            self._wanted = ()
         self._count(batch, outcome)
-
-    def _claim(self, wanted: Sequence[Unwinding]) -> None:
-        """Keep from the engine what was or may have been merged, and the pairs of a batch to come."""
-        merged_e6 = claimed(self._ledger.merged_e6, wanted)
-        if merged_e6 != self._store.record.merged_e6:
-            self._store.keep(merged_e6=merged_e6)
 
     async def _actions(self, wallet: Wallet, settings: UnwindingSettings) -> list[Unwinding]:
         return actions_of(await wallet.holdings(self._wall_ns() // NS_PER_S), settings.least_usd)

@@ -1,8 +1,8 @@
 """What the orchestrator must not forget, in two small files that are replaced whole.
 
     standing   of the state directory: the term, what only the operator lifts
-    record     of the run: who owns which market under what mandate, pairs taken out to merge, the relayer's
-    allowance, what the venue owed each day
+    record     of the run: who owns which market under what mandate, the relayer's allowance, what the venue owed
+               each day
 
 The term is the fence: it grows with every start, and a writer whose term is not the newest writes nothing. So an
 orchestrator that was stopped and wakes up after its successor has begun changes nothing.
@@ -32,7 +32,6 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     assignments: dict[str, Assignment] = {}
     mandates: tuple[Mandate, ...] = ()
-    merged_e6: dict[str, int] = {}
     allowance: Allowance = Allowance()
     income: Income = Income()
     watermarks: Watermarks = Watermarks()

@@ -9,7 +9,7 @@ batch failed goes alone the next time, so that one bad action never holds up the
 a person must look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -74,9 +74,14 @@ def still_possible(batch: Sequence[Unwinding], actions: Sequence[Unwinding]) -> 
     return tuple(found)
 
 
-def claimed(merged_e6: dict[str, int], batch: Sequence[Unwinding]) -> dict[str, int]:
-    """Pairs ever taken out, with those of a batch to come."""
-    changed = dict(merged_e6)
+def off_sale(merged_e6: dict[str, int], batch: Sequence[Unwinding], traded: Iterable[str]) -> dict[str, int]:
+    """Pairs ever taken out, those of a batch to come included, by market: of the markets traded and the batch's.
+
+    Every other one is over or set aside, and nothing of it is for sale: what is said once a second stays small
+    however long the swarm runs.
+    """
+    concerned = {*traded, *(action.market for action in batch)}
+    changed = {market: pairs_e6 for market in concerned if (pairs_e6 := merged_e6.get(market))}
     for action in batch:
         if action.kind is UnwindingKind.MERGE:
             changed[action.market] = changed.get(action.market, 0) + action.yes_e6
