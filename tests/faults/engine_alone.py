@@ -85,7 +85,7 @@ class EngineAlone:
 
     def until_logged(self, words: str, times: int = 1) -> None:
         """Wait until it says so."""
-        eventually(lambda: self.log().count(words) >= times, 20, f"{words!r}, {times} times")
+        eventually(lambda: self.log().count(words) >= times, 40, f"{words!r}, {times} times")
 
     def until_ready(self) -> None:
         """Wait until quoters may connect."""

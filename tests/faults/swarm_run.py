@@ -172,17 +172,21 @@ class SwarmRun:
 
     # --- life -----------------------------------------------------------------------------------
 
-    def until_quoting(self, markets: int = 4) -> None:
-        """Wait until that many markets carry quotes on both sides."""
+    def until_quoting(self, markets: int = 4) -> list[str]:
+        """Wait until that many markets carry quotes on both sides; those that were seen to, in order."""
+        seen: set[str] = set()
 
         def is_quoting() -> bool:
+            nonlocal seen
             assert self.process.poll() is None, self.output()
             try:
-                return len(self.quoted_markets()) >= markets
+                seen = self.quoted_markets()
             except OSError:
                 return False
+            return len(seen) >= markets
 
         eventually(is_quoting, START_S, f"{markets} markets quoted\n{self.output()}")
+        return sorted(seen)
 
     def kill(self, name: str) -> None:
         """kill -9 one child."""

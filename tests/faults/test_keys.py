@@ -47,7 +47,7 @@ def secrets_shown(run: SwarmRun) -> list[str]:
 
 def see_pairs_merged(run: SwarmRun, wallet: str) -> None:
     """The wallet's pairs become money: the orchestrator asks, and the engine signs with the keystore's key."""
-    market = min(run.quoted_markets())
+    market = min(run.owners())
     run.control("POST", "/accounts/split", {"address": wallet, "market": market, "shares": "40"})
     log = run.run_dir / "logs/orchestrator.log"
 

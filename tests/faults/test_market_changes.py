@@ -13,8 +13,7 @@ def test_a_new_tick_is_quoted_and_no_order_is_refused_for_the_old_one(
     start_swarm: Callable[..., SwarmRun],
 ) -> None:
     run = start_swarm()
-    run.until_quoting(markets=6)
-    market = sorted(run.quoted_markets())[0]
+    market = run.until_quoting(markets=6)[0]
     run.control("POST", "/markets/tick", {"market": market, "tick": "0.001"})
     eventually(
         lambda: any(price % 100 for price in prices_e4(run, market)),
@@ -54,8 +53,7 @@ def test_a_pause_takes_the_quotes_away_and_its_end_brings_them_back(
     start_swarm: Callable[..., SwarmRun],
 ) -> None:
     run = start_swarm()
-    run.until_quoting(markets=6)
-    paused, other = sorted(run.quoted_markets())[:2]
+    paused, other = run.until_quoting(markets=6)[:2]
     run.control("POST", "/markets/pause", {"market": paused, "accepts_orders": False})
     eventually(lambda: paused not in run.owners(), 30, "the mandate of the paused market is withdrawn")
     eventually(lambda: run.open_orders(paused) == {}, 30, "its quotes are")

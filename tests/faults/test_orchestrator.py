@@ -132,7 +132,7 @@ def test_a_halt_outlives_the_swarm_until_the_operator_resumes(
     assert again.open_orders() == {}
     assert claw("resume", "--config", str(again.config)).returncode == 0
     again.until_quoting()
-    assert again.status()["trading"] == "normal"
+    eventually(lambda: _trading(again) == "normal", BACK_S, "the halt is lifted")
     code, report = again.finish()
     assert code == 0, again.output()
     assert report["trading"]["causes"] == ["operator"]

@@ -111,7 +111,7 @@ def test_a_new_tick_voids_the_book_until_its_snapshot_and_a_resolved_market_ends
         await pair.control("/markets/tick", {"market": ticked, "tick": "0.001"})
 
         def has_new_tick() -> bool:
-            book = pair.sources.best(ticked, pair.clock.now_ns())
+            book = pair.sources.of(ticked).best(pair.clock.now_ns())
             return book is not None and book.tick_e4 == 10
 
         await pair.until(has_new_tick, RECOVERY_S, "the market is quoted in its new tick")
@@ -119,7 +119,7 @@ def test_a_new_tick_voids_the_book_until_its_snapshot_and_a_resolved_market_ends
 
         def has_ended() -> bool:
             said = [book.reason for book in pair.arrivals if book.market == closed]
-            return said[-1:] == ["resolved"] and pair.sources.best(closed, pair.clock.now_ns()) is None
+            return said[-1:] == ["resolved"] and pair.sources.of(closed).best(pair.clock.now_ns()) is None
 
         await pair.until(has_ended, RECOVERY_S, "the resolved market ends")
 

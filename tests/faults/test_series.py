@@ -17,9 +17,7 @@ def see_pause(run: SwarmRun, market: str) -> None:
 def test_a_window_that_closes_early_does_not_touch_the_next(start_swarm: Callable[..., SwarmRun]) -> None:
     # Joined ten minutes ahead, so that two windows are quoted at once wherever in a window the test runs.
     run = start_swarm(data="", series=["btc-5m"], lead_s=600.0)
-    run.until_quoting(markets=2)
-    quoted = sorted(run.quoted_markets())
-    closing, staying = quoted[0], quoted[1]
+    closing, staying = run.until_quoting(markets=2)[:2]
     see_pause(run, staying)
     run.control("POST", "/markets/close", {"market": closing, "winner": "YES"})
 
