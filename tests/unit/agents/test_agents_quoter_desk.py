@@ -5,7 +5,7 @@ import msgspec
 from clawswarm.agents.quoter.desk import REVIEW_NS
 from clawswarm.agents.quoter.strategy import MarketView
 from clawswarm.kernel.clock import NS_PER_S
-from clawswarm.model.instruments import Side
+from clawswarm.model.instruments import PriceSettlement, Side
 from clawswarm.model.messages import OrderState, ReferencePrice
 from unit.agents.quoter_story import MANDATE, MARKET, SHARE, PlainQuoter, Story, quoting
 
@@ -187,3 +187,46 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
     assert due() == []
     story.later(REVIEW_NS)
     assert due() == ["0xc", "0xd"]
+
+
+def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
+    hourly = msgspec.structs.replace(
+        MARKET,
+        condition_id="0xd",
+        settlement=PriceSettlement(window_s=0, opens_ms=1, strike_usd=3.0, feed="binance"),
+    )
+    seen: list[tuple[str, bool]] = []
+
+    class Patient(PlainQuoter):
+        def quotes(self, view: MarketView) -> None:
+            seen.append((view.book.market, view.path is not None))
+
+    story = Story(MANDATE, make_strategy=Patient)
+    assert story.desk.feeds == {"chainlink"}
+    story.allocate(MANDATE, msgspec.structs.replace(MANDATE, market=hourly), term=2)
+    assert story.desk.feeds == {"chainlink", "binance"}
+    assert story.desk.concerns("binance", "BTC")
+    assert not story.desk.concerns("binance", "ETH")
+    assert not story.desk.concerns("pyth", "BTC")
+    for market in ("0xc", "0xd"):
+        story.hold(market=market)
+        story.book(market=market)
+    story.plans()
+    for feed, concerned in (
+        ("binance", [("0xd", True)]),
+        ("pyth", []),
+        ("chainlink", [("0xc", True), ("0xd", True)]),
+    ):
+        seen.clear()
+        price = ReferencePrice(
+            underlying="BTC",
+            feed=feed,
+            source="sentinel-1",
+            value_e6=3 * SHARE,
+            source_ms=1,
+            received_ns=1,
+            is_synthetic=True,
+        )
+        story.desk.take_reference(price)
+        assert story.plans() == []
+        assert seen == concerned

@@ -9,7 +9,7 @@ import structlog
 from clawswarm.agents.quoter.desk import QuoterDesk
 from clawswarm.agents.quoter.pricing import QuoterSettings
 from clawswarm.agents.quoter.strategy import load_strategy
-from clawswarm.kernel.bus import Bus
+from clawswarm.kernel.bus import Bus, Latest
 from clawswarm.kernel.clock import ns
 from clawswarm.kernel.engine_port import EngineClient
 from clawswarm.kernel.histogram import Histogram
@@ -46,7 +46,8 @@ class Quoter:
         self._allocations = bus.latest("allocation", Allocation)
         self._health = bus.latest("feed/*", FeedHealth)
         self._wanted = bus.latest("snapshot", SnapshotWanted)
-        self._references = bus.latest("reference/chainlink/*/*", ReferencePrice)
+        self._bus = bus
+        self._references: dict[str, Latest[ReferencePrice]] = {}
         self._beats = bus.latest("beat", Beat)
 
     async def run(self) -> None:
@@ -54,8 +55,7 @@ class Quoter:
         self._allocations.listen(self._process.wake)
         self._books.listen(self._process.wake)
         self._health.listen(asyncio.Event())
-        # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
-        self._references.listen(self._process.wake, lambda key: self._desk.concerns(key.split("/")[2]))
+        self._follow_prices()
         self._process.ready()
         was_connected, next_beat_ns, next_touch_ns = False, 0, 0
         while await self._process.tick():
@@ -82,17 +82,26 @@ class Quoter:
                 next_beat_ns = now + ns(BEAT_INTERVAL_S)
                 self._publish_beat(now)
 
+    def _follow_prices(self) -> None:
+        """Hear every feed that a market of ours moves or settles with, from the first such market on."""
+        for feed in self._desk.feeds - self._references.keys():
+            prices = self._references[feed] = self._bus.latest(f"reference/{feed}/*/*", ReferencePrice)
+            # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
+            prices.listen(self._process.wake, lambda key: self._desk.concerns(*key.split("/")[1:3]))
+
     def _take(self, now: int) -> bool:
         """Take in what has arrived; whether a sentinel was heard."""
         for allocation in self._allocations.take():
             self._desk.take_allocation(allocation)
             self._books.follow(self._desk.markets)
+            self._follow_prices()
         is_fed = False
         for health in self._health.take():
             is_fed = True
             self._desk.take_health(health)
-        for reference in self._references.take():
-            self._desk.take_reference(reference)
+        for prices in self._references.values():
+            for reference in prices.take():
+                self._desk.take_reference(reference)
         for source in self._books.lost():
             log.warning("quoter.sentinel.lost", source=source)
             self._desk.source_lost(source, now)

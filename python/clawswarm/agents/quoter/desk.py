@@ -130,9 +130,15 @@ class QuoterDesk:
         """(market, sentinel) that should ask the venue for its book now."""
         return self._sources.disagreements(now_ns)
 
-    def concerns(self, underlying: str) -> bool:
-        """Whether a market of this quoter moves with it."""
-        return underlying in self._concerned
+    @property
+    def feeds(self) -> set[str]:
+        """Feeds of the prices that its markets move and settle with."""
+        return {SETTLEMENT_FEED, *(held.feed for held in self._mandated.values())}
+
+    def concerns(self, feed: str, underlying: str) -> bool:
+        """Whether a market of this quoter moves, or settles, with that price."""
+        held = self._concerned.get(underlying, ())
+        return any(feed in (SETTLEMENT_FEED, it.feed) for it in held)
 
     def take_reference(self, reference: ReferencePrice) -> None:
         """A price of an underlying."""
@@ -144,6 +150,8 @@ class QuoterDesk:
         if feed == SETTLEMENT_FEED:
             self._references[underlying] = reference
         for held in self._concerned.get(underlying, ()):
+            if feed not in (SETTLEMENT_FEED, held.feed):
+                continue
             held.reference = self._references.get(underlying)
             if held.feed == feed:
                 held.path = path
