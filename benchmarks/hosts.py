@@ -24,6 +24,8 @@ from clawswarm.runtime.wiring import Wiring
 
 TOUCH_S = 0.05
 _PRICE_E4 = 1_000
+# Twenty engines that ask every 50 ms are more than one simulated venue answers: they would leave their routes.
+_SELDOM = {"probe_s": 0.5, "silence_s": 1.0, "pause_s": 5.0}
 
 
 class Host:
@@ -41,7 +43,7 @@ class Host:
         trust = {"ca_file": rig.ca_file}
         # The same bus and authority as everybody else on the bench.
         on_bus = {"name": name, "socket_dir": str(rig.socket_dir), "earlier_peers": BUS_PEERS}
-        for command, changed in ((commands[GUARD], {}), (commands[ENGINE], on_bus)):
+        for command, changed in ((commands[GUARD], {}), (commands[ENGINE], on_bus | _SELDOM)):
             path = Path(command[1])
             path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | changed | trust))
         self._parts = [Part(part, command, sockets, run_dir) for part, command in commands.items()]
