@@ -1,8 +1,8 @@
 """The message bus: two kinds of channel over Eclipse Zenoh, peer to peer on Unix sockets, no broker.
 
-`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (beats, allocations). On a machine
-           without a turn to spare a word may be dropped: whoever has the last one says it again. Books go
-           the same way over sockets of their sentinels (kernel/direct.py).
+`Latest`   one slot per key, overwritten: whoever reads late reads only the newest (beats, allocations). A machine
+           without a turn to spare may drop a word: whoever has the last one says it again. Books go the same
+           way over sockets of their sentinels (kernel/direct.py).
 `Ordered`  numbered, journalled by the publisher; a hole, or a late start, is replayed from that journal
            (fills, dead-man events). A hole that nobody can fill raises OrderedGap, whose fate is halt.
 
