@@ -51,7 +51,7 @@ from polymarket.models import ApiKeyCreds, PriceRequest
 from polymarket.streams import MarketSpec, UserSpec
 from venue_thread import RunningVenue
 
-_LIMIT_S = 10
+_LIMIT_S = 30
 _NOBODY = "http://127.0.0.1:9"  # the discard port: a call to any other host fails at once
 
 

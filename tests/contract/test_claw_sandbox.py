@@ -47,7 +47,7 @@ def get(url: str, context: ssl.SSLContext | None = None) -> object:
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), *([urllib.request.HTTPSHandler(context=context)] if context else [])
     )
-    with opener.open(url, timeout=10) as response:
+    with opener.open(url, timeout=30) as response:
         return json.loads(response.read())
 
 

@@ -113,7 +113,7 @@ def test_a_stream_is_closed_with_a_code(venue: RunningVenue, code: int) -> None:
         assert (await look(session, venue, "/connections"))["market"] == 1
         told = await switch(session, venue, "/faults/close", {"channel": "market", "code": code})
         assert told["closed"] == 1
-        message = await socket.socket.receive(timeout=10)
+        message = await socket.socket.receive(timeout=30)
         assert message.type in (
             aiohttp.WSMsgType.CLOSE,
             aiohttp.WSMsgType.CLOSED,
@@ -133,7 +133,7 @@ def test_a_client_that_never_subscribes_is_dropped(tmp_path) -> None:
         socket = await subscribed(session, venue)
         for channel in ("market", "user"):
             async with session.ws_connect(f"{venue.url}/ws/{channel}") as ws:
-                message = await ws.receive(timeout=10)
+                message = await ws.receive(timeout=30)
                 assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1008)
         # The subscribed one has by now been there longer than those that were dropped.
         await socket.send("PING")

@@ -80,7 +80,7 @@ def test_a_black_hole_swallows_the_market_channel_only(venue: RunningVenue) -> N
                 await old_ws.receive(timeout=0.2)
             assert not upgrade.done()
             await control(session, venue, "/faults/black-hole", {"channel": "market", "seconds": 0})
-            async with await asyncio.wait_for(upgrade, timeout=10) as new_ws:
+            async with await asyncio.wait_for(upgrade, timeout=30) as new_ws:
                 new = Socket(new_ws)
                 await new.send({"type": "market", "assets_ids": tokens})
                 (book,) = json.loads(await new.text())

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_authorities"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_wrong_credentials_close_the_user_channel(venue: RunningVenue, auth: obj
     async def scene(session: aiohttp.ClientSession) -> None:
         async with session.ws_connect(f"{venue.url}/ws/user") as ws:
             await Socket(ws).send({"type": "user", "auth": auth})
-            message = await ws.receive(timeout=10)
+            message = await ws.receive(timeout=30)
             assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
     run(venue, scene)

@@ -94,12 +94,12 @@ class RunningVenue:
         async def ask() -> Value:
             return read(self.server)
 
-        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(timeout=30)
 
     def steer(self, path: str, /, **body: object) -> None:
         """Ask the control port for something."""
         request = Request(self.control + path, data=json.dumps(body).encode(), method="POST")
-        with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
+        with build_opener(ProxyHandler({})).open(request, timeout=30) as response:
             assert response.status == 200
 
 
@@ -119,9 +119,9 @@ def running_venue(settings: SandboxSettings, tls: ssl.SSLContext | None = None) 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert is_up.wait(timeout=10)
+        assert is_up.wait(timeout=30)
         yield RunningVenue(server, loop)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=10)
+        thread.join(timeout=30)
         loop.close()

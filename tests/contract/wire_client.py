@@ -72,7 +72,7 @@ class Socket:
 
     async def text(self) -> str:
         """The next text frame."""
-        return await self.socket.receive_str(timeout=LIMIT_S)
+        return await self.socket.receive_str(timeout=3 * LIMIT_S)
 
     async def next(self, **wanted: object) -> Json:
         """The next object with these values."""

@@ -148,7 +148,7 @@ class SwarmRun:
         """Ask the sandbox's control port."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._control + path, data, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def open_orders(self, market: str | None = None) -> dict[str, dict]:

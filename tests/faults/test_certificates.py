@@ -73,7 +73,7 @@ def test_a_handshake_that_stalls_is_given_up(tmp_path: Path) -> None:
             engine.until_logged("event=engine.recover.retry", times=2)
             connection, _ = stalled.accept()
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(30)
                 hello = b""
                 while part := connection.recv(4096):
                     hello += part

@@ -102,6 +102,6 @@ def test_a_swarm_under_proxy_variables_stays_direct(
         code, _ = run.finish(signal.SIGTERM)
         assert code == 0
         proxy.shutdown(socket.SHUT_RDWR)
-    waiting.join(timeout=10)
+    waiting.join(timeout=30)
     assert met == []
     assert "HTTP_PROXY" in run.output()

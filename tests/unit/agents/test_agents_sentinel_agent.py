@@ -78,7 +78,7 @@ async def a_moment_or(news: asyncio.Event) -> None:
 def test_markets_that_change_while_the_connection_is_made_are_subscribed() -> None:
     async def run(swarm: Bus, own: Bus) -> None:
         venue, clock = Venue(), SystemClock()
-        async with serving(venue) as url, asyncio.timeout(20):
+        async with serving(venue) as url, asyncio.timeout(60):
             process = Process("sentinel-1", clock)
             sources = MarketDataSources(
                 market_ws_url=f"{url}/ws/market",

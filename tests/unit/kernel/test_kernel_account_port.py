@@ -40,7 +40,7 @@ def played(path: Path, answer: Answer, scene: Callable[[AccountPort], Awaitable[
         async with await asyncio.start_unix_server(serve, path=path):
             await scene(AccountPort(path, 4))
 
-    asyncio.run(asyncio.wait_for(run(), timeout=10))
+    asyncio.run(asyncio.wait_for(run(), timeout=30))
 
 
 def test_a_question_and_its_answer(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clawswarm.kernel.direct import LatestFollower, LatestSource
 from clawswarm.model.messages import Inventory
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def held(market: str, yes_e6: int) -> Inventory:

@@ -57,7 +57,7 @@ async def request(reader: asyncio.StreamReader) -> EngineRequest:
 
 
 async def woken(wake: asyncio.Event) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await wake.wait()
     wake.clear()
 
@@ -171,7 +171,7 @@ def test_an_engine_that_leaves_the_protocol_is_disconnected(socket_dir: Path, ba
         while client.is_connected:
             await woken(wake)
         assert client.take() == [UPDATE]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await quoter_left.wait()
         server.close()
 

@@ -14,7 +14,7 @@ def supervisor(socket_dir: Path) -> Iterator[socket.socket]:
     """The other end, as systemd or the supervisor hold it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(socket_dir / "notify"))
-        listening.settimeout(5)
+        listening.settimeout(30)
         yield listening
 
 
@@ -48,7 +48,7 @@ def test_a_supervisor_that_is_gone_does_not_kill_the_sender(socket_dir: Path) ->
     notifier.alive()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_a_supervisor_that_reads_no_more_does_not_block_the_sender(supervisor: socket.socket) -> None:
     notifier = Notifier(supervisor.getsockname())
     notifier.ready()

@@ -21,7 +21,7 @@ def test_a_child_may_be_ready_before_its_birth_is_noticed(socket_dir: Path, tmp_
         await child.spawn(lifeline)
         os.close(lifeline)
         os.close(other_end)
-        await asyncio.wait_for(child.ready.wait(), 10)
+        await asyncio.wait_for(child.ready.wait(), 60)
         assert child.state is ChildState.RUNNING
         assert await child.wait() == 0
         child.close()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clawswarm.sandbox.chaos_proxy import LOOPBACK, ChaosProxy, LineConditions
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 class Bench:

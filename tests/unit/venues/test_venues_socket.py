@@ -47,7 +47,7 @@ async def socket_to(behave: Behave, settings: SocketSettings = SETTINGS) -> Asyn
     await site.start()
     url = f"ws://127.0.0.1:{runner.addresses[0][1]}/ws"
     try:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
             socket = VenueSocket(session, url, settings, SystemClock())
             yield socket
             await socket.close()
@@ -235,7 +235,7 @@ def test_a_venue_that_cannot_be_reached_is_retried() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_a_venue_that_accepts_and_says_nothing_is_given_up() -> None:
     async def run() -> None:
         done = asyncio.Event()
