@@ -215,8 +215,8 @@ def test_reference_prices(tmp_path: Path) -> None:
 
 
 def test_a_recording_reaches_subscribers(tmp_path: Path) -> None:
-    events = [snapshot(), TickSizeChanged(400, 10), LevelsChanged(500, ((0, 4500, 7_000_000),))]
-    record(tmp_path, "btc-updown-1", events, duration_ms=600)
+    events = [snapshot(), TickSizeChanged(5_000, 10), LevelsChanged(5_100, ((0, 4500, 7_000_000),))]
+    record(tmp_path, "btc-updown-1", events, duration_ms=5_200)
 
     async def scene(session: aiohttp.ClientSession) -> None:
         async with session.ws_connect(market_url(venue)) as ws:
