@@ -175,7 +175,8 @@ def report_table(report: Report) -> Table:
         "largest net delta": f"{_number(risk.max_abs_ratio)} of capital (band {risk.band:g})",
         "time outside the band": f"{_number(risk.time_outside_s)} s",
         "PnL, marked to the last book": f"{_number(pnl.total)} USD = spread {_number(pnl.spread)} + inventory "
-        f"{_number(pnl.inventory)} + fees {_number(pnl.fees)}",
+        f"{_number(pnl.inventory)} + fees {_number(pnl.fees)} + rebates {_number(pnl.rebates)} + rewards "
+        f"{_number(pnl.rewards)}",
         "two-sided quoting": "not measured"
         if report.quoting_uptime is None
         else f"{report.quoting_uptime:.1%}",
