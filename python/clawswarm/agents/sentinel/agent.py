@@ -134,7 +134,7 @@ class Sentinel:
         self._loop = asyncio.get_running_loop()
         async with self._open_session() as session:
             self._allocations.listen(self._process.wake)
-            self._wanted.listen(asyncio.Event())
+            self._wanted.listen()
             self._states.open()
             self._tasks = [
                 asyncio.create_task(self._follow_prices(session, self._sources.rtds_url, Rtds)),
