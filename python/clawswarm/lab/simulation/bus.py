@@ -54,7 +54,7 @@ class Subscription:
             if self._box is None:
                 lane = Lane(self._medium.loop, self._hear, copy_context())
             else:
-                lane = LetterLane(self._box, self._hear)
+                lane = LetterLane(self._medium.loop, self._box, self._hear)
             self._lanes[publisher] = lane
         return lane
 
@@ -120,10 +120,11 @@ class Medium:
             audience = self._audiences[owner, name] = self._audience(owner, name)
         if not audience:
             return
-        loss_share, chance, sample = self.terms.loss_share, self.random(owner).random, (name, payload)
+        terms, chance, sample = self.terms, self.random(owner).random, (name, payload)
         for reader, lane in audience:
-            if not loss_share or chance() >= loss_share:
-                self.carry(owner, reader, lane, sample)
+            if not terms.loss_share or chance() >= terms.loss_share:
+                delay_s = terms.latency_s + chance() * terms.jitter_s
+                lane.put(sample, delay_s, self._partitions.over_s(owner, reader))
 
     def carry(self, owner: str, reader: str, lane: Way, sample: Sample) -> None:
         """Put one sample on its way."""

@@ -22,6 +22,8 @@ OWNER: ContextVar[str] = ContextVar("owner", default=NOBODY)
 """The process in whose name the present task runs."""
 RETRANSMITTED_S = 0.2
 
+LETTERS = 64
+
 T = TypeVar("T")
 
 
@@ -87,20 +89,21 @@ class Letterbox(Generic[T]):
     """What is on its way to whom it does not wake: `collect` hands over what has arrived, in that order."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        self.loop = loop
+        self._loop = loop
         self._letters: list[tuple[int, int, Callable[[T], None], T]] = []
         self._serial = 0
 
     def put(self, at_ns: int, deliver: Callable[[T], None], item: T) -> None:
         """One item that arrives at a time."""
-        # Before it grows: whoever looks seldom finds the newest of each key, and not all there were.
-        self.collect()
+        if len(self._letters) == LETTERS:
+            # Whoever looks seldom finds the newest of each key, and not all there were.
+            self.collect()
         self._serial += 1
         heappush(self._letters, (at_ns, self._serial, deliver, item))
 
     def collect(self) -> None:
         """Hand over everything that has arrived."""
-        letters, now_ns = self._letters, self.loop.elapsed_ns
+        letters, now_ns = self._letters, self._loop.elapsed_ns
         while letters and letters[0][0] <= now_ns:
             _, _, deliver, item = heappop(letters)
             deliver(item)
@@ -109,13 +112,13 @@ class Letterbox(Generic[T]):
 class LetterLane(Generic[T]):
     """A lane into a letterbox."""
 
-    def __init__(self, box: Letterbox[T], deliver: Callable[[T], None]) -> None:
-        self._box, self._deliver = box, deliver
+    def __init__(self, loop: VirtualLoop, box: Letterbox[T], deliver: Callable[[T], None]) -> None:
+        self._loop, self._box, self._deliver = loop, box, deliver
         self._free_s = 0.0
 
     def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
         """Send one item."""
-        self._free_s = max(self._free_s, self._box.loop.elapsed_ns / NS_PER_S + delay_s, not_before_s)
+        self._free_s = max(self._free_s, self._loop.elapsed_ns / NS_PER_S + delay_s, not_before_s)
         self._box.put(round(self._free_s * NS_PER_S), self._deliver, item)
 
 
