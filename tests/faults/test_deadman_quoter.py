@@ -25,7 +25,7 @@ PATIENT = {"watchdog_s": 60.0}
 
 
 def withdrawals(run: SwarmRun) -> list[DeadmanFired]:
-    """What the engine has withdrawn unasked, from its journal; a route that broke meanwhile is another's affair."""
+    """What the engine has withdrawn unasked, by its journal, but for routes that broke meanwhile."""
     records = scan(run.run_dir / "engine/deadman.journal")
     fired = [msgspec.msgpack.decode(record, type=DeadmanFired) for _, record in records]
     return [one for one in fired if not one.cause.startswith("route: ")]
