@@ -17,7 +17,13 @@ from clawswarm.kernel.silence import Silence
 
 PROJECT = Path(__file__).parents[2]
 START_S = 60.0
-PATIENCE_S = {"pause_s": 2.0, "touch_timeout_s": 2.0, "sentinel_timeout_s": 2.0, "guard_silence_s": 1.0}
+PATIENCE_S = {
+    "silence_s": 1.0,
+    "pause_s": 2.0,
+    "touch_timeout_s": 2.0,
+    "sentinel_timeout_s": 2.0,
+    "guard_silence_s": 1.0,
+}
 AGENTS = [
     "orchestrator",
     *(f"sentinel-{n}" for n in (1, 2)),

@@ -54,7 +54,7 @@ def test_a_reset_moves_to_the_standby_and_quoting_goes_on(start_swarm: Callable[
 
 def test_a_black_hole_is_found_without_an_order_under_way(start_swarm: Callable[..., SwarmRun]) -> None:
     # Shorter than any request may take: probes find it first.
-    run = start_swarm(pause_s=0.5)
+    run = start_swarm(silence_s=0.1, pause_s=0.5)
     run.until_quoting()
     run.control("POST", "/faults/black-hole", {"channel": "rest", "seconds": 4})
     eventually(lambda: "no answer to a probe" in engine_log(run), 30, "silence is noticed")

@@ -40,7 +40,7 @@ const WARM_NS: u64 = 1_000_000_000;
 /// Six times within the silence after which the guard kills.
 const GUARD_NS: u64 = 50_000_000;
 /// Markets that a jump may withdraw from in one go.
-const CANCELS_AT_ONCE: usize = 24;
+const MARKETS_AT_ONCE: usize = 24;
 /// How long a route may take to answer at the start, when the next one has.
 const START_PATIENCE: Duration = Duration::from_secs(1);
 /// Events taken before the time is looked at again.
@@ -73,7 +73,7 @@ pub async fn run(
     };
     let mut stop = StopWatch { events, notifier };
     let Login { clock, key, markets } = recover(&connections, &routes, signer, &mut stop).await?;
-    connections.keep_for_cancels(CANCELS_AT_ONCE);
+    connections.keep_spare(MARKETS_AT_ONCE);
     let faults = inbox.clone();
     connections.report_to(move |generation, cause| {
         // Without a reader the work loop has ended already.

@@ -99,7 +99,7 @@ pub struct Connections {
     probing: Probing,
     /// Since when a connection is silent that has been reported, until the move.
     silent_since_ns: Cell<Option<u64>>,
-    spare_cancels: Cell<usize>,
+    spare: Cell<usize>,
     is_scouting: Cell<bool>,
     is_looking: Cell<bool>,
     /// Over the next route, which has answered while this one does not.
@@ -127,7 +127,7 @@ impl Connections {
             patience: std::array::from_fn(|_| RefCell::new(Patience::new(floor_ns, now_ns))),
             probing,
             silent_since_ns: Cell::new(None),
-            spare_cancels: Cell::new(0),
+            spare: Cell::new(0),
             is_scouting: Cell::new(false),
             is_looking: Cell::new(false),
             elsewhere: RefCell::default(),

@@ -18,6 +18,8 @@ use crate::clock;
 use crate::socket::Watch;
 
 pub(super) const LANES: usize = 4;
+/// Each costs the venue a handshake, too.
+const SPARES_A_ROUND: usize = 2;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,20 +127,23 @@ impl Connections {
         }
     }
 
-    /// Keep so many for cancels, slowly: a jump withdraws quotes of many markets at once, and none of these cancels
-    /// should wait for a handshake.
-    pub fn keep_for_cancels(&self, connections: usize) {
-        self.spare_cancels.set(connections);
+    /// Keep so many for cancels and as many for places, opened slowly: a jump moves the quotes of many markets at
+    /// once, and no cancel should wait for a handshake, be it another request's.
+    pub fn keep_spare(&self, connections: usize) {
+        self.spare.set(connections);
     }
 
     /// Open connections until enough are warm in every lane.
     pub async fn keep_warm(self: &Rc<Self>) {
         let is_trial = self.has_failed.get();
         let mut missing = self.missing();
-        let cancels = self.lane(Lane::Cancels).borrow().len();
-        if missing.is_empty() && !is_trial && cancels < self.spare_cancels.get() {
-            // One a round, and only while all else is well.
-            missing.push(Lane::Cancels);
+        if missing.is_empty() && !is_trial {
+            // A few a round, and only while all else is well.
+            for lane in [Lane::Cancels, Lane::Places] {
+                let there = self.lane(lane).borrow().len() + self.out_with_probes(lane);
+                let wanted = (lane.warm() + self.spare.get()).saturating_sub(there);
+                missing.extend(std::iter::repeat_n(lane, wanted.min(SPARES_A_ROUND)));
+            }
         }
         let opened = missing.into_iter().map(|lane| self.warm(lane, is_trial));
         join_all(opened).await;

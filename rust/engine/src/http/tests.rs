@@ -381,3 +381,16 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn spares_are_opened_a_few_at_a_time() {
+    run(async {
+        let (connections, _) = venue(Vec::new()).await;
+        let idle = |lane| connections.lane(lane).borrow().len();
+        connections.keep_spare(5);
+        for expected in [2, 4, 6, 7, 7] {
+            connections.keep_warm().await;
+            assert_eq!((idle(Lane::Cancels), idle(Lane::Places)), (expected, expected));
+        }
+    });
+}
