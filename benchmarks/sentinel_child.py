@@ -97,7 +97,7 @@ async def _watch(bench: Bench) -> Watched:
     allocations = bench.bus.latest("allocation", Allocation)
     books.listen(news)
     books.follow(None)
-    beats.listen(asyncio.Event())
+    beats.listen()
     pid, feed = bench.sentinels[SENTINELS[0]].pid, bench.feed.stdout
     assert feed is not None
     said = asyncio.create_task(asyncio.to_thread(_read_sent, feed))

@@ -72,7 +72,7 @@ async def cycles(seconds: float) -> Observation:
     )  # fmt: skip
     async with Rig(_setting(flow)) as rig:
         beats = rig.bus.latest("beat/*", Beat)
-        beats.listen(asyncio.Event())
+        beats.listen()
         await _quote(rig)
         await asyncio.sleep(WARM_S)
         before, cpu_before = await rig.beat_after(rig.clock.now_ns()), _cpu_s(rig)

@@ -150,6 +150,9 @@ class Books:
     def silent(self, now_ns: int, factor: float, least_ns: int) -> list[str]:
         """Markets silent for longer than `factor` times their longest usual gap, and than `least_ns`."""
 
+    def next_silence_ns(self, now_ns: int, factor: float, least_ns: int) -> int | None:
+        """Until when no other market will be silent in that sense; None when only those can be that are."""
+
     def spoke_ns(self, condition_id: str) -> int | None:
         """When the stream last brought a change or a trade of a market; KeyError when it is not held."""
 

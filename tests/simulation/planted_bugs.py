@@ -102,7 +102,7 @@ class _Altered:
     def publish(self, message: Any, key: str = "") -> None:
         self._channel.publish(message, key)
 
-    def listen(self, changed: asyncio.Event) -> None:
+    def listen(self, changed: asyncio.Event | None = None) -> None:
         self._channel.listen(changed)
 
     def take(self) -> list[Any]:
@@ -138,7 +138,7 @@ class _QuotesOldBooks:
                 self._first.setdefault((book.market, book.source), book)
         return [self._first.get((book.market, book.source), book) for book in taken]
 
-    def listen(self, changed: asyncio.Event) -> None:
+    def listen(self, changed: asyncio.Event | None = None) -> None:
         self._channel.listen(changed)
 
     def follow(self, keys: Iterable[str] | None) -> None:

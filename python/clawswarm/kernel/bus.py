@@ -76,8 +76,11 @@ class Latest(Protocol[M]):
         """Overwrite the slot `topic/key` (the topic itself without a key)."""
         ...
 
-    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
-        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on urgent news."""
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgent | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on urgent news.
+
+        Without it nobody is woken: what comes waits to be taken.
+        """
         ...
 
     def take(self) -> list[M]:
@@ -112,8 +115,11 @@ class Source(Protocol):
 class Follower(Protocol[M]):
     """The reader's end of direct Latest channels."""
 
-    def listen(self, changed: asyncio.Event) -> None:
-        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
+    def listen(self, changed: asyncio.Event | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included.
+
+        Without it nobody is woken: what comes waits to be taken.
+        """
         ...
 
     def follow(self, keys: Iterable[str] | None) -> None:
@@ -217,7 +223,6 @@ class ZenohLatest(Generic[M]):
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._publishers: dict[str, zenoh.Publisher] = {}
         self._slots: dict[str, bytes] = {}
-        self._changed: asyncio.Event | None = None
         self._subscriber: zenoh.Subscriber[None] | None = None
 
     def publish(self, message: M, key: str = "") -> None:
@@ -231,16 +236,17 @@ class ZenohLatest(Generic[M]):
             self._publishers[name] = publisher
         publisher.put(_encode(message))
 
-    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgent | None = None) -> None:
         """Begin to receive; `changed` (of the running loop, may be shared by channels) is set on urgent news."""
         loop = asyncio.get_running_loop()
-        self._changed = changed
 
         def received(sample: zenoh.Sample) -> None:
             key = str(sample.key_expr)
             is_first = not self._slots
             self._slots[key] = sample.payload.to_bytes()
-            if (is_urgent is None or is_urgent(key)) and (is_first or not changed.is_set()):
+            if changed is None or not (is_urgent is None or is_urgent(key)):
+                return
+            if is_first or not changed.is_set():
                 _call_soon(loop, changed)
 
         self._subscriber = self._session.declare_subscriber(self._topic, received)

@@ -173,7 +173,7 @@ class LatestFollower(Generic[M]):
         self._lost: list[str] = []
         self._links = [_Link(name, path, self._lost) for name, path in paths.items()]
 
-    def listen(self, changed: asyncio.Event) -> None:
+    def listen(self, changed: asyncio.Event | None = None) -> None:
         """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
         for link in self._links:
             link.open(changed)
@@ -219,7 +219,7 @@ class _Link:
         self._retry: asyncio.TimerHandle | None = None
         self._heard = self._unsaid = b""
 
-    def open(self, changed: asyncio.Event) -> None:
+    def open(self, changed: asyncio.Event | None) -> None:
         self._loop, self._changed = asyncio.get_running_loop(), changed
         self._connect()
 
@@ -292,11 +292,15 @@ class _Link:
             self.slots[data[at + _HEAD.size : body]] = data[body : body + length]
             at = body + length
         self._heard = data[at:]
-        self._changed.set()
+        self._wake()
 
     def _end(self) -> None:
         self.close()
         self.slots.clear()
         self._lost.append(self._name)
-        self._changed.set()
+        self._wake()
         self._retry = self._loop.call_later(RETRY_S, self._connect)
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()

@@ -55,8 +55,7 @@ class Observer:
 
     def start(self) -> None:
         """Begin to listen."""
-        unheard = asyncio.Event()
-        self._book_channel.listen(unheard)
+        self._book_channel.listen()
         self._book_channel.follow(None)
         for channel in (
             self._beat_channel,
@@ -66,7 +65,7 @@ class Observer:
             self._reference_channel,
             self._allocation_channel,
         ):
-            channel.listen(unheard)
+            channel.listen()
         self.following = [
             asyncio.create_task(self._follow_fills()),
             asyncio.create_task(self._follow_deadman()),

@@ -242,6 +242,11 @@ impl Books {
             .collect()
     }
 
+    /// Until when no other market will be that.
+    fn next_silence_ns(&self, now_ns: u64, factor: f64, least_ns: u64) -> Option<u64> {
+        self.inner.next_silence_ns(now_ns, factor, least_ns)
+    }
+
     /// When the stream last spoke of a market.
     fn spoke_ns(&self, condition_id: &str) -> PyResult<Option<u64>> {
         self.inner.spoke_ns(condition_id).map_err(market_error)

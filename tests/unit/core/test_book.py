@@ -541,3 +541,13 @@ def test_silence_is_judged_by_a_markets_own_pace(books: Books) -> None:
     assert books.silent(last_ns + 35_000_000, 4.0, 0) == []
     assert books.silent(last_ns + 45_000_000, 4.0, 0) == [MARKET]
     assert books.silent(last_ns + 45_000_000, 4.0, 50_000_000) == []
+
+
+def test_the_next_silence_is_known_before_it_begins(books: Books) -> None:
+    for ms in range(20):
+        send(books, change("BUY", "0.5", str(ms + 1), ms), received_ns=ms * 10_000_000)
+    until_ns = books.next_silence_ns(190_000_000, 4.0, 0)
+    assert until_ns is not None
+    assert books.silent(until_ns, 4.0, 0) == []
+    assert books.silent(until_ns + 1, 4.0, 0) == [MARKET]
+    assert books.next_silence_ns(until_ns + 1, 4.0, 0) is None

@@ -159,6 +159,22 @@ def test_latest_wakes_its_reader_for_urgent_keys_alone_and_keeps_the_others(sock
         asyncio.run(run(writer, reader))
 
 
+def test_latest_without_an_event_keeps_what_comes_until_it_is_taken(socket_dir: Path) -> None:
+    async def run(writer: Bus, reader: Bus) -> None:
+        slots, out = reader.latest("inventory/*", Inventory), writer.latest("inventory", Inventory)
+        slots.listen()
+        found: list[Inventory] = []
+        async with asyncio.timeout(60):
+            while not found:
+                out.publish(held("a", 1), "a")
+                await a_moment_or(asyncio.Event())
+                found = slots.take()
+        assert found == [held("a", 1)]
+
+    with member("writer", socket_dir) as writer, member("reader", socket_dir) as reader:
+        asyncio.run(run(writer, reader))
+
+
 def test_latest_is_deaf_once_closed(socket_dir: Path) -> None:
     async def run(writer: Bus, reader: Bus) -> None:
         changed, fenced = asyncio.Event(), asyncio.Event()

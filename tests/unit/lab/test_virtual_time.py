@@ -10,7 +10,7 @@ from clawswarm.kernel.engine_port import read_frame, send_frame
 from clawswarm.lab.simulation.bus import Medium, VirtualBus
 from clawswarm.lab.simulation.loop import VirtualLoop
 from clawswarm.lab.simulation.network import NOBODY, LineTerms, Network, Partitions
-from clawswarm.model.messages import DeadmanFired, Touch
+from clawswarm.model.messages import DeadmanFired, HaltSwarm, Touch
 
 BAD = LineTerms(latency_s=0.01, jitter_s=0.05, loss_share=0.2)
 LOSSY = LineTerms(latency_s=0.001, jitter_s=0.01, loss_share=0.3)
@@ -128,3 +128,23 @@ def test_an_ordered_channel_replays_what_the_bus_has_lost() -> None:
     found = play(world)
     assert [number for _, number in found] == list(range(200))
     assert found == play(world)
+
+
+def test_what_wakes_nobody_is_found_once_it_has_arrived() -> None:
+    slow = LineTerms(latency_s=1.0, jitter_s=0.0)
+
+    async def world(loop: VirtualLoop, partitions: Partitions) -> list[tuple[float, object]]:
+        medium = Medium(loop, 3, slow, partitions)
+        halts = VirtualBus(medium, "reader").latest("halt", HaltSwarm)
+        halts.listen()
+        operator = VirtualBus(medium, "operator").latest("halt", HaltSwarm)
+        heard: list[tuple[float, object]] = []
+        for number in range(4):
+            operator.publish(HaltSwarm(cause=str(number), origin="test", sent_ns=number))
+            await asyncio.sleep(0.6)
+            heard.append((loop.time(), [halt.cause for halt in halts.take()]))
+        halts.close()
+        await asyncio.sleep(2.0)
+        return [*heard, (loop.time(), halts.take())]
+
+    assert [found for _, found in play(world)] == [[], ["0"], ["1"], ["2"], []]

@@ -187,7 +187,7 @@ class Orchestrator:
         self._halts.listen(self._process.wake)
         self._wishes.listen(self._process.wake)
         for channel in (self._heard_beats, self._heard_health, self._heard_books):
-            channel.listen(asyncio.Event())
+            channel.listen()
         beside = [asyncio.create_task(self._follow_fills())]
         if self._chain is None:
             beside.append(asyncio.create_task(self._ledger.run(None)))

@@ -1,6 +1,5 @@
 """The quoter's shell: books and mandates from the bus, plans to the engine, replies back."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +53,7 @@ class Quoter:
         """Quote until asked to stop."""
         self._allocations.listen(self._process.wake)
         self._books.listen(self._process.wake)
-        self._health.listen(asyncio.Event())
+        self._health.listen()
         self._follow_prices()
         self._process.ready()
         was_connected, next_beat_ns, next_touch_ns = False, 0, 0

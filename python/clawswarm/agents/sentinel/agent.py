@@ -15,7 +15,7 @@ from clawswarm.agents.sentinel.frames import FrameJournal
 from clawswarm.agents.sentinel.references import References
 from clawswarm.kernel.alarm import Alarm
 from clawswarm.kernel.bus import Bus
-from clawswarm.kernel.clock import NS_PER_MS, ns
+from clawswarm.kernel.clock import NS_PER_MS, NS_PER_S, ns
 from clawswarm.kernel.process import Process
 from clawswarm.model.errors import Retry, WireFault
 from clawswarm.model.messages import (
@@ -40,8 +40,8 @@ HEALTH_INTERVAL_S = 0.1
 BEAT_INTERVAL_S = 0.5
 MARKS_INTERVAL_S = 0.25
 REVIEW_INTERVAL_S = 0.02
-# Where nothing has come and nothing is doubted, only a silence can begin: the shortest takes 250 ms.
-CALM_REVIEW_INTERVAL_S = 0.06
+# Where nothing has come and nothing is doubted, only a silence can begin, and when is known.
+CALM_REVIEW_INTERVAL_S = 0.25
 ANSWER_TIMEOUT_S = 1.0
 # A connection most of whose markets stay deaf though subscribed anew is made anew, at most this often.
 RECONNECT_DEAF_NS = 2_000 * NS_PER_MS
@@ -134,7 +134,7 @@ class Sentinel:
         self._loop = asyncio.get_running_loop()
         async with self._open_session() as session:
             self._allocations.listen(self._process.wake)
-            self._wanted.listen(asyncio.Event())
+            self._wanted.listen(self._urgent)
             self._states.open()
             self._tasks = [
                 asyncio.create_task(self._follow_prices(session, self._sources.rtds_url, Rtds)),
@@ -262,8 +262,7 @@ class Sentinel:
         """Let doubts ripen, and ask the venue where they have."""
         asking: asyncio.Task[None] | None = None
         while True:
-            pause_s = REVIEW_INTERVAL_S if self._books.has_doubts else CALM_REVIEW_INTERVAL_S
-            self._review.set(pause_s)
+            self._review.set(self._calm_s())
             await self._urgent.wait()
             self._urgent.clear()
             self._is_review_due = False
@@ -280,6 +279,16 @@ class Sentinel:
                 asking = None
             if markets := self._books.to_ask(now):
                 asking = asyncio.create_task(self._ask(session, markets))
+
+    def _calm_s(self) -> float:
+        """How long nothing but a frame can change what is believed."""
+        if self._books.has_doubts:
+            return REVIEW_INTERVAL_S
+        now = self._clock.now_ns()
+        until_ns = self._books.next_silence_ns(now)
+        if until_ns is None:
+            return CALM_REVIEW_INTERVAL_S
+        return min((until_ns - now + NS_PER_MS) / NS_PER_S, CALM_REVIEW_INTERVAL_S)
 
     async def _ask(self, session: aiohttp.ClientSession, markets: list[str]) -> None:
         """Ask for books by REST: what they show is believed, and a stream that missed it is subscribed anew."""

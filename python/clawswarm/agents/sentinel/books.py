@@ -221,6 +221,10 @@ class SentinelBooks:
         """Whether time alone can change what is believed of a market."""
         return bool(self._open)
 
+    def next_silence_ns(self, now_ns: int) -> int | None:
+        """Until when no market falls silent that is not; None when none can."""
+        return self._books.next_silence_ns(now_ns, SILENCE_FACTOR, SILENCE_LEAST_NS)
+
     @property
     def doubtful(self) -> int:
         """How many markets are not wholly believed."""

@@ -2,7 +2,8 @@
 
 Messages are handed over as they are: they are frozen. On its way each takes its own time, and a share of them is
 lost: the next one of a Latest channel makes up for it, an Ordered channel replays it from its publisher's journal.
-Between two processes they stay in order, as on a link of Zenoh.
+Between two processes they stay in order, as on a link of Zenoh. What wakes nobody needs no timer: it lies in a
+`Letterbox` until its reader looks, who sees what has come by then.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from clawswarm.kernel.bus import Follower, IsUrgent, Latest, Ordered, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
-from clawswarm.lab.simulation.network import Lane, LineTerms, Partitions
+from clawswarm.lab.simulation.network import Lane, Letterbox, LetterLane, LineTerms, Partitions
 from clawswarm.model.errors import OrderedGap
 from clawswarm.model.messages import BusMessage
 
@@ -26,6 +27,8 @@ M = TypeVar("M", bound=BusMessage)
 Sample = tuple[str, object]
 Tap = Callable[[str, str, BusMessage], None]
 Heard = Callable[[str, BusMessage], None]
+Receive = Callable[[Sample], None]
+Way = Lane[Sample] | LetterLane[Sample]
 
 REPLAY_TRIES = 20
 REPLAY_PAUSE_S = 0.25
@@ -34,19 +37,25 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Subscription:
-    """Who listens to a topic; `wanted` are its parts, "*" for any."""
+    """Who listens to a topic; `wanted` are its parts, "*" for any. Nobody is woken for what goes into a `box`."""
 
-    def __init__(self, medium: "Medium", owner: str, topic: str, receive: Callable[[Sample], None]) -> None:
+    def __init__(
+        self, medium: "Medium", owner: str, topic: str, receive: Receive, box: Letterbox[Sample] | None = None
+    ) -> None:
         self.owner, self.wanted, self._receive = owner, topic.split("/"), receive
-        self._medium = medium
-        self._lanes: dict[str, Lane[Sample]] = {}
+        self._medium, self._box = medium, box
+        self._lanes: dict[str, Way] = {}
         self.is_open = True
 
-    def lane(self, publisher: str) -> Lane[Sample]:
+    def lane(self, publisher: str) -> Way:
         """On which a publisher's samples arrive in their order."""
         lane = self._lanes.get(publisher)
         if lane is None:
-            lane = self._lanes[publisher] = Lane(self._medium.loop, self._hear, copy_context())
+            if self._box is None:
+                lane = Lane(self._medium.loop, self._hear, copy_context())
+            else:
+                lane = LetterLane(self._medium.loop, self._box, self._hear)
+            self._lanes[publisher] = lane
         return lane
 
     def _hear(self, sample: Sample) -> None:
@@ -67,7 +76,7 @@ class Medium:
         self._seed = seed
         self._randoms: dict[str, Random] = {}
         self._subscriptions: list[Subscription] = []
-        self._audiences: dict[tuple[str, str], list[tuple[str, Lane[Sample]]]] = {}
+        self._audiences: dict[tuple[str, str], list[tuple[str, Way]]] = {}
         """By publisher and topic: whoever listens, and the way there."""
         self.sources: dict[tuple[str, str], VirtualSource] = {}
         """By topic and owner."""
@@ -80,9 +89,11 @@ class Medium:
             random = self._randoms[owner] = Random(f"{self._seed}/bus/{owner}")
         return random
 
-    def subscribe(self, owner: str, topic: str, receive: Callable[[Sample], None]) -> Subscription:
+    def subscribe(
+        self, owner: str, topic: str, receive: Receive, box: Letterbox[Sample] | None = None
+    ) -> Subscription:
         """Hear a topic from now on."""
-        subscription = Subscription(self, owner, topic, receive)
+        subscription = Subscription(self, owner, topic, receive, box)
         self._subscriptions.append(subscription)
         self._audiences.clear()
         return subscription
@@ -109,17 +120,18 @@ class Medium:
             audience = self._audiences[owner, name] = self._audience(owner, name)
         if not audience:
             return
-        loss_share, chance, sample = self.terms.loss_share, self.random(owner).random, (name, payload)
+        terms, chance, sample = self.terms, self.random(owner).random, (name, payload)
         for reader, lane in audience:
-            if not loss_share or chance() >= loss_share:
-                self.carry(owner, reader, lane, sample)
+            if not terms.loss_share or chance() >= terms.loss_share:
+                delay_s = terms.latency_s + chance() * terms.jitter_s
+                lane.put(sample, delay_s, self._partitions.over_s(owner, reader))
 
-    def carry(self, owner: str, reader: str, lane: Lane[Sample], sample: Sample) -> None:
+    def carry(self, owner: str, reader: str, lane: Way, sample: Sample) -> None:
         """Put one sample on its way."""
         delay_s = self.terms.latency_s + self.random(owner).random() * self.terms.jitter_s
         lane.put(sample, delay_s, self._partitions.over_s(owner, reader))
 
-    def _audience(self, owner: str, name: str) -> list[tuple[str, Lane[Sample]]]:
+    def _audience(self, owner: str, name: str) -> list[tuple[str, Way]]:
         parts = name.split("/")
         return [
             (found.owner, found.lane(owner))
@@ -164,6 +176,7 @@ class VirtualLatest(Generic[M]):
     def __init__(self, medium: Medium, owner: str, topic: str, heard: Heard | None) -> None:
         self._medium, self._owner, self._topic, self._heard = medium, owner, topic, heard
         self._slots: dict[str, M] = {}
+        self._box: Letterbox[Sample] | None = None
         self._subscription: Subscription | None = None
 
     def publish(self, message: M, key: str = "") -> None:
@@ -173,21 +186,24 @@ class VirtualLatest(Generic[M]):
             self._medium.tap(self._owner, name, message)
         self._medium.publish(self._owner, name, message)
 
-    def listen(self, changed: asyncio.Event, is_urgent: IsUrgent | None = None) -> None:
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgent | None = None) -> None:
         """Begin to receive."""
 
         def received(sample: Sample) -> None:
             name, message = sample
             self._slots[name] = message  # type: ignore[assignment]  # a topic has one kind of message
-            if is_urgent is None or is_urgent(name):
+            if changed is not None and (is_urgent is None or is_urgent(name)):
                 changed.set()
             if self._heard is not None:
                 self._heard(self._owner, message)  # type: ignore[arg-type]
 
-        self._subscription = self._medium.subscribe(self._owner, self._topic, received)
+        self._box = Letterbox[Sample](self._medium.loop) if changed is None else None
+        self._subscription = self._medium.subscribe(self._owner, self._topic, received, self._box)
 
     def take(self) -> list[M]:
         """The newest message of every key that changed since the last call."""
+        if self._box is not None:
+            self._box.collect()
         if not self._slots:
             return []
         taken = list(self._slots.values())
@@ -241,14 +257,17 @@ class VirtualFollower(Generic[M]):
         self._medium, self._topic, self._sources, self._heard = medium, topic, sources, heard
         self._wanted: frozenset[str] | None = frozenset()
         self._slots: dict[tuple[str, str], M] = {}
+        self._box: Letterbox[Sample] | None = None
+        self._changed: asyncio.Event | None = None
         self._lost: list[str] = []
         self._links: dict[str, Subscription] = {}
 
-    def listen(self, changed: asyncio.Event) -> None:
+    def listen(self, changed: asyncio.Event | None = None) -> None:
         """Begin to receive."""
         self._changed = changed
+        self._box = Letterbox[Sample](self._medium.loop) if changed is None else None
         self._links = {
-            name: Subscription(self._medium, self.owner, self._topic, self._receiver(name))
+            name: Subscription(self._medium, self.owner, self._topic, self._receiver(name), self._box)
             for name in self._sources
         }
         self._medium.followers.append(self)  # type: ignore[arg-type]  # it only takes messages of its own topic
@@ -273,10 +292,12 @@ class VirtualFollower(Generic[M]):
         """A source has ended."""
         if topic == self._topic and name in self._links:
             self._lost.append(name)
-            self._changed.set()
+            self._wake()
 
     def take(self) -> list[M]:
         """The newest message of every key of every source that changed since the last call."""
+        if self._box is not None:
+            self._box.collect()
         if not self._slots:
             return []
         taken = list(self._slots.values())
@@ -294,11 +315,15 @@ class VirtualFollower(Generic[M]):
             link.is_open = False
         self._links = {}
 
-    def _receiver(self, name: str) -> Callable[[Sample], None]:
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+
+    def _receiver(self, name: str) -> Receive:
         def received(sample: Sample) -> None:
             key, message = sample
             self._slots[name, key] = message  # type: ignore[assignment]  # a topic has one kind of message
-            self._changed.set()
+            self._wake()
             if self._heard is not None:
                 self._heard(self.owner, message)  # type: ignore[arg-type]
 

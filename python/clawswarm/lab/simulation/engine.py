@@ -143,9 +143,9 @@ class EngineProcess:
         """Serve until asked to stop. Raises InvariantBroken or UserFault when the machine gives up."""
         for channel in (self._allocations, self._halts, self._resumes):
             channel.listen(self._news)
-        self._books.listen(asyncio.Event())
+        self._books.listen()
         self._books.follow(None)
-        self._pulses.listen(asyncio.Event())
+        self._pulses.listen()
         start = msgspec.structs.replace(start, fills=tuple(self._fills.published()))
         self.machine = self._make_machine(self._account.private_key, start, self._clock.now_ns())
         self._line.answered = lambda number, answer: self.handle(machine.Answered(number, answer))

@@ -47,6 +47,7 @@ WITHDRAW_S = 16.0
 OLD_BOOK_S = 1.0
 LOOK_S = 0.5
 _WITHDRAW_NS, _OLD_BOOK_NS, _LOOK_NS = ns(WITHDRAW_S), ns(OLD_BOOK_S), ns(LOOK_S)
+_PULSES = frozenset((machine.Tick, machine.SentinelHeard, machine.GuardSeen, machine.Touched))
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -186,7 +187,7 @@ class Monitor:
     def heard(self, event: Event) -> None:
         """The engine is about to handle this."""
         self.counts["engine events"] += 1
-        if isinstance(event, machine.Tick | machine.SentinelHeard | machine.GuardSeen | machine.Touched):
+        if type(event) in _PULSES:
             return
         self._hash.update(_encode((self._clock.now_ns(), event)))
         if isinstance(event, machine.PlanSent) and event.plan.places:
@@ -320,8 +321,15 @@ class Monitor:
 
     def _check_caps(self, market: str, mandate: Mandate, found: list[tuple[Order, machine.Intent]]) -> None:
         net_e6 = self._position_e6[market]
-        bought = sum(order.remaining_e6 for order, _ in found if order.is_bid)
-        sold = sum(order.remaining_e6 for order, _ in found if not order.is_bid)
+        bought = sold = stake_e6 = 0
+        for order, _ in found:
+            size_e6, price_e4 = order.remaining_e6, order.yes_price_e4
+            if order.is_bid:
+                bought += size_e6
+                stake_e6 += price_e4 * size_e6 // PRICE_ONE_E4
+            else:
+                sold += size_e6
+                stake_e6 += (PRICE_ONE_E4 - price_e4) * size_e6 // PRICE_ONE_E4
         worst_e6 = max(net_e6 + bought, sold - net_e6)
         if worst_e6 > max(net_e6, -net_e6, 0):
             self.is_held(
@@ -332,7 +340,6 @@ class Monitor:
                 market,
                 mandate.max_position_e6,
             )
-        stake_e6 = sum(_stake_e6(order) for order, _ in found)
         self.is_held(
             "cap",
             stake_e6 <= mandate.capital_e6,
@@ -368,8 +375,3 @@ class Monitor:
                 market,
                 position_e6,
             )
-
-
-def _stake_e6(order: Order) -> int:
-    price_e4 = order.yes_price_e4 if order.is_bid else PRICE_ONE_E4 - order.yes_price_e4
-    return price_e4 * order.remaining_e6 // PRICE_ONE_E4

@@ -7,7 +7,7 @@ never sleeps: connections go to a `Network` (network.py), the only way to the ou
 import asyncio
 from asyncio.events import Handle, TimerHandle
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVarTuple, Unpack
@@ -42,21 +42,20 @@ class VirtualClock:
 class Due(msgspec.Struct, eq=False):
     """A callback and its time: what asyncio's handles offer, made in C, for a day has a hundred million.
 
-    `run` is the context's own.
+    `run` is the context's own, `call` the callback with its arguments.
     """
 
     run: Callable[..., object]
-    callback: Callable[..., object] | None
-    args: Sequence[Any] = ()
+    call: tuple[Any, ...] | None
     at_s: float = 0.0
 
     def cancel(self) -> None:
         """It is left out when its time comes."""
-        self.callback, self.args = None, ()
+        self.call = None
 
     def cancelled(self) -> bool:
         """Whether it is left out."""
-        return self.callback is None
+        return self.call is None
 
     def when(self) -> float:
         """Its time."""
@@ -87,7 +86,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> Handle:
         """Run a callback after everything that is ready already."""
-        due = Due((copy_context() if context is None else context).run, callback, args)
+        due = Due((copy_context() if context is None else context).run, (callback, *args))
         self._ready.append(due)
         return due  # type: ignore[return-value]  # a handle to whoever asks
 
@@ -99,7 +98,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> TimerHandle:
         """Run a callback at a time."""
-        due = Due((copy_context() if context is None else context).run, callback, args, when)
+        due = Due((copy_context() if context is None else context).run, (callback, *args), when)
         self._serial += 1
         heappush(self._timers, (round(when * NS_PER_S), self._serial, due))
         return due  # type: ignore[return-value]  # a handle to whoever asks
@@ -116,7 +115,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def arrival(self, callback: Callable[[], object], context: Context) -> Due:
         """A callback that nobody will cancel and that `arrive_at` may run any number of times."""
-        return Due(context.run, callback)
+        return Due(context.run, (callback,))
 
     def arrive_at(self, when: float, arrival: Due) -> None:
         """Run an arrival at a time."""
@@ -141,18 +140,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while not self._stopping:
             if ready:
                 due = ready.popleft()
-                if due.callback is None:
+                call = due.call
+                if call is None:
                     continue
             elif timers:
                 at_ns, _, due = heappop(timers)
-                if due.callback is None:
+                call = due.call
+                if call is None:
                     continue
                 if at_ns > self.elapsed_ns:
                     self.elapsed_ns = at_ns
             else:
                 raise RuntimeError("nothing can ever happen any more: every task waits for another")
             try:
-                due.run(due.callback, *due.args)
+                due.run(*call)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as fault:  # noqa: BLE001 - the place where asyncio itself does so

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_e6, format_price
+from clawswarm.model.units import MICRO, PRICE_ONE_E4, format_e6
 from clawswarm.sandbox.chain.contracts import COLLATERAL_TOKEN
 from clawswarm.sandbox.exchange.book import UnifiedBook
 from clawswarm.sandbox.exchange.markets import ListedMarket
@@ -47,7 +47,7 @@ def _array(items: list[str]) -> str:
 
 
 def _price_number(price_e4: int) -> float:
-    return float(format_price(price_e4))
+    return price_e4 / PRICE_ONE_E4
 
 
 def outcome_prices(market: ListedMarket, book: UnifiedBook) -> tuple[str, str]:
@@ -189,17 +189,12 @@ def market_object(listing: MarketListing, book_of: BookOf, catalog: Catalog, *, 
     return record
 
 
-def event_object(event: EventListing, book_of: BookOf, catalog: Catalog, *, is_nested: bool) -> Record:
-    """One event; inside a market it does not repeat its markets."""
-    markets = [listing.market for listing in event.markets]
-    first = markets[0]
-    books = [book_of(market) for market in markets]
-    liquidity = sum(liquidity_usd(book) for book in books)
-    volume = sum(market.volume_e6 for market in markets) / MICRO
+@lru_cache(4_096)
+def _lasting_event(event: EventListing) -> Record:
+    """What stays as it is from the listing on."""
+    first = event.markets[0].market
     listed_ms = first.listed_ns // _NS_PER_MS
-    closed = [market.closed_ns for market in markets if market.closed_ns is not None]
-    is_closed = len(closed) == len(markets)
-    record: Record = {
+    return {
         "id": event.id,
         "ticker": event.slug,
         "slug": event.slug,
@@ -208,26 +203,16 @@ def event_object(event: EventListing, book_of: BookOf, catalog: Catalog, *, is_n
         "resolutionSource": event.resolution_source,
         "startDate": iso_micro(listed_ms),
         "creationDate": iso_micro(listed_ms),
-        "endDate": iso_second(event.end_ms),
         "image": "",
         "icon": "",
         "active": True,
-        "closed": is_closed,
         "archived": False,
         "new": False,
         "featured": False,
         "restricted": True,
-        "liquidity": liquidity,
-        "volume": volume,
         "openInterest": 0,
         "createdAt": iso_micro(listed_ms),
-        "updatedAt": iso_micro(max(market.updated_ns for market in markets) // _NS_PER_MS),
-        "volume24hr": volume,
-        "volume1wk": volume,
-        "volume1mo": volume,
-        "volume1yr": volume,
         "enableOrderBook": True,
-        "liquidityClob": liquidity,
         "negRisk": first.neg_risk,
         "enableNegRisk": first.neg_risk,
         "negRiskAugmented": False,
@@ -235,6 +220,29 @@ def event_object(event: EventListing, book_of: BookOf, catalog: Catalog, *, is_n
         "showAllOutcomes": True,
         "cyom": False,
         "tags": [tag_object(tag) for tag in event.tags],
+    }
+
+
+def event_object(event: EventListing, book_of: BookOf, catalog: Catalog, *, is_nested: bool) -> Record:
+    """One event; inside a market it does not repeat its markets."""
+    markets = [listing.market for listing in event.markets]
+    first = markets[0]
+    liquidity = sum([liquidity_usd(book_of(market)) for market in markets])
+    volume = sum([market.volume_e6 for market in markets]) / MICRO
+    closed = [market.closed_ns for market in markets if market.closed_ns is not None]
+    is_closed = len(closed) == len(markets)
+    record: Record = {
+        **_lasting_event(event),
+        "endDate": iso_second(event.end_ms),
+        "closed": is_closed,
+        "liquidity": liquidity,
+        "volume": volume,
+        "updatedAt": iso_micro(max([market.updated_ns for market in markets]) // _NS_PER_MS),
+        "volume24hr": volume,
+        "volume1wk": volume,
+        "volume1mo": volume,
+        "volume1yr": volume,
+        "liquidityClob": liquidity,
     }
     if first.neg_risk:
         record["negRiskMarketID"] = event.neg_risk_id

@@ -112,16 +112,15 @@ impl Pace {
         }
     }
 
-    pub(super) fn is_unusual(&self, now_ns: u64, factor: f64, least_ns: u64) -> bool {
-        let Some(heard_ns) = self.heard_ns else {
-            return false;
-        };
+    /// Until when its silence is nothing unusual; None while it has not spoken.
+    pub(super) fn usual_until_ns(&self, factor: f64, least_ns: u64) -> Option<u64> {
         let least_ns = if self.gaps < LEAST_GAPS {
             STRANGER_NS
         } else {
             least_ns
         };
-        now_ns.saturating_sub(heard_ns) as f64 > (self.longest_gap_ns * factor).max(least_ns as f64)
+        let usual_ns = (self.longest_gap_ns * factor).max(least_ns as f64);
+        Some(self.heard_ns?.saturating_add(usual_ns as u64))
     }
 }
 

@@ -190,9 +190,21 @@ impl Books {
     pub fn silent(&self, now_ns: u64, factor: f64, least_ns: u64) -> Vec<Slot> {
         let held = self.markets.iter().enumerate();
         held.filter_map(|(slot, market)| Some((slot, market.as_ref()?)))
-            .filter(|(_, market)| market.pace.is_unusual(now_ns, factor, least_ns))
+            .filter(|(_, market)| {
+                let usual_until_ns = market.pace.usual_until_ns(factor, least_ns);
+                usual_until_ns.is_some_and(|until_ns| now_ns > until_ns)
+            })
             .map(|(slot, _)| slot)
             .collect()
+    }
+
+    /// Until when no other market will be [`Self::silent`]; None when only those can be that are.
+    #[must_use]
+    pub fn next_silence_ns(&self, now_ns: u64, factor: f64, least_ns: u64) -> Option<u64> {
+        let held = self.markets.iter().flatten();
+        held.filter_map(|market| market.pace.usual_until_ns(factor, least_ns))
+            .filter(|&until_ns| until_ns >= now_ns)
+            .min()
     }
 
     /// Decode a frame and apply all of it, or none of it.
