@@ -1,5 +1,6 @@
 """The whole swarm on virtual time: what holds under every fault, that runs repeat, that planted bugs are found."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_no_invariant_breaks_in_a_storm(seed: int) -> None:
 def test_a_seed_repeats_and_another_does_something_else() -> None:
     hashes = [play(seed, 20, "storm", gap_s=4.0).journal_hash for seed in (5, 5, 6)]
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_host_that_stands_still_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    swift = play(5, 20, "storm", gap_s=4.0)
+    hours_s = count(0, 3_600)
+    monkeypatch.setattr("aiohttp.connector.monotonic", lambda: next(hours_s))
+    assert play(5, 20, "storm", gap_s=4.0).journal_hash == swift.journal_hash
 
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)

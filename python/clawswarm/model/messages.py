@@ -259,12 +259,10 @@ class TokenPrice(Message, frozen=True):
     """What a place costs now, said when it changes.
 
     `shadow_price` is the most that a place was worth per token (plan's value times weight) that got none within
-    the last second: one that is worth less would wait in vain. 0 when nobody went without. `scarcity` is 0 while
-    the scarcest bucket or window is full, 1 when half of it is left, more below.
+    the last second: one that is worth less would wait in vain. 0 when nobody went without.
     """
 
     shadow_price: float
-    scarcity: float
 
 
 class Outcome(StrEnum):

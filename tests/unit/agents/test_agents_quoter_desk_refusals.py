@@ -37,10 +37,10 @@ def test_one_that_was_outbid_for_a_token_tries_again_soon() -> None:
 def test_what_is_worth_less_than_a_token_costs_is_not_asked_for() -> None:
     story = Story()
     story.hold()
-    story.desk.take_reply(TokenPrice(shadow_price=1e9, scarcity=2.0), story.now)
+    story.desk.take_reply(TokenPrice(shadow_price=1e9), story.now)
     story.book()
     assert story.plans() == []
-    story.desk.take_reply(TokenPrice(shadow_price=1.0, scarcity=2.0), story.now)
+    story.desk.take_reply(TokenPrice(shadow_price=1.0), story.now)
     story.later(REVIEW_NS)
     assert len(story.plan().places) == 2
 

@@ -71,6 +71,8 @@ OPERATOR_S = 5.0
 HALTED_S = 30.0
 SETTLE_S = 20.0
 STOP_S = 20.0
+KEPT_S = 1e9
+"""aiohttp counts by the host's clock how long a connection is idle: on a slow host it would be made anew."""
 _VENUE, _PORT = "venue", "engine.port"
 
 
@@ -255,7 +257,7 @@ class Swarm:
             await asyncio.sleep(min(NAP_S, max(0.0, nap_s)))
 
     def _session(self, timeout: aiohttp.ClientTimeout | None = None) -> aiohttp.ClientSession:
-        connector = aiohttp.UnixConnector(path=_VENUE)
+        connector = aiohttp.UnixConnector(path=_VENUE, keepalive_timeout=KEPT_S)
         if timeout is None:
             return aiohttp.ClientSession(connector=connector)
         return aiohttp.ClientSession(connector=connector, timeout=timeout)

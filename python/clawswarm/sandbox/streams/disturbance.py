@@ -142,7 +142,7 @@ class Disturbance(Generic[F]):
 
     def pass_on(self, frames: list[F], now_ns: int) -> list[F]:
         """Frames that leave now, in their order."""
-        if not (self._faults or self._stalled or self._shuffled):
+        if self._is_calm:
             return self._disorder.pass_on(frames, now_ns)
         passed = self._take_held(now_ns)
         for frame in frames:
@@ -151,16 +151,24 @@ class Disturbance(Generic[F]):
 
     def release(self, now_ns: int) -> list[F]:
         """Held frames whose time has come."""
+        if self._is_calm:
+            return self._disorder.release(now_ns)
         return self._disorder.pass_on(self._take_held(now_ns), now_ns) + self._disorder.release(now_ns)
 
     def due_ns(self) -> int | None:
         """When `release` has something."""
+        if self._is_calm:
+            return self._disorder.due_ns()
         dues = [fault.until_ns for fault in self._faults if fault.kind in ("stall", "reorder")]
         if (self._stalled or self._shuffled) and not dues:
             dues.append(0)
         if (due := self._disorder.due_ns()) is not None:
             dues.append(due)
         return min(dues, default=None)
+
+    @property
+    def _is_calm(self) -> bool:
+        return not (self._faults or self._stalled or self._shuffled)
 
     def _take_held(self, now_ns: int) -> list[F]:
         self._faults = self.active(now_ns)

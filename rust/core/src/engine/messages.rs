@@ -353,8 +353,6 @@ impl Inventory {
 pub struct TokenPrice {
     /// Value per token, times weight, that the best refused place of the last second had; 0 when none was.
     pub shadow_price: f64,
-    /// 0 while the scarcest bucket or window is full, 1 when half of it is left, more below.
-    pub scarcity: f64,
     /// Version of the wire.
     pub v: Version,
 }

@@ -34,7 +34,7 @@ pub(super) struct Queue {
     outbid: VecDeque<(u64, f64)>,
     served: [u64; 2],
     value: [f64; 2],
-    said: Option<(f64, f64)>,
+    said: Option<f64>,
     said_ns: u64,
 }
 
@@ -184,16 +184,14 @@ impl<S: SignOrder> Engine<S> {
             return;
         }
         self.queue.said_ns = now_ns;
-        let price = (self.queue.shadow_price(now_ns), self.limits.shadow_price(now_ns));
-        let is_news = |new: f64, old: f64| (new - old).abs() > 0.05 * old.max(new);
-        let said = self.queue.said;
-        if said.is_some_and(|said| !is_news(price.0, said.0) && !is_news(price.1, said.1)) {
+        let price = self.queue.shadow_price(now_ns);
+        let is_news = |said: f64| (price - said).abs() > 0.05 * said.max(price);
+        if self.queue.said.is_some_and(|said| !is_news(said)) {
             return;
         }
         self.queue.said = Some(price);
         let reply = TokenPrice {
-            shadow_price: price.0,
-            scarcity: price.1,
+            shadow_price: price,
             v: Version,
         };
         for quoter in self.quoters.keys().cloned().collect::<Vec<_>>() {
