@@ -97,10 +97,10 @@ def test_a_market_that_is_not_ready(venue: RunningVenue) -> None:
     async def scene(session: aiohttp.ClientSession) -> None:
         caller, market = Caller(venue), {"market": venue.market.condition_id}
         body = json.dumps(await signed(caller, venue.market.yes_token, 0.40)).encode()
-        await switch(session, venue, "/markets/accepting", {**market, "accepting": False})
+        await switch(session, venue, "/markets/pause", {**market, "accepts_orders": False})
         status, _, answer = await ask(session, caller, "POST", "/order", body)
         assert (status, "not yet ready" in answer["error"]) == (400, True)
-        await switch(session, venue, "/markets/accepting", {**market, "accepting": True})
+        await switch(session, venue, "/markets/pause", {**market, "accepts_orders": True})
         assert (await ask(session, caller, "POST", "/order", body))[0] == 200
 
     run(venue, scene)

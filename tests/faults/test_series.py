@@ -7,10 +7,10 @@ from faults.swarm_run import SwarmRun, eventually
 
 def see_pause(run: SwarmRun, market: str) -> None:
     """A market that takes no orders for a while: none is left in it, and it is quoted again afterwards."""
-    run.control("POST", "/markets/accepting", {"market": market, "accepting": False})
+    run.control("POST", "/markets/pause", {"market": market, "accepts_orders": False})
     eventually(lambda: market not in run.owners(), 30, "the orchestrator sees that the market pauses")
     eventually(lambda: not run.open_orders(market), 30, "no order is left in it")
-    run.control("POST", "/markets/accepting", {"market": market, "accepting": True})
+    run.control("POST", "/markets/pause", {"market": market, "accepts_orders": True})
     eventually(lambda: bool(run.open_orders(market)), 30, "the market is quoted again")
 
 

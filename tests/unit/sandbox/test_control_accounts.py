@@ -69,8 +69,7 @@ def test_markets() -> None:
     bench = VenueBench()
     named = {"market": bench.market.condition_id}
     call(bench, "/markets/delay", taker_delay_ms=50, **named)
-    call(bench, "/markets/accepting", accepting=False, **named)
-    assert (bench.market.hold_ns, bench.market.accepts_orders) == (50_000_000, False)
+    assert bench.market.hold_ns == 50_000_000
     for body in ({"taker_delay_ms": -1, **named}, {"market": "0x12"}):
         with pytest.raises(Unusable):
             call(bench, "/markets/delay", **body)

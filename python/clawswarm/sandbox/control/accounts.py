@@ -84,13 +84,6 @@ class Delay(_Body, frozen=True, kw_only=True):
     seconds_delay: int = 0
 
 
-class Accepting(_Body, frozen=True, kw_only=True):
-    """Whether a market takes orders."""
-
-    market: str
-    accepting: bool
-
-
 def fund(venue: Venue, now_ns: int, body: Fund) -> object:
     """Bring pUSD in or take it out."""
     account = _account(venue, body.address)
@@ -188,12 +181,6 @@ def delay(venue: Venue, _now_ns: int, body: Delay) -> object:
     return _OK
 
 
-def accepting(venue: Venue, _now_ns: int, body: Accepting) -> object:
-    """Let a market take orders or not."""
-    _market(venue, body.market).accepts_orders = body.accepting
-    return _OK
-
-
 def _market(venue: Venue, condition_id: str) -> ListedMarket:
     market = venue.exchange.markets.get(condition_id)
     if market is None:
@@ -284,12 +271,5 @@ ROUTES = (
         "marketable orders are held so long and checked again: the call waits (taker_delay_ms) or is answered "
         "`delayed` (seconds_delay)",
         delay,
-    ),
-    route(
-        "POST",
-        "/markets/accepting",
-        Accepting(market=_MARKET, accepting=False),
-        "orders are refused with `the market is not yet ready to process new orders`, or taken again",
-        accepting,
     ),
 )

@@ -219,7 +219,8 @@ ROUTES = (
         "POST",
         "/markets/pause",
         Pause(market="0x<condition id>", accepts_orders=False),
-        "the market refuses new orders, cancels still work and what rests stays; accepts_orders true ends it",
+        "the market refuses new orders (`the market is not yet ready to process new orders`), cancels still work "
+        "and what rests stays; accepts_orders true ends it",
         pause,
     ),
     route(

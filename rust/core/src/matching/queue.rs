@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::ladder::{Ladder, Level};
-use crate::matching::market::OrderId;
+use crate::matching::messages::OrderId;
 use crate::units::{PRICE_ONE_E4, Side};
 
 const GRID: usize = PRICE_ONE_E4 as usize + 1;

@@ -19,7 +19,8 @@ use crate::books::Shown;
 use crate::features::{self, FlowState, Touch};
 use crate::ladder::Level;
 use crate::matching::flow::{Flow, FlowEvent, What};
-use crate::matching::market::{Event, Market, MarketRules, OrderId, Placement, Refusal};
+use crate::matching::market::Market;
+use crate::matching::messages::{Event, MarketRules, OrderId, Placement, Refusal};
 use crate::units::Side;
 
 const NS_PER_MS: u64 = 1_000_000;
