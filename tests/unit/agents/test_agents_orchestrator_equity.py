@@ -69,9 +69,10 @@ def test_it_is_the_sum_over_fills_of_what_each_has_gained_and_replays_change_not
     marks = dict(zip(MARKETS, (mark_a, mark_b), strict=True))
     fills = [fill(number, *trade) for number, trade in enumerate(made)]
     equity = Equity()
+    for number, each in enumerate([*fills, *fills]):
+        equity.take_fill(each)
+        equity.take_book(book(MARKETS[0], number / 1_000))
     for market, mark_e4 in marks.items():
         equity.take_book(book(market, mark_e4 / 10_000))
-    for each in [*fills, *fills]:
-        equity.take_fill(each)
     gained = sum(each.side.sign * (marks[each.market] - each.price_e4) * each.size_e6 for each in fills)
     assert abs(equity.profit_e6() * 10_000 - gained) <= 10_000

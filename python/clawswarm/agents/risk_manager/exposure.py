@@ -31,7 +31,8 @@ class ExposureBook:
     def __init__(self, owner: str, managers: Sequence[str], settings: RiskSettings, capital_usd: int) -> None:
         self._owner, self._managers = owner, managers
         self._band, self._capital_e6 = settings.band, capital_usd * MICRO
-        self._net_by_market: dict[str, dict[str, int]] = {}
+        self._net_by_market: dict[str, int] = {}
+        self._net_e6: dict[str, int] = {}
         self._outside_since_ns: dict[str, int] = {}
         self._outside_ns = 0
         self.max_abs_ratio = 0.0
@@ -40,8 +41,9 @@ class ExposureBook:
         """Book one fill; the new exposure of its underlying, None when another manager answers for it."""
         if owner_of(fill.underlying, self._managers) != self._owner:
             return None
-        nets = self._net_by_market.setdefault(fill.underlying, {})
-        nets[fill.market] = fill.yes_e6 - fill.no_e6
+        before_e6, net_e6 = self._net_by_market.get(fill.market, 0), fill.yes_e6 - fill.no_e6
+        self._net_by_market[fill.market] = net_e6
+        self._net_e6[fill.underlying] = self._net_e6.get(fill.underlying, 0) + net_e6 - before_e6
         exposure = self.exposure(fill.underlying, fill.seen_ns)
         self.max_abs_ratio = max(self.max_abs_ratio, exposure.ratio)
         since = self._outside_since_ns.pop(fill.underlying, None)
@@ -53,7 +55,7 @@ class ExposureBook:
 
     def exposure(self, underlying: str, now_ns: int) -> Exposure:
         """Net exposure of one underlying."""
-        net_e6 = sum(self._net_by_market.get(underlying, {}).values())
+        net_e6 = self._net_e6.get(underlying, 0)
         return Exposure(
             underlying=underlying,
             owner=self._owner,
@@ -67,7 +69,7 @@ class ExposureBook:
     @property
     def underlyings(self) -> list[str]:
         """Underlyings with fills."""
-        return list(self._net_by_market)
+        return list(self._net_e6)
 
     def outside_s(self, now_ns: int) -> float:
         """Seconds that any underlying spent outside the band."""
