@@ -75,6 +75,9 @@ class Quoter:
                 self._engine.touch(self._book_sequence)
             if self._engine.is_connected:
                 for plan in self._desk.plans(now):
+                    if not self._engine.is_connected:
+                        # Lost under the plan before; the next turn tells the desk, which forgets this one too.
+                        break
                     self._plans += 1
                     self._engine.send(plan)
             if now >= next_beat_ns:
