@@ -154,7 +154,9 @@ pub struct Engine<S> {
     sweeps: BTreeMap<RequestId, u32>,
     /// What requests without an answer were paid for, and when.
     under_way: BTreeMap<RequestId, (limits::Request, u64)>,
-    last_id: u64,
+    pub(super) last_id: u64,
+    /// The request whose answer is being taken in.
+    pub(super) answering: RequestId,
 }
 
 impl<S: SignOrder> Engine<S> {
@@ -208,6 +210,7 @@ impl<S: SignOrder> Engine<S> {
             sweeps: BTreeMap::new(),
             under_way: BTreeMap::new(),
             last_id: 0,
+            answering: 0,
         };
         engine.clear(None, now_ns);
         engine.doubt_region("it has not been asked yet", now_ns);
@@ -379,6 +382,7 @@ impl<S: SignOrder> Engine<S> {
         let Some(purpose) = self.requests.remove(&request) else {
             return;
         };
+        self.answering = request;
         self.count_arrival(request, now_ns);
         if let Answer::Ineligible(reason) = &answer {
             let cause = format!("eligibility: {reason}");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::events::ConnectionId;
+use super::events::{ConnectionId, RequestId};
 use super::messages::{Evidence, Fill, FillKey, Inventory, Market, Outcome, Version};
 use crate::units::{PRICE_ONE_E4, Side, mirror_price_e4};
 
@@ -33,6 +33,8 @@ pub struct OwnOrder {
     pub token_price_e4: u16,
     /// From before it is sent until the venue has answered; such an order counts as open.
     pub is_unknown: bool,
+    /// The last request before that answer: a cancel up to it may have overtaken the place, and not found the order.
+    pub known_after: RequestId,
 }
 
 /// An order as the venue knows it: on one outcome token, at that token's price.

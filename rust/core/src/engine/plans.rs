@@ -312,6 +312,7 @@ impl<S: SignOrder> Engine<S> {
             token_side: order.side,
             token_price_e4: order.price_e4,
             is_unknown: true,
+            known_after: 0,
         });
         self.actions.push(Action::JournalIntent(intent));
         Ok(signed)
@@ -352,8 +353,9 @@ impl<S: SignOrder> Engine<S> {
             PlaceResult::Accepted => {
                 self.counters.placed += 1;
                 // A fill or a cancellation may have been faster than this answer.
+                let known_after = self.last_id;
                 if let Some(own) = self.orders.get_mut(order_id) {
-                    own.is_unknown = false;
+                    (own.is_unknown, own.known_after) = (false, known_after);
                     let own = own.clone();
                     self.reply_update(&own, OrderState::Live, None);
                 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use super::events::{Action, Answer, CancelReport, Level, Request};
 use super::machine::{Engine, Feed, Phase, Purpose};
 use super::messages::{DeadmanFired, Version};
+use super::orders::OwnOrder;
 use super::signing::SignOrder;
 use crate::limits::{self, BucketName};
 use crate::order::body::MAX_CANCELS;
@@ -340,8 +341,8 @@ impl<S: SignOrder> Engine<S> {
 
     /// Take in the answer to a cancel: what the venue has cancelled or does not have is gone.
     ///
-    /// A place still under way may land after a cancel that did not find it: its own answer or its resolution
-    /// settles it. One that was cancelled had landed, and lands no second time. An order that the venue did not
+    /// A place still under way, or answered after the cancel was sent, may have landed after a cancel that did not
+    /// find it: its own answer, its resolution or the next cancel settles it. One that was cancelled had landed, and lands no second time. An order that the venue did not
     /// cancel for any other reason stays open until a later answer says otherwise.
     pub(super) fn apply_cancel(&mut self, report: CancelReport, cause: Option<&str>) {
         let cancelled = report.cancelled.into_iter();
@@ -352,7 +353,8 @@ impl<S: SignOrder> Engine<S> {
             .filter(|(_, reason)| is_not_there(reason));
         let not_there = not_there.map(|(order_id, reason)| (order_id, Some(reason)));
         for (order_id, reason) in not_there {
-            if self.orders.get(&order_id).is_some_and(|own| !own.is_unknown) {
+            let had_landed = |own: &OwnOrder| !own.is_unknown && own.known_after < self.answering;
+            if self.orders.get(&order_id).is_some_and(had_landed) {
                 self.order_gone(&order_id, reason);
             }
         }

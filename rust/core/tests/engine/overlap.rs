@@ -1,9 +1,9 @@
-//! Which places of a plan wait for its cancels.
+//! Which places of a plan wait for its cancels, and what a cancel says of a place that it overtook.
 
 use claw_core::engine::Request;
 use claw_core::units::Side;
 
-use crate::world::{Fate, World};
+use crate::world::{Fate, QUOTERS, World};
 
 fn kinds(world: &World) -> Vec<&'static str> {
     let kind = |(_, request): &(u64, Request)| match request {
@@ -66,4 +66,21 @@ fn a_place_that_can_use_a_cancelled_orders_tokens_waits_for_them() {
             .count(),
         1
     );
+}
+
+#[test]
+fn a_cancel_that_overtook_a_place_says_nothing_of_its_order() {
+    let mut world = World::quoting();
+    world.plan(0, 0, &[(true, 50, 10)]);
+    world.disconnect(QUOTERS[0]);
+    assert_eq!(kinds(&world), ["place", "cancel"]);
+    // The venue has not heard of the order yet, and its answer comes after the order's own.
+    world.end_request(1, Fate::Slow);
+    world.end_request(0, Fate::Answered);
+    world.end_request(0, Fate::Answered);
+    assert_eq!(world.live_of(QUOTERS[0]).len(), 1);
+    world.check();
+    world.settle(1_000);
+    assert!(world.live_of(QUOTERS[0]).is_empty(), "it is withdrawn after all");
+    world.check_equal();
 }

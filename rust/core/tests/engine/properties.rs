@@ -42,6 +42,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::ReplyLost),
         1 => Just(Fate::RequestLost),
         1 => Just(Fate::Late),
+        2 => Just(Fate::Slow),
     ]
 }
 

@@ -41,6 +41,8 @@ pub enum Fate {
     RequestLost,
     /// Given up by the engine; it arrives later.
     Late,
+    /// It arrives, and its answer is on the way until the request ends once more.
+    Slow,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,8 @@ pub struct World {
     late: Vec<String>,
     pub requests: VecDeque<(RequestId, Request)>,
     broken: VecDeque<(RequestId, Request)>,
+    /// Answers on the way.
+    answers: BTreeMap<RequestId, Answer>,
     /// How a request ends whose connection is given up; None: by turns.
     pub broken_fate: Option<Fate>,
     pub mode: Option<Cause>,
@@ -241,6 +245,7 @@ impl World {
             late: Vec::new(),
             requests: VecDeque::new(),
             broken: VecDeque::new(),
+            answers: BTreeMap::new(),
             broken_fate: None,
             mode: None,
             feed: VecDeque::new(),
@@ -292,6 +297,7 @@ impl World {
         };
         self.requests.clear();
         self.broken.clear();
+        self.answers.clear();
         self.feed.clear();
         self.late.clear();
         self.connections.clear();
@@ -325,7 +331,7 @@ impl World {
         while let Some((id, request)) = self.broken.pop_front() {
             let fates = [Fate::ReplyLost, Fate::RequestLost, Fate::Late];
             let fate = self.broken_fate.unwrap_or(fates[id as usize % fates.len()]);
-            let answer = self.answer(&request, fate);
+            let answer = self.answer(id, &request, fate);
             let actions = self.engine.handle(Event::Answered(id, answer, None), self.now_ns);
             self.act(actions);
         }
@@ -410,8 +416,10 @@ impl World {
 
     /// The venue refuses the next place that is under way because of the region.
     pub fn refuse_region(&mut self) {
-        let is_place = |(_, request): &(RequestId, Request)| matches!(request, Request::Place(_));
-        if let Some(at) = self.requests.iter().position(is_place) {
+        let may_refuse = |(id, request): &(RequestId, Request)| {
+            matches!(request, Request::Place(_)) && !self.answers.contains_key(id)
+        };
+        if let Some(at) = self.requests.iter().position(may_refuse) {
             let (id, _) = self.requests.remove(at).expect("it was found");
             let refused = Answer::Ineligible("restricted in your region".to_owned());
             self.tell(Event::Answered(id, refused, None));

@@ -12,7 +12,7 @@ impl World {
             self.tell(Event::RouteFault(self.generation, cause));
         }
         let open = self.live.len();
-        let answer = self.answer(&request, fate);
+        let answer = self.answer(id, &request, fate);
         // Ids begin anew with every life.
         let number = self.sent.iter().rposition(|(_, sent, _)| *sent == id);
         let number = number.expect("it was sent");
@@ -21,6 +21,11 @@ impl World {
             let swept = open.saturating_sub(self.live.len());
             self.swept.insert(number, u32::try_from(swept).expect("few"));
         }
+        if fate == Fate::Slow {
+            self.answers.insert(id, answer);
+            let index = index.min(self.requests.len());
+            return self.requests.insert(index, (id, request));
+        }
         if request == Request::AskRegion && !matches!(answer, Answer::Region(_)) {
             self.is_cleared = false;
         }
@@ -28,14 +33,20 @@ impl World {
         self.tell(Event::Answered(id, answer, sent_ns));
     }
 
-    pub(super) fn answer(&mut self, request: &Request, fate: Fate) -> Answer {
+    pub(super) fn answer(&mut self, id: RequestId, request: &Request, fate: Fate) -> Answer {
+        if let Some(answer) = self.answers.remove(&id) {
+            return match fate {
+                Fate::Answered | Fate::Slow => answer,
+                Fate::ReplyLost | Fate::RequestLost | Fate::Late => Answer::Failed("reply lost".to_owned()),
+            };
+        }
         match (fate, request) {
             (Fate::Answered, Request::Place(orders)) if self.refusal(request).is_some() => {
                 Answer::Placed(vec![PlaceResult::Refused("mode".to_owned()); orders.len()])
             }
             (Fate::Answered, _) if self.refusal(request).is_some() => Answer::Failed("mode".to_owned()),
             (_, _) if self.refusal(request).is_some() => Answer::Failed("lost".to_owned()),
-            (Fate::Answered, _) => self.carry_out(request),
+            (Fate::Answered | Fate::Slow, _) => self.carry_out(request),
             (Fate::ReplyLost, _) => {
                 self.carry_out(request);
                 Answer::Failed("reply lost".to_owned())
