@@ -21,7 +21,7 @@ import uvloop
 from clawswarm.kernel.clock import SystemClock
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.participants import ReplayMaker, participant_account
-from clawswarm.sandbox.server import SandboxServer
+from clawswarm.sandbox.server import SandboxServer, collect_seldom
 from clawswarm.sandbox.settings import SandboxSettings
 
 SERVER_CORE = 0
@@ -79,6 +79,7 @@ async def serve(folder: Path) -> None:
     settings = SandboxSettings(data=str(folder), port=0, control_port=0, takers=False)
     server = SandboxServer(settings, clock.now_ns, clock.wall_ms)
     await server.start()
+    collect_seldom()
     stop = asyncio.Event()
     playing = asyncio.create_task(server.run_until(stop))
     driver = Driver(server)

@@ -14,7 +14,7 @@ from clawswarm.kernel.clock import SystemClock
 from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.certificates import make_tls_context
 from clawswarm.sandbox.ready import Ready, describe, open_test_accounts, write_ready_file
-from clawswarm.sandbox.server import SandboxServer
+from clawswarm.sandbox.server import SandboxServer, collect_seldom
 from clawswarm.sandbox.settings import CA_FILE, SandboxSettings
 
 
@@ -40,6 +40,7 @@ async def _serve(
     server = SandboxServer(settings, clock.now_ns, clock.wall_ms, tls)
     accounts = open_test_accounts(server, settings.seed)
     await server.start()
+    collect_seldom()
     try:
         ready = describe(server, accounts, settings.host, ca_cert)
         if ready_file is not None:

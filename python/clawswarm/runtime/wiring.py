@@ -168,7 +168,7 @@ class Wiring:
             os.environ["SSL_CERT_FILE"] = str(self._ca_file)
 
     async def _sandbox(self, process: Process) -> None:
-        from clawswarm.sandbox.server import SandboxServer
+        from clawswarm.sandbox.server import SandboxServer, collect_seldom
 
         tls = None
         if self._ca_file is not None:
@@ -180,6 +180,7 @@ class Wiring:
         ahead_ms = round(settings.clock_offset_s * 1_000)
         server = SandboxServer(settings, clock.now_ns, lambda: clock.wall_ms() + ahead_ms, tls)
         await server.start()
+        collect_seldom()
         process.ready()
         serving = asyncio.create_task(server.run_until(asyncio.Event()))
         while await process.tick():
