@@ -342,8 +342,9 @@ impl<S: SignOrder> Engine<S> {
     /// Take in the answer to a cancel: what the venue has cancelled or does not have is gone.
     ///
     /// A place still under way, or answered after the cancel was sent, may have landed after a cancel that did not
-    /// find it: its own answer, its resolution or the next cancel settles it. One that was cancelled had landed, and lands no second time. An order that the venue did not
-    /// cancel for any other reason stays open until a later answer says otherwise.
+    /// find it: its own answer, its resolution or the next cancel settles it. One that was cancelled had landed, and
+    /// lands no second time. An order that the venue did not cancel for any other reason stays open until a later
+    /// answer says otherwise.
     pub(super) fn apply_cancel(&mut self, report: CancelReport, cause: Option<&str>) {
         let cancelled = report.cancelled.into_iter();
         let cancelled = cancelled.map(|order_id| (order_id, cause.map(str::to_owned)));
