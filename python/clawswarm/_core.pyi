@@ -2,18 +2,27 @@
 and fills out of recorded flow.
 
 Prices are integers in 1e-4 (`_e4`), sizes in 1e-6 shares (`_e6`), both in the YES frame; `_ms` is the venue's
-clock. Source: rust/core; the binding in rust/python converts and nothing else.
+clock. Source: rust/core; the binding in rust/python converts and nothing else, but for the agenda of virtual time.
 """
 
-from typing import Self, final
+from asyncio import Handle, TimerHandle
+from collections.abc import Callable
+from contextvars import Context
+from typing import Generic, Self, TypeVar, TypeVarTuple, Unpack, final
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 __all__ = [
+    "Agenda",
     "BookTop",
     "Books",
     "Decision",
     "Digital",
+    "Due",
     "Engine",
     "Flow",
+    "Lane",
     "Limits",
     "MarketQuoter",
     "MarketTerms",
@@ -723,3 +732,76 @@ class MatchingMarket:
 
     def ahead_e6(self, order: int) -> int | None:
         """Shares that stand before one of our orders; None when it does not rest."""
+
+class Agenda:
+    """The half of an asyncio event loop that knows what is to be called when, on virtual time.
+
+    Its clock begins at `began_ns`; equal times keep their order. The handles it gives are each a `Due`.
+    """
+
+    def __new__(cls, began_ns: int) -> Self: ...
+    @property
+    def elapsed_ns(self) -> int:
+        """How much time has passed."""
+
+    def time(self) -> float:
+        """Seconds since the beginning."""
+
+    def now_ns(self) -> int:
+        """The time, on everybody's clock."""
+
+    def wall_ms(self) -> int:
+        """The same in ms."""
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> Handle:
+        """Run a callback after everything that is ready already."""
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> TimerHandle:
+        """Run a callback at a time."""
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> TimerHandle:
+        """Run a callback so many seconds from now."""
+
+    def turn(self) -> None:
+        """Run everything that is ready, and whenever nothing is, the next timer, until `end_turn`.
+
+        A callback's failure goes to `call_exception_handler`. RuntimeError when nothing can happen any more.
+        """
+
+    def end_turn(self) -> None:
+        """End `turn` after the present callback."""
+
+@final
+class Due:
+    """A callback, its context and its time: what asyncio calls a handle."""
+
+    def cancel(self) -> None:
+        """It is left out when its time comes."""
+
+    def cancelled(self) -> bool:
+        """Whether it is left out."""
+
+    def when(self) -> float:
+        """Its time."""
+
+@final
+class Lane(Generic[T]):
+    """Items from one to another in their order, each after its delay; they arrive in the receiver's context."""
+
+    def __new__(cls, agenda: Agenda, deliver: Callable[[T], object], context: Context) -> Self: ...
+    def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
+        """Send one item."""

@@ -1,6 +1,7 @@
-//! The Python module `clawswarm._core`: conversions around `claw-core`, nothing else.
+//! The Python module `clawswarm._core`: conversions around `claw-core`, and the agenda of virtual time.
 #![warn(missing_docs)]
 
+mod agenda;
 mod book;
 mod engine;
 mod guard;
@@ -12,6 +13,8 @@ mod quoting;
 /// The Rust core: books, features, quoting, orders, limits, matching, the state machines of engine and guard.
 #[pyo3::pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::agenda::{Agenda, Due, Lane};
     #[pymodule_export]
     use crate::book::{BookTop, Books, ReferenceReturn, microprice_without};
     #[pymodule_export]

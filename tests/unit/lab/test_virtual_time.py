@@ -1,11 +1,15 @@
 """Virtual time, connections in memory, the bus of a simulation: order, delay, loss, cuts, and that runs repeat."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from itertools import pairwise
 
 import pytest
 
+from clawswarm._core import Lane
 from clawswarm.kernel.engine_port import read_frame, send_frame
 from clawswarm.lab.simulation.bus import Medium, VirtualBus
 from clawswarm.lab.simulation.loop import VirtualLoop
@@ -45,6 +49,44 @@ def test_a_world_in_which_nothing_can_happen_any_more_is_an_error() -> None:
 
     with pytest.raises(RuntimeError, match="nothing can ever happen"):
         play(world)
+
+
+def test_what_was_cancelled_is_left_out_and_what_fails_is_reported() -> None:
+    async def world(loop: VirtualLoop, _: Partitions) -> list[tuple[float, object]]:
+        seen: list[tuple[float, object]] = []
+        loop.set_exception_handler(lambda _, told: seen.append((loop.time(), repr(told["exception"]))))
+        loop.call_later(2.0, seen.append, (2.0, "kept"))
+        timer = loop.call_at(9.0, seen.append, (9.0, "cancelled"))
+        ready = loop.call_soon(seen.append, (0.0, "cancelled"))
+        assert (timer.when(), timer.cancelled(), ready.cancelled()) == (9.0, False, False)
+        timer.cancel()
+        ready.cancel()
+        assert timer.cancelled()
+        assert ready.cancelled()
+        loop.call_at(1.0, lambda: 1 // 0)
+        await asyncio.sleep(3.0)
+        return [*seen, (loop.time(), "woke")]
+
+    failed = (1.0, "ZeroDivisionError('integer division or modulo by zero')")
+    assert play(world) == [failed, (2.0, "kept"), (3.0, "woke")]
+
+
+def test_a_loop_that_nobody_holds_is_garbage_whatever_it_was_about_to_do() -> None:
+    class Held:
+        """Something that a callback holds, and that holds the loop."""
+
+    def leave() -> weakref.ref[Held]:
+        loop, held = VirtualLoop(), Held()
+        held.__dict__["loop"] = loop
+        loop.call_soon(lambda: held)
+        loop.call_later(1.0, lambda: held)
+        Lane(loop, lambda item: (held, item), copy_context()).put(held, 1.0)
+        loop.close()
+        return weakref.ref(held)
+
+    left = leave()
+    gc.collect()
+    assert left() is None
 
 
 async def streamed(loop: VirtualLoop, partitions: Partitions) -> list[tuple[float, object]]:

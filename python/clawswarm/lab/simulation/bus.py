@@ -15,11 +15,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from clawswarm._core import Lane
 from clawswarm.kernel.bus import Follower, IsUrgent, Latest, Ordered, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
-from clawswarm.lab.simulation.network import Lane, Letterbox, LetterLane, LineTerms, Partitions
+from clawswarm.lab.simulation.network import Letterbox, LetterLane, LineTerms, Partitions
 from clawswarm.model.errors import OrderedGap
 from clawswarm.model.messages import BusMessage
 

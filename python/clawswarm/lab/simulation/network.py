@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from clawswarm._core import Lane
 from clawswarm.lab.simulation.loop import NS_PER_S, VirtualLoop
 
 NOBODY = "venue"
@@ -62,27 +63,6 @@ class Partitions:
         if not self._until_s:
             return 0.0
         return max(self._until_s.get(first, 0.0), self._until_s.get(second, 0.0))
-
-
-class Lane(Generic[T]):
-    """Items from one to another in their order, each after its delay; they arrive in the receiver's context."""
-
-    def __init__(self, loop: VirtualLoop, deliver: Callable[[T], None], context: Context) -> None:
-        self._loop, self._deliver = loop, deliver
-        self._arrival = loop.arrival(self._arrive, context)
-        self._items: deque[T] = deque()
-        self._free_s = 0.0
-
-    def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
-        """Send one item."""
-        due_s = max(self._free_s, self._loop.elapsed_ns / NS_PER_S + delay_s, not_before_s)
-        self._free_s = due_s
-        self._items.append(item)
-        # Whichever timer comes first takes the oldest: equal times cannot change the order.
-        self._loop.arrive_at(due_s, self._arrival)
-
-    def _arrive(self) -> None:
-        self._deliver(self._items.popleft())
 
 
 class Letterbox(Generic[T]):

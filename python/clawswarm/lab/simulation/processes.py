@@ -13,7 +13,7 @@ import structlog
 
 from clawswarm.kernel.process import Process
 from clawswarm.lab.simulation.bus import Medium, VirtualBus
-from clawswarm.lab.simulation.loop import VirtualClock, VirtualLoop
+from clawswarm.lab.simulation.loop import VirtualLoop
 from clawswarm.lab.simulation.network import NOBODY, OWNER, Network, context_of
 from clawswarm.model.errors import ClawFault
 
@@ -29,10 +29,8 @@ log = structlog.get_logger()
 class Processes:
     """All of them. `crashed` hears of each that ended by a failure."""
 
-    def __init__(
-        self, loop: VirtualLoop, clock: VirtualClock, network: Network, medium: Medium, crashed: Crashed
-    ) -> None:
-        self._loop, self._clock, self._network, self._medium = loop, clock, network, medium
+    def __init__(self, loop: VirtualLoop, network: Network, medium: Medium, crashed: Crashed) -> None:
+        self._loop, self._network, self._medium = loop, network, medium
         self._crashed = crashed
         self._mains: dict[str, Main] = {}
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
@@ -82,7 +80,7 @@ class Processes:
         if name not in self._mains or name in self.processes:
             return
         self._lives += 1
-        process = Process(name, self._clock, TICK_S)
+        process = Process(name, self._loop, TICK_S)
         process.pid = self._lives
         self.processes[name] = process
         context = context_of(name)

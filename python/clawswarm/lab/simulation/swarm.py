@@ -39,7 +39,7 @@ from clawswarm.lab.simulation.faults import PROFILES, ProfileName, choose
 from clawswarm.lab.simulation.guard import PORT as GUARD_PORT
 from clawswarm.lab.simulation.guard import GuardProcess
 from clawswarm.lab.simulation.invariants import Authority, Monitor
-from clawswarm.lab.simulation.loop import NS_PER_S, VirtualClock, VirtualLoop
+from clawswarm.lab.simulation.loop import NS_PER_S, VirtualLoop
 from clawswarm.lab.simulation.network import NOBODY, Network, Partitions
 from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.lab.simulation.outcome import Outcome
@@ -169,12 +169,12 @@ class Swarm:
         """Everything, from the first listing to the last withdrawal."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        self._loop, self._clock = loop, VirtualClock(loop)
+        self._loop = self._clock = loop
         loop.set_exception_handler(self._note_unhandled)
         self._partitions = Partitions()
         self._network = Network(loop, self._asked.seed, self._partitions)
         self._medium = Medium(loop, self._asked.seed, self._profile.local, self._partitions)
-        self._processes = Processes(loop, self._clock, self._network, self._medium, self._crashed)
+        self._processes = Processes(loop, self._network, self._medium, self._crashed)
         self._log_in()
         await self._open_venue()
         self._start_agents()
