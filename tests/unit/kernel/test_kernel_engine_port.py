@@ -1,4 +1,4 @@
-"""The engine's port over a real Unix socket, both ends."""
+"""The engine's port over a real Unix socket, both ends, on the agents' own loop."""
 
 import asyncio
 import struct
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from clawswarm.kernel.engine_port import MAX_FRAME, EngineClient, read_frame, send_frame
 from clawswarm.model.errors import WireFault
@@ -96,7 +97,7 @@ def test_frames_go_both_ways_in_order(socket_dir: Path) -> None:
         assert client.take() == []
         server.close()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def test_without_an_engine_there_is_no_connection_and_no_sending(socket_dir: Path) -> None:
@@ -108,7 +109,7 @@ def test_without_an_engine_there_is_no_connection_and_no_sending(socket_dir: Pat
             client.send(PLAN)
         client.touch(7)
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def test_a_closed_engine_wakes_the_quoter_and_can_be_met_again(socket_dir: Path) -> None:
@@ -124,7 +125,7 @@ def test_a_closed_engine_wakes_the_quoter_and_can_be_met_again(socket_dir: Path)
             assert not client.is_connected
         server.close()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def test_replies_of_a_lost_connection_are_not_taken_for_the_new_ones(socket_dir: Path) -> None:
@@ -146,7 +147,7 @@ def test_replies_of_a_lost_connection_are_not_taken_for_the_new_ones(socket_dir:
         assert client.take() == [HELD]
         server.close()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_an_engine_that_leaves_the_protocol_is_disconnected(socket_dir: Path, ba
             await quoter_left.wait()
         server.close()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def fed(data: bytes) -> asyncio.StreamReader:
@@ -191,7 +192,7 @@ def test_an_oversize_frame_is_refused_before_it_is_read() -> None:
             await read_frame(fed(struct.pack("<I", MAX_FRAME + 1)))
         assert await read_frame(fed(struct.pack("<I", MAX_FRAME) + bytes(MAX_FRAME))) == bytes(MAX_FRAME)
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 def test_a_frame_cut_off_anywhere_is_a_closed_connection() -> None:
@@ -202,4 +203,4 @@ def test_a_frame_cut_off_anywhere_is_a_closed_connection() -> None:
             assert await read_frame(fed(whole[:cut])) is None
         assert await read_frame(fed(whole)) == body
 
-    asyncio.run(run())
+    uvloop.run(run())

@@ -14,7 +14,7 @@ import msgspec
 
 from clawswarm.kernel.alarm import Alarm
 from clawswarm.kernel.bus import Bus
-from clawswarm.kernel.engine_port import read_frame, send_frame
+from clawswarm.kernel.engine_port import Frames, send_frame
 from clawswarm.kernel.process import Process
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.engine_machine import Action, EngineStart, Event, OwnPart, OwnTrade
@@ -40,7 +40,7 @@ from clawswarm.model.messages import (
     Touch,
 )
 from clawswarm.model.units import parse_e6, parse_price_e4
-from clawswarm.runtime.roster import SENTINELS
+from clawswarm.runtime.roster import ENGINE, SENTINELS
 from clawswarm.venues.polymarket.settings import SocketSettings
 from clawswarm.venues.polymarket.socket import VenueSocket
 
@@ -129,14 +129,13 @@ class EngineProcess:
         self._resumes = bus.latest("resume", ResumeSwarm)
         self._books = bus.follower("book", SENTINELS, BookState)
         self._pulses = bus.latest("feed/*", FeedHealth)
-        self._writers: dict[int, asyncio.StreamWriter] = {}
-        self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        self._writers: dict[int, asyncio.WriteTransport] = {}
         self._connections = 0
         self._exit: int | None = None
         self._explained = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._planned_ns = 0
-        self._guard: asyncio.StreamWriter | None = None
+        self._guard: asyncio.WriteTransport | None = None
         self.machine: Machine | None = None
 
     async def run(self, start: EngineStart) -> None:
@@ -254,7 +253,7 @@ class EngineProcess:
                     if (writer := self._writers.get(connection)) is not None:
                         send_frame(writer, reply)
                 case machine.CloseQuoter(connection):
-                    if (writer := self._writers.pop(connection, None)) is not None:
+                    if (writer := self._writers.get(connection)) is not None:
                         writer.close()
                 case machine.PublishFill(fill):
                     self._fills.publish(fill)
@@ -272,47 +271,35 @@ class EngineProcess:
                     self._news.set()
 
     async def _follow_guard(self) -> None:
-        """Stay connected to the guard; every word of it is an echo."""
+        """Stay connected to the guard."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(guard.PORT)
-                writer.write(guard.HELLO.pack(self._process.pid))
-                self._guard = writer
-                while words := await reader.read(64):
-                    for _ in words:
-                        self.handle(machine.GuardSeen())
+                transport, echoes = await loop.create_unix_connection(lambda: _Echoes(self), guard.PORT)
             except ConnectionError:
                 pass
+            else:
+                transport.write(guard.HELLO.pack(self._process.pid))
+                self._guard = transport
+                await echoes.over.wait()
             self._guard = None
             await asyncio.sleep(GUARD_RETRY_S)
 
     # --- quoters ----------------------------------------------------------------------------------
 
-    def _accept(self) -> asyncio.StreamReaderProtocol:
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self._serving[writer] = asyncio.create_task(self._serve(reader, writer))
-
-        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), connected)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self) -> "_Quoter":
         self._connections += 1
-        connection, is_known = self._connections, False
-        try:
-            while (frame := await read_frame(reader)) is not None:
-                match _decode_request(frame):
-                    case Hello(name=name):
-                        self._writers[connection], is_known = writer, True
-                        self.handle(machine.QuoterConnected(connection, name))
-                    case Plan() as plan:
-                        self.handle(machine.PlanSent(connection, plan))
-                    case Touch(book_sequence=sequence):
-                        self.handle(machine.Touched(connection, sequence))
-        finally:
-            writer.close()
-            self._writers.pop(connection, None)
-            self._serving.pop(writer, None)
-            if is_known:
-                self.handle(machine.QuoterClosed(connection))
+        return _Quoter(self, self._connections)
+
+    def greet(self, connection: int, name: str, transport: asyncio.WriteTransport) -> None:
+        """A quoter has said who it is."""
+        self._writers[connection] = transport
+        self.handle(machine.QuoterConnected(connection, name))
+
+    def part(self, connection: int) -> None:
+        """A connection is gone."""
+        if self._writers.pop(connection, None) is not None:
+            self.handle(machine.QuoterClosed(connection))
 
     # --- the user channel -------------------------------------------------------------------------
 
@@ -336,6 +323,41 @@ class EngineProcess:
                     self.handle(machine.FeedLost(str(fault)))
                 if not is_connected:
                     await asyncio.sleep(self._feed_settings.reconnect_min_s)
+
+
+class _Echoes(asyncio.Protocol):
+    """The engine's side of its connection to the guard; every letter of it is an echo."""
+
+    def __init__(self, engine: EngineProcess) -> None:
+        self._engine = engine
+        self.over = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        for _ in data:
+            self._engine.handle(machine.GuardSeen())
+
+    def connection_lost(self, _fault: Exception | None) -> None:
+        self.over.set()
+
+
+class _Quoter(Frames):
+    """The engine's side of a quoter's connection."""
+
+    def __init__(self, engine: EngineProcess, connection: int) -> None:
+        super().__init__(ENGINE)
+        self._engine, self._connection = engine, connection
+
+    def take(self, frame: bytes) -> None:
+        match _decode_request(frame):
+            case Touch(book_sequence=sequence):
+                self._engine.handle(machine.Touched(self._connection, sequence))
+            case Plan() as plan:
+                self._engine.handle(machine.PlanSent(self._connection, plan))
+            case Hello(name=name):
+                self._engine.greet(self._connection, name, self.transport)
+
+    def lost(self) -> None:
+        self._engine.part(self._connection)
 
 
 class _UserPart(msgspec.Struct, frozen=True):

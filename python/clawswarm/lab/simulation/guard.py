@@ -38,8 +38,7 @@ class GuardProcess:
         self._process, self._clock, self._network, self._line = process, process.clock, network, line
         self._kill, self._reported = kill, reported
         self._guard = Guard(ns(silence_s))
-        self._engines: dict[int, tuple[int, asyncio.StreamWriter]] = {}
-        self._serving: set[asyncio.Task[None]] = set()
+        self._engines: dict[int, tuple[int, asyncio.WriteTransport]] = {}
         self._connections = self._asked = 0
         self._is_dead = self._is_cancelling = False
 
@@ -91,30 +90,48 @@ class GuardProcess:
             count = len(answer.order_ids) if isinstance(answer, machine.Orders) else None
             self._carry_out(self._guard.listed(count, now_ns))
 
-    def _accept(self) -> asyncio.StreamReaderProtocol:
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(self._serve(reader, writer))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
-
-        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), connected)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
-        connection = self._connections
-        try:
-            (life,) = HELLO.unpack(await reader.readexactly(HELLO.size))
-            self._engines[connection] = life, writer
-            self._hear("hello", connection)
-            while words := await reader.read(64):
-                for word in words:
-                    self._hear(_WORDS[word], connection)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
-            self._hear("closed", connection)
-            self._engines.pop(connection, None)
-
-    def _hear(self, word: str, connection: int) -> None:
+    def hear(self, word: str, connection: int) -> None:
+        """An engine says something, or its connection is gone."""
         self._carry_out(self._guard.hear(word, connection, self._clock.now_ns()))
+
+    def meet(self, connection: int, life: int, transport: asyncio.WriteTransport) -> None:
+        """An engine says hello."""
+        self._engines[connection] = life, transport
+        self.hear("hello", connection)
+
+    def part(self, connection: int) -> None:
+        """A connection is gone."""
+        self.hear("closed", connection)
+        self._engines.pop(connection, None)
+
+    def _accept(self) -> "_Engine":
+        self._connections += 1
+        return _Engine(self, self._connections)
+
+
+class _Engine(asyncio.Protocol):
+    """The guard's side of an engine's connection: a hello, then words of one letter."""
+
+    _transport: asyncio.WriteTransport
+
+    def __init__(self, guard: GuardProcess, connection: int) -> None:
+        self._guard, self._connection = guard, connection
+        self._hello: bytes | None = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._hello is not None:
+            self._hello += data
+            if len(self._hello) < HELLO.size:
+                return
+            (life,), data = HELLO.unpack_from(self._hello), self._hello[HELLO.size :]
+            self._hello = None
+            self._guard.meet(self._connection, life, self._transport)
+        for word in data:
+            self._guard.hear(_WORDS[word], self._connection)
+
+    def connection_lost(self, _fault: Exception | None) -> None:
+        self._guard.part(self._connection)
