@@ -243,18 +243,17 @@ class Swarm:
         self._network.listen(_VENUE, self._profile.remote, server)
         self._stage = Stage(self.venue, [])
         self._stage.open(self._clock.now_ns())
-        self._pump = asyncio.create_task(self._play())
+        self._pump: asyncio.Handle = self._loop.call_soon(self._play)
 
-    async def _play(self) -> None:
-        """Let the venue and its participants live."""
-        while True:
-            now_ns = self._clock.now_ns()
-            self.venue.advance(now_ns)
-            while self._stage.step(now_ns):
-                pass
-            due_ns = self._stage.next_due_ns()
-            nap_s = NAP_S if due_ns is None else (due_ns - self._clock.now_ns()) / NS_PER_S
-            await asyncio.sleep(min(NAP_S, max(0.0, nap_s)))
+    def _play(self) -> None:
+        """Let the venue and its participants live, now and whenever something is due."""
+        now_ns = self._clock.now_ns()
+        self.venue.advance(now_ns)
+        while self._stage.step(now_ns):
+            pass
+        due_ns = self._stage.next_due_ns()
+        nap_s = NAP_S if due_ns is None else (due_ns - now_ns) / NS_PER_S
+        self._pump = self._loop.call_later(min(NAP_S, max(0.0, nap_s)), self._play)
 
     def _session(self, timeout: aiohttp.ClientTimeout | None = None) -> aiohttp.ClientSession:
         connector = aiohttp.UnixConnector(path=_VENUE, keepalive_timeout=KEPT_S)
