@@ -23,6 +23,8 @@ __all__ = [
     "Engine",
     "Flow",
     "Lane",
+    "LetterLane",
+    "Letterbox",
     "Limits",
     "MarketQuoter",
     "MarketTerms",
@@ -803,5 +805,24 @@ class Lane(Generic[T]):
     """Items from one to another in their order, each after its delay; they arrive in the receiver's context."""
 
     def __new__(cls, agenda: Agenda, deliver: Callable[[T], object], context: Context) -> Self: ...
+    def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
+        """Send one item."""
+
+@final
+class Letterbox(Generic[T]):
+    """What is on its way to whom it does not wake: it is handed over when the reader looks.
+
+    Of those who look seldom it keeps the newest 64 items: what has arrived by then is handed over before.
+    """
+
+    def __new__(cls, agenda: Agenda) -> Self: ...
+    def collect(self) -> None:
+        """Hand over everything that has arrived, in that order."""
+
+@final
+class LetterLane(Generic[T]):
+    """A lane into a letterbox."""
+
+    def __new__(cls, letterbox: Letterbox[T], deliver: Callable[[T], object]) -> Self: ...
     def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
         """Send one item."""

@@ -19,6 +19,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 const NS_PER_S: f64 = 1e9;
 const NS_PER_MS: u64 = 1_000_000;
+const LETTERS: usize = 64;
 
 /// A callback, its context and its time: what asyncio calls a handle.
 #[pyclass(module = "clawswarm._core")]
@@ -101,6 +102,97 @@ impl Lane {
 
     fn __clear__(&mut self) {
         self.items.clear();
+    }
+}
+
+/// What is on its way to whom it does not wake: it is handed over when the reader looks.
+#[pyclass(module = "clawswarm._core", generic)]
+pub struct Letterbox {
+    agenda: Py<Agenda>,
+    /// By time and, at equal times, in their order: who is told, and what.
+    letters: BTreeMap<(u64, u64), (Py<PyAny>, Py<PyAny>)>,
+    serial: u64,
+}
+
+#[pymethods]
+impl Letterbox {
+    #[new]
+    const fn new(agenda: Py<Agenda>) -> Self {
+        Self {
+            agenda,
+            letters: BTreeMap::new(),
+            serial: 0,
+        }
+    }
+
+    /// Hand over everything that has arrived, in that order.
+    fn collect(slf: &Bound<'_, Self>) -> PyResult<()> {
+        loop {
+            let mut letterbox = slf.borrow_mut();
+            let now_ns = letterbox.agenda.bind(slf.py()).borrow().elapsed_ns;
+            let first = letterbox.letters.first_entry();
+            let Some(first) = first.filter(|first| first.key().0 <= now_ns) else {
+                return Ok(());
+            };
+            let (deliver, item) = first.remove();
+            drop(letterbox);
+            deliver.call1(slf.py(), (item,))?;
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.agenda)?;
+        self.letters.values().try_for_each(|(deliver, item)| {
+            visit.call(deliver)?;
+            visit.call(item)
+        })
+    }
+
+    fn __clear__(&mut self) {
+        self.letters.clear();
+    }
+}
+
+/// A lane into a letterbox.
+#[pyclass(module = "clawswarm._core", generic)]
+pub struct LetterLane {
+    letterbox: Py<Letterbox>,
+    deliver: Py<PyAny>,
+    free_s: f64,
+}
+
+#[pymethods]
+impl LetterLane {
+    #[new]
+    const fn new(letterbox: Py<Letterbox>, deliver: Py<PyAny>) -> Self {
+        Self {
+            letterbox,
+            deliver,
+            free_s: 0.0,
+        }
+    }
+
+    /// Send one item.
+    #[pyo3(signature = (item, delay_s, not_before_s = 0.0))]
+    fn put(slf: &Bound<'_, Self>, item: Py<PyAny>, delay_s: f64, not_before_s: f64) -> PyResult<()> {
+        let py = slf.py();
+        let letterbox = slf.borrow().letterbox.bind(py).clone();
+        if letterbox.borrow().letters.len() == LETTERS {
+            // Whoever looks seldom finds the newest of each key, and not all there were.
+            Letterbox::collect(&letterbox)?;
+        }
+        let (mut lane, mut letterbox) = (slf.borrow_mut(), letterbox.borrow_mut());
+        let now_s = letterbox.agenda.bind(py).borrow().time();
+        lane.free_s = lane.free_s.max(now_s + delay_s).max(not_before_s);
+        letterbox.serial += 1;
+        let key = (to_ns(lane.free_s), letterbox.serial);
+        letterbox.letters.insert(key, (lane.deliver.clone_ref(py), item));
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.letterbox)?;
+        visit.call(&self.deliver)
     }
 }
 
@@ -298,7 +390,10 @@ impl Agenda {
 
     fn add(&mut self, when_s: f64, work: Work) {
         self.serial += 1;
-        let at_ns = (when_s * NS_PER_S).round_ties_even() as u64;
-        self.timers.insert((at_ns, self.serial), work);
+        self.timers.insert((to_ns(when_s), self.serial), work);
     }
+}
+
+fn to_ns(seconds: f64) -> u64 {
+    (seconds * NS_PER_S).round_ties_even() as u64
 }

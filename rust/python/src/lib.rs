@@ -14,7 +14,7 @@ mod quoting;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::agenda::{Agenda, Due, Lane};
+    use crate::agenda::{Agenda, Due, Lane, LetterLane, Letterbox};
     #[pymodule_export]
     use crate::book::{BookTop, Books, ReferenceReturn, microprice_without};
     #[pymodule_export]

@@ -15,12 +15,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clawswarm._core import Lane
+from clawswarm._core import Lane, Letterbox, LetterLane
 from clawswarm.kernel.bus import Follower, IsUrgent, Latest, Ordered, Source
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
-from clawswarm.lab.simulation.network import Letterbox, LetterLane, LineTerms, Partitions
+from clawswarm.lab.simulation.network import LineTerms, Partitions
 from clawswarm.model.errors import OrderedGap
 from clawswarm.model.messages import BusMessage
 
@@ -55,7 +55,7 @@ class Subscription:
             if self._box is None:
                 lane = Lane(self._medium.loop, self._hear, copy_context())
             else:
-                lane = LetterLane(self._medium.loop, self._box, self._hear)
+                lane = LetterLane(self._box, self._hear)
             self._lanes[publisher] = lane
         return lane
 

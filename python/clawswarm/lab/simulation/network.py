@@ -9,23 +9,18 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
-from heapq import heappop, heappush
 from random import Random
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
 from clawswarm._core import Lane
-from clawswarm.lab.simulation.loop import NS_PER_S, VirtualLoop
+from clawswarm.lab.simulation.loop import VirtualLoop
 
 NOBODY = "venue"
 OWNER: ContextVar[str] = ContextVar("owner", default=NOBODY)
 """The process in whose name the present task runs."""
 RETRANSMITTED_S = 0.2
-
-LETTERS = 64
-
-T = TypeVar("T")
 
 
 def context_of(owner: str) -> Context:
@@ -63,43 +58,6 @@ class Partitions:
         if not self._until_s:
             return 0.0
         return max(self._until_s.get(first, 0.0), self._until_s.get(second, 0.0))
-
-
-class Letterbox(Generic[T]):
-    """What is on its way to whom it does not wake: `collect` hands over what has arrived, in that order."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-        self._letters: list[tuple[int, int, Callable[[T], None], T]] = []
-        self._serial = 0
-
-    def put(self, at_ns: int, deliver: Callable[[T], None], item: T) -> None:
-        """One item that arrives at a time."""
-        if len(self._letters) == LETTERS:
-            # Whoever looks seldom finds the newest of each key, and not all there were.
-            self.collect()
-        self._serial += 1
-        heappush(self._letters, (at_ns, self._serial, deliver, item))
-
-    def collect(self) -> None:
-        """Hand over everything that has arrived."""
-        letters, now_ns = self._letters, self._loop.elapsed_ns
-        while letters and letters[0][0] <= now_ns:
-            _, _, deliver, item = heappop(letters)
-            deliver(item)
-
-
-class LetterLane(Generic[T]):
-    """A lane into a letterbox."""
-
-    def __init__(self, loop: VirtualLoop, box: Letterbox[T], deliver: Callable[[T], None]) -> None:
-        self._loop, self._box, self._deliver = loop, box, deliver
-        self._free_s = 0.0
-
-    def put(self, item: T, delay_s: float, not_before_s: float = 0.0) -> None:
-        """Send one item."""
-        self._free_s = max(self._free_s, self._loop.elapsed_ns / NS_PER_S + delay_s, not_before_s)
-        self._box.put(round(self._free_s * NS_PER_S), self._deliver, item)
 
 
 class _Close(msgspec.Struct, frozen=True):
