@@ -18,7 +18,7 @@
 """
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 import msgspec
@@ -75,7 +75,7 @@ class Monitor:
         self._clock, self._venue, self._wallet, self._api_key = clock, venue, wallet, api_key
         self._authority = authority
         self.broken: list[Broken] = []
-        self.counts: Counter[str] = Counter()
+        self.counts: defaultdict[str, int] = defaultdict(int)
         self.limited: Callable[[], int] = lambda: 0
         self.machine: Machine | None = None
         self._hash = hashlib.sha256()
@@ -134,12 +134,11 @@ class Monitor:
 
     def delivered(self, owner: str, message: BusMessage) -> None:
         """A message reaches a quoter."""
-        now_ns = self._clock.now_ns()
         if isinstance(message, BookState):
-            self._fed_ns[owner] = now_ns
+            self._fed_ns[owner] = now_ns = self._clock.now_ns()
             self._note_book(message, now_ns)
         elif isinstance(message, FeedHealth) and message.is_live:
-            self._fed_ns[owner] = now_ns
+            self._fed_ns[owner] = self._clock.now_ns()
 
     def _note_book(self, book: BookState, now_ns: int) -> None:
         seen = self._books.setdefault(book.market, {}).setdefault(book.source, deque())
@@ -223,8 +222,8 @@ class Monitor:
 
     def _note_venue(self, events: list[VenueEvent]) -> None:
         is_own = False
+        self.counts["venue events"] += len(events)
         for event in events:
-            self.counts["venue events"] += 1
             if isinstance(event, OrderChanged):
                 if event.order.owner == self._api_key:
                     is_own = True

@@ -71,14 +71,15 @@ class End(asyncio.Transport):
 
     def __init__(self, network: "Network", context: Context, terms: LineTerms, random: Random) -> None:
         super().__init__()
-        self._network, self._context, self._terms, self._random = network, context, terms, random
+        self._network, self._context, self._terms, self._chance = network, context, terms, random.random
+        self._loop = network.loop
         self.owner = context[OWNER]
         self._lane: Lane[list[bytes] | _Close] = Lane(network.loop, self._arrived, context)
         self._packet: list[bytes] = []
         self._packet_ns = -1
         self._protocol: Any = None
         self.peer: End | None = None
-        self._held: deque[bytes | _Close] | None = None
+        self._held: deque[list[bytes] | _Close] | None = None
         self._is_closing = self._is_lost = False
 
     # --- what asyncio's protocols ask for ---------------------------------------------------------
@@ -103,11 +104,12 @@ class End(asyncio.Transport):
         """Send bytes."""
         if self._is_closing or not data:
             return
+        now_ns = self._loop.elapsed_ns
         # Nothing arrives at the moment it is sent, so the packet of this moment has not left.
-        if self._packet_ns == self._network.loop.elapsed_ns:
+        if self._packet_ns == now_ns:
             self._packet.append(bytes(data))
             return
-        self._packet, self._packet_ns = [bytes(data)], self._network.loop.elapsed_ns
+        self._packet, self._packet_ns = [bytes(data)], now_ns
         self._send(self._packet)
 
     def can_write_eof(self) -> bool:
@@ -130,7 +132,7 @@ class End(asyncio.Transport):
         """Hand over what was held back, and go on."""
         held, self._held = self._held, None
         for item in held or ():
-            self._receive(item)
+            self._arrived(item)
 
     def is_reading(self) -> bool:
         """Whether what arrives is handed over."""
@@ -163,24 +165,21 @@ class End(asyncio.Transport):
         self._protocol.connection_made(self)
 
     def _send(self, item: list[bytes] | _Close) -> None:
-        peer, terms, random = self.peer, self._terms, self._random
+        peer, terms, chance = self.peer, self._terms, self._chance
         if peer is None:
             return
-        delay_s = terms.latency_s + random.random() * terms.jitter_s
-        if terms.loss_share and random.random() < terms.loss_share:
+        delay_s = terms.latency_s + chance() * terms.jitter_s
+        if terms.loss_share and chance() < terms.loss_share:
             delay_s += RETRANSMITTED_S
         peer._lane.put(item, delay_s, self._network.partitions.over_s(self.owner, peer.owner))
 
     def _arrived(self, item: list[bytes] | _Close) -> None:
-        self._receive(item if isinstance(item, _Close) else b"".join(item))
-
-    def _receive(self, item: bytes | _Close) -> None:
         if self._is_closing:
             return
         if self._held is not None:
             self._held.append(item)
-        elif isinstance(item, bytes):
-            self._protocol.data_received(item)
+        elif isinstance(item, list):
+            self._protocol.data_received(b"".join(item))
         else:
             self._is_closing = True
             self._network.forget(self)
