@@ -200,6 +200,7 @@ impl Settings {
                 jitter_ns: self.limits.send_jitter_ms.saturating_mul(1_000_000),
                 ..LimitSettings::default()
             },
+            keeps_counters: true,
         })
     }
 }

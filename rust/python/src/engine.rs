@@ -17,6 +17,7 @@ use claw_core::order::signing::{Account, OrderSigner, SigningKey};
 use claw_core::units::Side;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ impl Engine {
                 tier,
                 ..LimitSettings::default()
             },
+            // On virtual time no file outlives a process.
+            keeps_counters: false,
         };
         let started = Start {
             signer: Signer {
@@ -103,12 +106,10 @@ impl Engine {
     }
 
     /// Which of these orders the engine does not know as open, or possibly open.
-    fn unknown(&self, order_ids: Vec<String>) -> Vec<String> {
+    fn unknown(&self, order_ids: Vec<PyBackedStr>) -> Vec<PyBackedStr> {
         let orders = self.0.orders();
-        order_ids
-            .into_iter()
-            .filter(|id| orders.get(id).is_none())
-            .collect()
+        let is_unknown = |id: &PyBackedStr| orders.get(id).is_none();
+        order_ids.into_iter().filter(is_unknown).collect()
     }
 
     /// What is held in a market.
@@ -502,10 +503,6 @@ fn write<'py>(py: Python<'py>, message: &impl Serialize) -> PyResult<Bound<'py, 
 }
 
 fn written(py: Python<'_>, actions: Vec<Action>) -> PyResult<Bound<'_, PyBytes>> {
-    // Nobody restarts a process on virtual time: the limits' counters need no keeping.
-    let actions = actions
-        .into_iter()
-        .filter(|action| !matches!(action, Action::KeepCounters(_)));
-    let actions: Vec<ActionMessage> = actions.map(ActionMessage::from).collect();
+    let actions: Vec<ActionMessage> = actions.into_iter().map(ActionMessage::from).collect();
     write(py, &actions)
 }

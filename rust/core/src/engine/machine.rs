@@ -40,6 +40,8 @@ pub struct EngineSettings {
     pub watch: WatchSettings,
     /// The venue's limits.
     pub limits: LimitSettings,
+    /// Whether what has been counted of them is kept for the next life.
+    pub keeps_counters: bool,
 }
 
 /// What an engine knows when it starts.
@@ -279,8 +281,11 @@ impl<S: SignOrder> Engine<S> {
 
     /// What is to be done: the counters are kept before what they paid for is sent.
     fn take_actions(&mut self, now_ns: u64) -> Vec<Action> {
-        let counters = self.limits.take_unsaved(now_ns).map(Action::KeepCounters);
         let actions = std::mem::take(&mut self.actions);
+        if !self.settings.keeps_counters {
+            return actions;
+        }
+        let counters = self.limits.take_unsaved(now_ns).map(Action::KeepCounters);
         counters.into_iter().chain(actions).collect()
     }
 

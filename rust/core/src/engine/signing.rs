@@ -66,9 +66,8 @@ impl SignOrder for AccountSigner<'_> {
         };
         let body =
             order_body(self.signer, &terms, &signed, &submission).map_err(|fault| fault.to_string())?;
-        let digits = signed.id.iter().map(|byte| format!("{byte:02x}"));
         Ok(SignedOrder {
-            order_id: format!("0x{}", digits.collect::<String>()),
+            order_id: prefixed_hex(&signed.id),
             body,
         })
     }

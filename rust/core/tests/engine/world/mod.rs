@@ -183,6 +183,7 @@ fn started(
             sentinel_ns: Some(500 * MS),
         },
         limits: LimitSettings::default(),
+        keeps_counters: true,
     };
     let start = Start {
         signer,
