@@ -7,6 +7,7 @@ agenda's affair (rust/python/src/agenda.rs).
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from clawswarm._core import Agenda
@@ -29,6 +30,8 @@ class VirtualLoop(Agenda, asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.network: Network | None = None
+        # Asked for at every wait: asyncio's own is a frame of Python around the same.
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
 
     async def create_unix_connection(
         self, protocol_factory: Callable[[], Any], path: str | None = None, **_options: object
