@@ -199,8 +199,8 @@ class EngineProcess:
         """One event into the machine, its actions out."""
         if self.machine is None or self._exit is not None:
             return
-        if isinstance(event, machine.TradeSeen) or (
-            isinstance(event, machine.Answered) and isinstance(event.answer, machine.Trades)
+        if type(event) is machine.TradeSeen or (
+            type(event) is machine.Answered and type(event.answer) is machine.Trades
         ):
             # A fill is compared with the newest books.
             for book in self._books.take():

@@ -125,19 +125,20 @@ class Monitor:
     def published(self, owner: str, name: str, message: BusMessage) -> None:
         """A message leaves its publisher."""
         self.counts["bus messages"] += 1
-        if isinstance(message, Allocation):
+        # Messages have no subclasses: of most, `isinstance` with msgspec's metaclass costs four times as much.
+        if type(message) is Allocation:
             self._note_allocation(message)
-        elif isinstance(message, HaltSwarm):
+        elif type(message) is HaltSwarm:
             self._halted_ns = self._halted_ns or self._clock.now_ns()
-        elif isinstance(message, ResumeSwarm):
+        elif type(message) is ResumeSwarm:
             self._halted_ns = None
 
     def delivered(self, owner: str, message: BusMessage) -> None:
         """A message reaches a quoter."""
-        if isinstance(message, BookState):
+        if type(message) is BookState:
             self._fed_ns[owner] = now_ns = self._clock.now_ns()
             self._note_book(message, now_ns)
-        elif isinstance(message, FeedHealth) and message.is_live:
+        elif type(message) is FeedHealth and message.is_live:
             self._fed_ns[owner] = self._clock.now_ns()
 
     def _note_book(self, book: BookState, now_ns: int) -> None:
@@ -189,7 +190,7 @@ class Monitor:
         if type(event) in _PULSES:
             return
         self._hash.update(_encode((self._clock.now_ns(), event)))
-        if isinstance(event, machine.PlanSent) and event.plan.places:
+        if type(event) is machine.PlanSent and event.plan.places:
             self._check_book(event.plan.market, event.plan.book_sequence)
 
     def did(self, actions: list[Action]) -> None:
@@ -197,14 +198,14 @@ class Monitor:
         self._hash.update(_encode((self._clock.now_ns(), actions)))
         self._is_changed = True
         for action in actions:
-            if isinstance(action, machine.JournalIntent):
+            if type(action) is machine.JournalIntent:
                 self._intents[action.intent.order_id] = action.intent
                 self.counts["orders"] += 1
-            elif isinstance(action, machine.PublishFill):
+            elif type(action) is machine.PublishFill:
                 # Told again with each evidence of its settlement.
                 self._fills.add((action.fill.trade_id, action.fill.order_id))
                 self.counts["fills"] = len(self._fills)
-            elif isinstance(action, machine.PublishDeadman):
+            elif type(action) is machine.PublishDeadman:
                 self.counts[f"withdrawn: {action.deadman.cause.partition(':')[0]}"] += 1
 
     def settled(self) -> None:
@@ -224,19 +225,19 @@ class Monitor:
         is_own = False
         self.counts["venue events"] += len(events)
         for event in events:
-            if isinstance(event, OrderChanged):
+            if type(event) is OrderChanged:
                 if event.order.owner == self._api_key:
                     is_own = True
                     self._changed_markets.add(event.order.market.condition_id)
                     if event.kind == "PLACEMENT":
                         self._note_placed(event.order)
-            elif isinstance(event, TradeUpdated):
+            elif type(event) is TradeUpdated:
                 is_own |= self._note_trade(event.trade, event.status)
-            elif isinstance(event, MarketResolved):
+            elif type(event) is MarketResolved:
                 self.counts["resolved"] += 1
                 self._position_e6.pop(event.market.condition_id, None)
                 self._books.pop(event.market.condition_id, None)
-            elif not isinstance(event, LevelChanged):
+            elif type(event) is not LevelChanged:
                 self.counts[type(event).__name__] += 1
         imbalance_e6 = self._venue.exchange.ledger.imbalance_e6()
         self.is_held("money", imbalance_e6 == 0, "{} millionths were made or lost", imbalance_e6)
