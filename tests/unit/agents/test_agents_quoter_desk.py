@@ -2,12 +2,13 @@
 
 import msgspec
 
-from clawswarm.agents.quoter.desk import REVIEW_NS
+from clawswarm.agents.quoter.desk import CONTENT_NS, REVIEW_NS
+from clawswarm.agents.quoter.sources import UNRESOLVED_NS
 from clawswarm.agents.quoter.strategy import MarketView
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import PriceSettlement, Side
 from clawswarm.model.messages import OrderState, ReferencePrice
-from unit.agents.quoter_story import MANDATE, MARKET, SHARE, PlainQuoter, Story, quoting
+from unit.agents.quoter_story import LIFE_NS, MANDATE, MARKET, SHARE, PlainQuoter, Story, quoting
 
 
 def test_a_plan_names_the_tick_of_its_book_whatever_the_mandate_knows() -> None:
@@ -185,8 +186,58 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
     # The second sentinel tells the same.
     story.desk.take_reference(msgspec.structs.replace(price, source="sentinel-2"))
     assert due() == []
+    # Nor is there anything new in a review, until the strategy wants to see what time has done.
     story.later(REVIEW_NS)
+    assert due() == []
+    story.later(CONTENT_NS)
+    story.pulse()
     assert due() == ["0xc", "0xd"]
+
+
+def test_what_changes_nothing_makes_no_market_due() -> None:
+    asked: list[str] = []
+
+    class Patient(PlainQuoter):
+        def quotes(self, view: MarketView) -> None:
+            asked.append(view.book.source)
+
+    story = Story(make_strategy=Patient)
+    story.pulse(source="sentinel-2")
+    story.hold()
+    story.book()
+    assert (story.plans(), asked) == ([], ["sentinel-1"])
+    story.later(REVIEW_NS)
+    story.book(source="sentinel-2")
+    story.allocate(MANDATE)
+    assert (story.plans(), asked) == ([], ["sentinel-1"])
+    # The sentinel that is quoted from falls silent: the other one's book is there at once.
+    story.desk.source_lost("sentinel-1", story.now)
+    assert (story.plans(), asked) == ([], ["sentinel-1", "sentinel-2"])
+    # Another mandate is thought about, the same one after it had run out as well.
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    story.later()
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    assert (story.plans(), len(asked)) == ([], 3)
+    story.later(LIFE_NS)
+    story.pulse(source="sentinel-2")
+    assert (story.plans(), len(asked)) == ([], 3)
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    assert (story.plans(), len(asked)) == ([], 4)
+
+
+def test_a_book_believed_less_is_looked_at_in_the_next_review() -> None:
+    story = quoting()
+    story.pulse(source="sentinel-2")
+    story.book(0.3, source="sentinel-2")
+    began_ns = story.now
+    while story.live and story.now - began_ns < 2 * UNRESOLVED_NS:
+        story.later(REVIEW_NS)
+        for source in ("sentinel-1", "sentinel-2"):
+            story.pulse(source=source)
+        for plan in story.plans():
+            story.carry_out(plan)
+    # The sentinels have differed for so long that nothing is believed.
+    assert UNRESOLVED_NS <= story.now - began_ns <= UNRESOLVED_NS + REVIEW_NS
 
 
 def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:

@@ -94,9 +94,9 @@ class Quoter:
     def _take(self, now: int) -> bool:
         """Take in what has arrived; whether a sentinel was heard."""
         for allocation in self._allocations.take():
-            self._desk.take_allocation(allocation)
-            self._books.follow(self._desk.markets)
-            self._follow_prices()
+            if self._desk.take_allocation(allocation):
+                self._books.follow(self._desk.markets)
+                self._follow_prices()
         is_fed = False
         for health in self._health.take():
             is_fed = True

@@ -1,8 +1,9 @@
 """The quoter's state machine: messages and the time in, Plans out. Pure.
 
 One plan a market is under way at a time; while the engine works on it the newest book simply waits. A message
-makes the markets that it concerns due; what only time changes is found by a review of all of them. So the work
-of one message does not grow with the number of markets held.
+makes the markets due whose decision it can change; what only time changes is found by a review of all of them,
+which asks a strategy again where its book is another one or believed otherwise, or a while has passed. So the work
+of one message does not grow with the number of markets held, and a book told twice is thought about once.
 """
 
 from clawswarm._core import ReferencePath
@@ -21,6 +22,7 @@ from clawswarm.model.messages import (
     EngineReply,
     FeedHealth,
     Inventory,
+    Mandate,
     Place,
     Plan,
     PlanDone,
@@ -30,6 +32,8 @@ from clawswarm.model.messages import (
 from clawswarm.model.units import MICRO, notional_e6
 
 REVIEW_NS = 20 * NS_PER_MS
+# How long a strategy is content with a decision that nothing but time could change.
+CONTENT_NS = 250 * NS_PER_MS
 
 
 class QuoterDesk:
@@ -48,6 +52,7 @@ class QuoterDesk:
         self._term = 0
         self._sent_ns = 0
         self._expires_ns = 0
+        self._table: tuple[Mandate, ...] = ()
         self._holdings: dict[str, Holding] = {}
         self._mandated: dict[str, Holding] = {}
         self._events: dict[str, list[str]] = {}
@@ -74,12 +79,15 @@ class QuoterDesk:
             held = self._holdings[market] = Holding(market, self._sources.of(market))
         return held
 
-    def take_allocation(self, allocation: Allocation) -> None:
-        """A mandate table; an older one changes nothing."""
+    def take_allocation(self, allocation: Allocation) -> bool:
+        """A mandate table; False when it only renews what is known. An older one changes nothing."""
         if (allocation.term, allocation.sent_ns) <= (self._term, self._sent_ns):
-            return
+            return False
         self._term, self._sent_ns = allocation.term, allocation.sent_ns
         self._expires_ns = allocation.sent_ns + allocation.life_ns
+        if allocation.mandates == self._table:
+            return False
+        self._table = allocation.mandates
         mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
         self._mandated = {market: self._of(market) for market in mandates}
         self._events = {
@@ -98,8 +106,10 @@ class QuoterDesk:
         self._sources.forget(needed | self._holdings.keys())
         self._concerned = {}
         for market, held in self._mandated.items():
-            held.mandate = mandate = mandates[market]
-            held.has_ended = False
+            mandate = mandates[market]
+            if mandate != held.mandate:
+                self._due.add(held)
+            held.mandate, held.has_ended = mandate, False
             underlying, settlement = mandate.market.underlying, mandate.market.settlement
             held.feed = SETTLEMENT_FEED if settlement is None else settlement.feed
             held.reference = self._references.get(underlying)
@@ -107,8 +117,8 @@ class QuoterDesk:
             held.event = tuple(self._sources.of(outcome) for outcome in self._events.get(underlying, ()))
             self._concerned.setdefault(underlying, []).append(held)
         self._due.intersection_update(self._holdings.values())
-        self._due.update(self._mandated.values())
-        self._due.update(held for held in self._holdings.values() if held.orders)
+        self._due.update(held for held in self._holdings.values() if held.orders and held.mandate is None)
+        return True
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
@@ -118,8 +128,11 @@ class QuoterDesk:
     def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when it only repeats what is known."""
         held = self._of(book.market)
-        self._due.add(held)
-        return held.books.take(book, now_ns)
+        is_new = held.books.take(book, now_ns)
+        # The other sentinel says the same of it, earlier or later.
+        if is_new and held.books.best(now_ns) is not held.judged:
+            self._due.add(held)
+        return is_new
 
     def source_lost(self, source: str, now_ns: int) -> None:
         """A sentinel has ended."""
@@ -178,8 +191,7 @@ class QuoterDesk:
 
     def plans(self, now_ns: int) -> list[Plan]:
         """What to send to the engine now."""
-        is_review = now_ns >= self._next_review_ns or now_ns >= self._expires_ns
-        if is_review:
+        if now_ns >= self._next_review_ns or now_ns >= self._expires_ns:
             self._review(now_ns)
         ready = [held for held in self._due if held.has_cancels is None]
         if len(ready) > 1:
@@ -187,7 +199,7 @@ class QuoterDesk:
         plans = []
         for held in ready:
             self._due.discard(held)
-            if (plan := self._plan(held, now_ns, is_review=is_review)) is not None:
+            if (plan := self._plan(held, now_ns)) is not None:
                 held.has_cancels = bool(plan.cancels)
                 plans.append(plan)
         return plans
@@ -200,16 +212,27 @@ class QuoterDesk:
         if now_ns >= self._expires_ns:
             for held in self._mandated.values():
                 held.mandate, held.has_ended = None, True
-            self._mandated = {}
-        self._due.update(self._mandated.values())
-        self._due.update(held for held in self._holdings.values() if held.orders)
+                self._due.add(held)
+            self._mandated, self._table = {}, ()
+        for held in self._holdings.values():
+            if (held.mandate is not None or held.orders) and self._is_stale(held, now_ns):
+                self._due.add(held)
+
+    def _is_stale(self, held: Holding, now_ns: int) -> bool:
+        """Whether time may have changed what was decided of a market."""
+        if now_ns >= held.content_until_ns or held.event:
+            return True
+        book = held.books.best(now_ns)
+        return book is not held.judged or (
+            book is not None and held.books.integrity(book, now_ns) != held.integrity
+        )
 
     def _view(self, held: Holding, book: BookState | None, now_ns: int) -> MarketView | None:
         """What the strategy sees; None where there is nothing to quote by."""
         mandate, inventory = held.mandate, held.inventory
         if mandate is None or inventory is None or book is None:
             return None
-        integrity = held.books.integrity(book, now_ns)
+        held.integrity = integrity = held.books.integrity(book, now_ns)
         if integrity < self._settings.pull_below:
             return None
         shift = 0.0
@@ -229,17 +252,17 @@ class QuoterDesk:
             (self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
         )
 
-    def _plan(self, held: Holding, now_ns: int, *, is_review: bool) -> Plan | None:
+    def _plan(self, held: Holding, now_ns: int) -> Plan | None:
         book = held.books.best(now_ns)
         if book is None and held.books.is_healing(now_ns):
             return None
         view = self._view(held, book, now_ns)
-        if is_review:
-            # A market that cannot be seen is not excused.
-            held.is_untradeable = view is not None and not is_tradeable(view, self._settings.model)
+        # A market that cannot be seen is not excused.
+        held.is_untradeable = view is not None and not is_tradeable(view, self._settings.model)
         received_ns = 0 if book is None else book.received_ns
         is_tick = received_ns not in (0, held.judged_ns)
-        held.judged_ns = received_ns
+        held.judged, held.judged_ns = book, received_ns
+        held.content_until_ns = now_ns + CONTENT_NS
         if view is None:
             changes = Changes(held.resting, ())
         else:
@@ -252,6 +275,8 @@ class QuoterDesk:
         cancels = changes.cancels
         if not cancels and not changes.places:
             return None
+        # From here on something is wanted: whatever holds it back now is looked at again soon.
+        held.content_until_ns = now_ns
         if held.is_pausing(received_ns, now_ns, has_cancels=bool(cancels)):
             return None
         mandate = held.mandate
