@@ -72,7 +72,7 @@ class Holding(msgspec.Struct, eq=False):
     def is_done(self) -> bool:
         """Whether nothing is left to do in a market without a mandate, and nothing to remember.
 
-        The engine tells what is held with each table of mandates, at times before the table itself is heard.
+        The engine tells what is held with a mandate's first table, at times before that table itself is heard.
         """
         is_idle = not self.orders and self.has_cancels is None
         return is_idle and (self.has_ended or self.inventory is None)
