@@ -256,9 +256,9 @@ def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
     assert story.desk.feeds == {"chainlink"}
     story.allocate(MANDATE, msgspec.structs.replace(MANDATE, market=hourly), term=2)
     assert story.desk.feeds == {"chainlink", "binance"}
-    assert story.desk.concerns("binance", "BTC")
-    assert not story.desk.concerns("binance", "ETH")
-    assert not story.desk.concerns("pyth", "BTC")
+    assert story.desk.concerns("binance", "BTC", "sentinel-1")
+    assert not story.desk.concerns("binance", "ETH", "sentinel-1")
+    assert not story.desk.concerns("pyth", "BTC", "sentinel-1")
     for market in ("0xc", "0xd"):
         story.hold(market=market)
         story.book(market=market)
@@ -281,3 +281,31 @@ def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
         story.desk.take_reference(price)
         assert story.plans() == []
         assert seen == concerned
+
+
+def test_a_price_wakes_once_by_whichever_sentinel_told_the_last_one_first() -> None:
+    story = Story(MANDATE)
+
+    def waking() -> list[str]:
+        sentinels = ("sentinel-1", "sentinel-2")
+        return [source for source in sentinels if story.desk.concerns("chainlink", "BTC", source)]
+
+    def tell(source: str, source_ms: int) -> None:
+        price = ReferencePrice(
+            underlying="BTC",
+            feed="chainlink",
+            source=source,
+            value_e6=3 * SHARE,
+            source_ms=source_ms,
+            received_ns=1,
+            is_synthetic=True,
+        )
+        story.desk.take_reference(price)
+
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    tell("sentinel-2", 1)
+    tell("sentinel-1", 1)
+    assert waking() == ["sentinel-2"]
+    # The second one falls behind, or silent: the next price of the first makes it the one to listen to.
+    tell("sentinel-1", 2)
+    assert waking() == ["sentinel-1"]

@@ -48,6 +48,8 @@ class QuoterDesk:
         )
         self._references: dict[str, ReferencePrice] = {}
         self._paths: dict[tuple[str, str], ReferencePath] = {}
+        self._first_told: dict[tuple[str, str], str] = {}
+        """By underlying and feed: the sentinel that told the newest price before the other one."""
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
@@ -148,8 +150,14 @@ class QuoterDesk:
         """Feeds of the prices that its markets move and settle with."""
         return {SETTLEMENT_FEED, *(held.feed for held in self._mandated.values())}
 
-    def concerns(self, feed: str, underlying: str) -> bool:
-        """Whether a market of this quoter moves, or settles, with that price."""
+    def concerns(self, feed: str, underlying: str, source: str) -> bool:
+        """Whether a market of this quoter moves, or settles, with that price, and this sentinel tells it first.
+
+        Who told the last one second most likely repeats the other: a price of it that is new all the same waits
+        for the next turn, and from then on it is the first.
+        """
+        if self._first_told.get((underlying, feed), source) != source:
+            return False
         held = self._concerned.get(underlying, ())
         return any(feed in (SETTLEMENT_FEED, it.feed) for it in held)
 
@@ -160,6 +168,7 @@ class QuoterDesk:
         # Both sentinels tell the same prices: the first one counts.
         if not path.take(reference.value_e6 / MICRO, reference.source_ms):
             return
+        self._first_told[underlying, feed] = reference.source
         if feed == SETTLEMENT_FEED:
             self._references[underlying] = reference
         for held in self._concerned.get(underlying, ()):
