@@ -225,6 +225,29 @@ def test_what_changes_nothing_makes_no_market_due() -> None:
     assert (story.plans(), len(asked)) == ([], 4)
 
 
+def test_only_books_of_the_sentinel_that_is_quoted_from_wake_until_it_ends() -> None:
+    story = Story()
+
+    def waking() -> list[str]:
+        return [source for source in ("sentinel-1", "sentinel-2") if story.desk.quotes_from(source, "0xc")]
+
+    story.pulse(source="sentinel-2")
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    story.hold()
+    story.book(source="sentinel-2")
+    story.book()
+    story.carry_out(story.plan())
+    assert waking() == ["sentinel-2"]
+    story.desk.source_lost("sentinel-2", story.now)
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    story.later(REVIEW_NS)
+    story.plans()
+    assert waking() == ["sentinel-1"]
+    # Where no book is left to quote from, every one may be the next.
+    story.book(reason="no snapshot")
+    assert waking() == ["sentinel-1", "sentinel-2"]
+
+
 def test_a_book_believed_less_is_looked_at_in_the_next_review() -> None:
     story = quoting()
     story.pulse(source="sentinel-2")

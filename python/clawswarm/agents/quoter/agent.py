@@ -53,7 +53,7 @@ class Quoter:
         """Quote until asked to stop."""
         # Said once a second, joined a minute ahead, enforced by the engine: a table waits for the next turn.
         self._allocations.listen()
-        self._books.listen(self._process.wake)
+        self._books.listen(self._process.wake, self._desk.quotes_from)
         self._health.listen()
         self._follow_prices()
         self._process.ready()

@@ -127,14 +127,21 @@ class QuoterDesk:
         if self._sources.take_health(health):
             self._due.update(self._mandated.values())
 
+    def quotes_from(self, source: str, market: str) -> bool:
+        """Whether a sentinel's book of a market may change a quote at once.
+
+        The other one says the same of it, earlier or later: that is looked at in the next turn.
+        """
+        held = self._holdings.get(market)
+        return held is None or held.books.may_choose(source)
+
     def take_book(self, book: BookState, now_ns: int) -> bool:
-        """A state of one market; False when it only repeats what is known."""
+        """A state of one market; False when there is nothing in it to quote by."""
         held = self._of(book.market)
-        is_new = held.books.take(book, now_ns)
-        # The other sentinel says the same of it, earlier or later.
-        if is_new and held.books.best(now_ns) is not held.judged:
-            self._due.add(held)
-        return is_new
+        if not held.books.take(book, now_ns) or held.books.best(now_ns) is held.judged:
+            return False
+        self._due.add(held)
+        return True
 
     def source_lost(self, source: str, now_ns: int) -> None:
         """A sentinel has ended."""
