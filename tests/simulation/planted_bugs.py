@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from clawswarm.kernel.bus import Bus, Follower, Latest, Source
+from clawswarm.kernel.direct import IsUrgentOf
 from clawswarm.kernel.journal import Journal
 from clawswarm.lab import engine_machine as machine
 from clawswarm.lab.engine_machine import Action, EngineMachine, EngineStart, Event
@@ -138,8 +139,8 @@ class _QuotesOldBooks:
                 self._first.setdefault((book.market, book.source), book)
         return [self._first.get((book.market, book.source), book) for book in taken]
 
-    def listen(self, changed: asyncio.Event | None = None) -> None:
-        self._channel.listen(changed)
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgentOf | None = None) -> None:
+        self._channel.listen(changed, is_urgent)
 
     def follow(self, keys: Iterable[str] | None) -> None:
         self._channel.follow(keys)

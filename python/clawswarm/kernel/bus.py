@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 import zenoh
 
-from clawswarm.kernel.direct import LatestFollower, LatestSource
+from clawswarm.kernel.direct import IsUrgentOf, LatestFollower, LatestSource
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.model.errors import OrderedGap, WireFault
@@ -115,8 +115,8 @@ class Source(Protocol):
 class Follower(Protocol[M]):
     """The reader's end of direct Latest channels."""
 
-    def listen(self, changed: asyncio.Event | None = None) -> None:
-        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included.
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgentOf | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on urgent news and by the end of a source.
 
         Without it nobody is woken: what comes waits to be taken.
         """

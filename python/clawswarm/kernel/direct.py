@@ -13,7 +13,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -28,6 +28,9 @@ READ_BYTES = 1 << 16
 SEND_BUFFER_BYTES = 1 << 16
 BACKLOG = 64
 RETRY_S = 0.05
+
+IsUrgentOf = Callable[[str, str], bool]
+"""Of a source and a key: whether its news set the event; others wait to be taken."""
 
 _HEAD = struct.Struct("<HI")
 _LENGTH = struct.Struct("<I")
@@ -173,10 +176,10 @@ class LatestFollower(Generic[M]):
         self._lost: list[str] = []
         self._links = [_Link(name, path, self._lost) for name, path in paths.items()]
 
-    def listen(self, changed: asyncio.Event | None = None) -> None:
-        """Begin to receive; `changed` (of the running loop) is set on news, the end of a source included."""
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgentOf | None = None) -> None:
+        """Begin to receive; `changed` (of the running loop) is set on urgent news and by the end of a source."""
         for link in self._links:
-            link.open(changed)
+            link.open(changed, is_urgent)
 
     def follow(self, keys: Iterable[str] | None) -> None:
         """Want these keys and no others; None wants all there are."""
@@ -219,8 +222,8 @@ class _Link:
         self._retry: asyncio.TimerHandle | None = None
         self._heard = self._unsaid = b""
 
-    def open(self, changed: asyncio.Event | None) -> None:
-        self._loop, self._changed = asyncio.get_running_loop(), changed
+    def open(self, changed: asyncio.Event | None, is_urgent: IsUrgentOf | None) -> None:
+        self._loop, self._changed, self._is_urgent = asyncio.get_running_loop(), changed, is_urgent
         self._connect()
 
     def want(self, wanted: frozenset[str] | None) -> None:
@@ -283,16 +286,19 @@ class _Link:
             return
         if self._heard:
             data = self._heard + data
-        at, end = 0, len(data)
+        at, end, is_urgent = 0, len(data), False
         while at + _HEAD.size <= end:
             key_length, length = _HEAD.unpack_from(data, at)
             body = at + _HEAD.size + key_length
             if body + length > end:
                 break
-            self.slots[data[at + _HEAD.size : body]] = data[body : body + length]
+            key = data[at + _HEAD.size : body]
+            self.slots[key] = data[body : body + length]
             at = body + length
+            is_urgent = is_urgent or self._is_urgent is None or self._is_urgent(self._name, key.decode())
         self._heard = data[at:]
-        self._wake()
+        if is_urgent:
+            self._wake()
 
     def _end(self) -> None:
         self.close()

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from clawswarm.agents.quoter.desk import REVIEW_NS
+from clawswarm.agents.quoter.desk import CONTENT_NS, REVIEW_NS
+from clawswarm.agents.quoter.sources import UNRESOLVED_NS
 from clawswarm.agents.quoter.strategy import MarketView
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import PriceSettlement, Side
 from clawswarm.model.messages import OrderState, ReferencePrice
-from unit.agents.quoter_story import MANDATE, MARKET, SHARE, PlainQuoter, Story, quoting
+from unit.agents.quoter_story import LIFE_NS, MANDATE, MARKET, SHARE, PlainQuoter, Story, quoting
 
 
 def test_a_plan_names_the_tick_of_its_book_whatever_the_mandate_knows() -> None:
@@ -185,8 +186,81 @@ def test_a_message_makes_only_its_own_markets_due() -> None:
     # The second sentinel tells the same.
     story.desk.take_reference(msgspec.structs.replace(price, source="sentinel-2"))
     assert due() == []
+    # Nor is there anything new in a review, until the strategy wants to see what time has done.
     story.later(REVIEW_NS)
+    assert due() == []
+    story.later(CONTENT_NS)
+    story.pulse()
     assert due() == ["0xc", "0xd"]
+
+
+def test_what_changes_nothing_makes_no_market_due() -> None:
+    asked: list[str] = []
+
+    class Patient(PlainQuoter):
+        def quotes(self, view: MarketView) -> None:
+            asked.append(view.book.source)
+
+    story = Story(make_strategy=Patient)
+    story.pulse(source="sentinel-2")
+    story.hold()
+    story.book()
+    assert (story.plans(), asked) == ([], ["sentinel-1"])
+    story.later(REVIEW_NS)
+    story.book(source="sentinel-2")
+    story.allocate(MANDATE)
+    assert (story.plans(), asked) == ([], ["sentinel-1"])
+    # The sentinel that is quoted from falls silent: the other one's book is there at once.
+    story.desk.source_lost("sentinel-1", story.now)
+    assert (story.plans(), asked) == ([], ["sentinel-1", "sentinel-2"])
+    # Another mandate is thought about, the same one after it had run out as well.
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    story.later()
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    assert (story.plans(), len(asked)) == ([], 3)
+    story.later(LIFE_NS)
+    story.pulse(source="sentinel-2")
+    assert (story.plans(), len(asked)) == ([], 3)
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=MANDATE.epoch + 1))
+    assert (story.plans(), len(asked)) == ([], 4)
+
+
+def test_only_books_of_the_sentinel_that_is_quoted_from_wake_until_it_ends() -> None:
+    story = Story()
+
+    def waking() -> list[str]:
+        return [source for source in ("sentinel-1", "sentinel-2") if story.desk.quotes_from(source, "0xc")]
+
+    story.pulse(source="sentinel-2")
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    story.hold()
+    story.book(source="sentinel-2")
+    story.book()
+    story.carry_out(story.plan())
+    assert waking() == ["sentinel-2"]
+    story.desk.source_lost("sentinel-2", story.now)
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    story.later(REVIEW_NS)
+    story.plans()
+    assert waking() == ["sentinel-1"]
+    # Where no book is left to quote from, every one may be the next.
+    story.book(reason="no snapshot")
+    assert waking() == ["sentinel-1", "sentinel-2"]
+
+
+def test_a_book_believed_less_is_looked_at_in_the_next_review() -> None:
+    story = quoting()
+    story.pulse(source="sentinel-2")
+    story.book(0.3, source="sentinel-2")
+    began_ns = story.now
+    while story.live and story.now - began_ns < 2 * UNRESOLVED_NS:
+        story.later(REVIEW_NS)
+        for source in ("sentinel-1", "sentinel-2"):
+            story.pulse(source=source)
+        for plan in story.plans():
+            story.carry_out(plan)
+    # The sentinels have differed for so long that nothing is believed.
+    assert UNRESOLVED_NS <= story.now - began_ns <= UNRESOLVED_NS + REVIEW_NS
 
 
 def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
@@ -205,9 +279,9 @@ def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
     assert story.desk.feeds == {"chainlink"}
     story.allocate(MANDATE, msgspec.structs.replace(MANDATE, market=hourly), term=2)
     assert story.desk.feeds == {"chainlink", "binance"}
-    assert story.desk.concerns("binance", "BTC")
-    assert not story.desk.concerns("binance", "ETH")
-    assert not story.desk.concerns("pyth", "BTC")
+    assert story.desk.concerns("binance", "BTC", "sentinel-1")
+    assert not story.desk.concerns("binance", "ETH", "sentinel-1")
+    assert not story.desk.concerns("pyth", "BTC", "sentinel-1")
     for market in ("0xc", "0xd"):
         story.hold(market=market)
         story.book(market=market)
@@ -230,3 +304,31 @@ def test_a_market_hears_the_feed_it_settles_with_and_no_other_ones() -> None:
         story.desk.take_reference(price)
         assert story.plans() == []
         assert seen == concerned
+
+
+def test_a_price_wakes_once_by_whichever_sentinel_told_the_last_one_first() -> None:
+    story = Story(MANDATE)
+
+    def waking() -> list[str]:
+        sentinels = ("sentinel-1", "sentinel-2")
+        return [source for source in sentinels if story.desk.concerns("chainlink", "BTC", source)]
+
+    def tell(source: str, source_ms: int) -> None:
+        price = ReferencePrice(
+            underlying="BTC",
+            feed="chainlink",
+            source=source,
+            value_e6=3 * SHARE,
+            source_ms=source_ms,
+            received_ns=1,
+            is_synthetic=True,
+        )
+        story.desk.take_reference(price)
+
+    assert waking() == ["sentinel-1", "sentinel-2"]
+    tell("sentinel-2", 1)
+    tell("sentinel-1", 1)
+    assert waking() == ["sentinel-2"]
+    # The second one falls behind, or silent: the next price of the first makes it the one to listen to.
+    tell("sentinel-1", 2)
+    assert waking() == ["sentinel-1"]

@@ -72,6 +72,38 @@ def test_what_was_said_before_reaches_whoever_comes_later_and_only_what_it_wants
     asyncio.run(run())
 
 
+def test_what_is_not_urgent_wakes_nobody_and_waits_for_what_is(tmp_path: Path) -> None:
+    async def run() -> None:
+        path, news, heard = tmp_path / "a.held", asyncio.Event(), asyncio.Event()
+        asked: list[tuple[str, str]] = []
+
+        def is_urgent(name: str, key: str) -> bool:
+            asked.append((name, key))
+            heard.set()
+            return key == "x"
+
+        source = LatestSource(path)
+        source.open()
+        follower = LatestFollower({"a": path}, Inventory)
+        follower.listen(news, is_urgent)
+        follower.follow(None)
+        async with asyncio.timeout(LIMIT_S):
+            source.publish(held("y", 1), "y")
+            await heard.wait()
+            assert not news.is_set()
+            source.publish(held("x", 2), "x")
+            await news.wait()
+            assert asked == [("a", "y"), ("a", "x")]
+            assert {message.market for message in follower.take()} == {"x", "y"}
+            news.clear()
+            source.close()
+            await news.wait()
+            assert follower.lost() == ["a"]
+        follower.close()
+
+    asyncio.run(run())
+
+
 def test_who_does_not_read_finds_little_of_the_past_and_the_newest_of_each_key(tmp_path: Path) -> None:
     """A follower by hand: what it finds on the wire is what the kernel held, then the newest."""
 

@@ -78,7 +78,8 @@ SENTINEL_SILENT_S = 1.0
 REBALANCE_S = 60.0
 # Fills of earlier are replayed after a start: until then the profit is not known.
 PROFIT_KNOWN_S = 3.0
-MARKETS_INTERVAL_S = 2.0
+# Windows come and go by the clock: each is listed long before it is joined.
+MARKETS_INTERVAL_S, MARKETS_RETRY_S = 5.0, 1.0
 REQUEST_TIMEOUT_S = 1.5
 # From telling the engine which pairs are taken out to looking at its open orders again.
 CLAIM_S = 1.0
@@ -155,6 +156,7 @@ class Orchestrator:
         self._listings: list[Listing] = []
         self._markets: list[Market] = []
         self._next_change_ms: int | None = None
+        self._assigned_to: list[str] = []
         self._has_read = False
         self._allocations = bus.latest("allocation", Allocation)
         self._beats = bus.latest("beat", Beat)
@@ -219,9 +221,10 @@ class Orchestrator:
                 now = self._clock.now_ns()
                 has_changed = self._look(now)
                 if now >= next_markets_ns:
-                    next_markets_ns = now + ns(MARKETS_INTERVAL_S)
-                    await self._read_markets(session)
-                if self._next_change_ms is not None and self._clock.wall_ms() >= self._next_change_ms:
+                    is_read = await self._read_markets(session)
+                    next_markets_ns = now + ns(MARKETS_INTERVAL_S if is_read else MARKETS_RETRY_S)
+                is_time = self._next_change_ms is not None and self._clock.wall_ms() >= self._next_change_ms
+                if is_time or self._living() != self._assigned_to:
                     self._assign()
                     has_changed = True
                 if now >= next_rebalance_ns:
@@ -261,8 +264,10 @@ class Orchestrator:
         return self._take_judgement(self._judge.judge(self._signs(now), now))
 
     def _take_judgement(self, judgement: Judgement) -> bool:
-        # On the disk before anybody hears of it.
-        self._store.keep(self._judge.standing, watermarks=self._judge.watermarks)
+        judge, store = self._judge, self._store
+        if (judge.standing, judge.watermarks) != (store.standing, store.record.watermarks):
+            # On the disk before anybody hears of it.
+            store.keep(judge.standing, watermarks=judge.watermarks)
         if judgement == self._judgement:
             return False
         self._judgement = judgement
@@ -308,15 +313,17 @@ class Orchestrator:
 
     # --- the mandate table --------------------------------------------------------------------------
 
-    async def _read_markets(self, session: aiohttp.ClientSession) -> None:
+    async def _read_markets(self, session: aiohttp.ClientSession) -> bool:
+        """Ask which markets there are; whether that was answered."""
         try:
             self._listings = await list_open_markets(session, self._gamma_url)
         except (Retry, WireFault) as fault:
             # What was known stays in force; the engine withdraws by itself when mandates run out.
             log.warning("orchestrator.markets.unread", reason=str(fault))
-            return
+            return False
         self._has_read = True
         self._assign()
+        return True
 
     def _assign(self) -> None:
         """Choose what is quoted now, and by whom."""
@@ -325,7 +332,8 @@ class Orchestrator:
         self._next_change_ms = next_change_ms(self._listings, now_ms, self._rollover)
         recorded = self._store.record.assignments
         load = self._loads.of_markets(recorded)
-        self._take_assignments(assign(self._markets, self._living(), recorded, load))
+        self._assigned_to = self._living()
+        self._take_assignments(assign(self._markets, self._assigned_to, recorded, load))
 
     def _rebalance(self, now: int) -> None:
         self._loads.close_period(now)
@@ -356,6 +364,8 @@ class Orchestrator:
         if self._table and not table and not self._has_read:
             # Every recorded window is over; which ones follow must be asked first.
             return
+        # Whoever has a successor says nothing more.
+        self._store.keep()
         self._allocations.publish(
             Allocation(
                 term=self._store.term,

@@ -51,8 +51,9 @@ class Quoter:
 
     async def run(self) -> None:
         """Quote until asked to stop."""
-        self._allocations.listen(self._process.wake)
-        self._books.listen(self._process.wake)
+        # Said once a second, joined a minute ahead, enforced by the engine: a table waits for the next turn.
+        self._allocations.listen()
+        self._books.listen(self._process.wake, self._desk.quotes_from)
         self._health.listen()
         self._follow_prices()
         self._process.ready()
@@ -89,14 +90,14 @@ class Quoter:
         for feed in self._desk.feeds - self._references.keys():
             prices = self._references[feed] = self._bus.latest(f"reference/{feed}/*/*", ReferencePrice)
             # A jump must not wait for the next tick: it endangers quotes whether or not their books move.
-            prices.listen(self._process.wake, lambda key: self._desk.concerns(*key.split("/")[1:3]))
+            prices.listen(self._process.wake, lambda key: self._desk.concerns(*key.split("/")[1:]))
 
     def _take(self, now: int) -> bool:
         """Take in what has arrived; whether a sentinel was heard."""
         for allocation in self._allocations.take():
-            self._desk.take_allocation(allocation)
-            self._books.follow(self._desk.markets)
-            self._follow_prices()
+            if self._desk.take_allocation(allocation):
+                self._books.follow(self._desk.markets)
+                self._follow_prices()
         is_fed = False
         for health in self._health.take():
             is_fed = True
@@ -117,16 +118,17 @@ class Quoter:
         return is_fed
 
     def _publish_beat(self, now: int) -> None:
+        markets = len(self._desk.markets)
         self._beats.publish(
             Beat(
                 name=self._process.name,
                 kind="quoter",
                 pid=self._process.pid,
-                state="quoting" if self._engine.is_connected and self._desk.markets else "idle",
+                state="quoting" if self._engine.is_connected and markets else "idle",
                 sent_ns=now,
                 counters={
                     "plans": float(self._plans),
-                    "markets": float(len(self._desk.markets)),
+                    "markets": float(markets),
                     "untradeable_s": self._desk.untradeable_s,
                 },
                 histograms={"feed_to_quoter_us": self._feed_to_quoter_us.counts},

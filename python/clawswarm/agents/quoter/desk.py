@@ -1,8 +1,9 @@
 """The quoter's state machine: messages and the time in, Plans out. Pure.
 
 One plan a market is under way at a time; while the engine works on it the newest book simply waits. A message
-makes the markets that it concerns due; what only time changes is found by a review of all of them. So the work
-of one message does not grow with the number of markets held.
+makes the markets due whose decision it can change; what only time changes is found by a review of all of them,
+which asks a strategy again where its book is another one or believed otherwise, or a while has passed. So the work
+of one message does not grow with the number of markets held, and a book told twice is thought about once.
 """
 
 from clawswarm._core import ReferencePath
@@ -21,6 +22,7 @@ from clawswarm.model.messages import (
     EngineReply,
     FeedHealth,
     Inventory,
+    Mandate,
     Place,
     Plan,
     PlanDone,
@@ -30,6 +32,8 @@ from clawswarm.model.messages import (
 from clawswarm.model.units import MICRO, notional_e6
 
 REVIEW_NS = 20 * NS_PER_MS
+# How long a strategy is content with a decision that nothing but time could change.
+CONTENT_NS = 250 * NS_PER_MS
 
 
 class QuoterDesk:
@@ -44,10 +48,13 @@ class QuoterDesk:
         )
         self._references: dict[str, ReferencePrice] = {}
         self._paths: dict[tuple[str, str], ReferencePath] = {}
+        self._first_told: dict[tuple[str, str], str] = {}
+        """By underlying and feed: the sentinel that told the newest price before the other one."""
         self._sources = BookSources(settings.feed_timeout_s)
         self._term = 0
         self._sent_ns = 0
         self._expires_ns = 0
+        self._table: tuple[Mandate, ...] = ()
         self._holdings: dict[str, Holding] = {}
         self._mandated: dict[str, Holding] = {}
         self._events: dict[str, list[str]] = {}
@@ -74,12 +81,15 @@ class QuoterDesk:
             held = self._holdings[market] = Holding(market, self._sources.of(market))
         return held
 
-    def take_allocation(self, allocation: Allocation) -> None:
-        """A mandate table; an older one changes nothing."""
+    def take_allocation(self, allocation: Allocation) -> bool:
+        """A mandate table; False when it only renews what is known. An older one changes nothing."""
         if (allocation.term, allocation.sent_ns) <= (self._term, self._sent_ns):
-            return
+            return False
         self._term, self._sent_ns = allocation.term, allocation.sent_ns
         self._expires_ns = allocation.sent_ns + allocation.life_ns
+        if allocation.mandates == self._table:
+            return False
+        self._table = allocation.mandates
         mandates = {m.market.condition_id: m for m in allocation.mandates if m.quoter == self._name}
         self._mandated = {market: self._of(market) for market in mandates}
         self._events = {
@@ -98,8 +108,10 @@ class QuoterDesk:
         self._sources.forget(needed | self._holdings.keys())
         self._concerned = {}
         for market, held in self._mandated.items():
-            held.mandate = mandate = mandates[market]
-            held.has_ended = False
+            mandate = mandates[market]
+            if mandate != held.mandate:
+                self._due.add(held)
+            held.mandate, held.has_ended = mandate, False
             underlying, settlement = mandate.market.underlying, mandate.market.settlement
             held.feed = SETTLEMENT_FEED if settlement is None else settlement.feed
             held.reference = self._references.get(underlying)
@@ -107,19 +119,29 @@ class QuoterDesk:
             held.event = tuple(self._sources.of(outcome) for outcome in self._events.get(underlying, ()))
             self._concerned.setdefault(underlying, []).append(held)
         self._due.intersection_update(self._holdings.values())
-        self._due.update(self._mandated.values())
-        self._due.update(held for held in self._holdings.values() if held.orders)
+        self._due.update(held for held in self._holdings.values() if held.orders and held.mandate is None)
+        return True
 
     def take_health(self, health: FeedHealth) -> None:
         """A pulse of one sentinel."""
         if self._sources.take_health(health):
             self._due.update(self._mandated.values())
 
+    def quotes_from(self, source: str, market: str) -> bool:
+        """Whether a sentinel's book of a market may change a quote at once.
+
+        The other one says the same of it, earlier or later: that is looked at in the next turn.
+        """
+        held = self._holdings.get(market)
+        return held is None or held.books.may_choose(source)
+
     def take_book(self, book: BookState, now_ns: int) -> bool:
-        """A state of one market; False when it only repeats what is known."""
+        """A state of one market; False when there is nothing in it to quote by."""
         held = self._of(book.market)
+        if not held.books.take(book, now_ns) or held.books.best(now_ns) is held.judged:
+            return False
         self._due.add(held)
-        return held.books.take(book, now_ns)
+        return True
 
     def source_lost(self, source: str, now_ns: int) -> None:
         """A sentinel has ended."""
@@ -135,8 +157,14 @@ class QuoterDesk:
         """Feeds of the prices that its markets move and settle with."""
         return {SETTLEMENT_FEED, *(held.feed for held in self._mandated.values())}
 
-    def concerns(self, feed: str, underlying: str) -> bool:
-        """Whether a market of this quoter moves, or settles, with that price."""
+    def concerns(self, feed: str, underlying: str, source: str) -> bool:
+        """Whether a market of this quoter moves, or settles, with that price, and this sentinel tells it first.
+
+        Who told the last one second most likely repeats the other: a price of it that is new all the same waits
+        for the next turn, and from then on it is the first.
+        """
+        if self._first_told.get((underlying, feed), source) != source:
+            return False
         held = self._concerned.get(underlying, ())
         return any(feed in (SETTLEMENT_FEED, it.feed) for it in held)
 
@@ -147,6 +175,7 @@ class QuoterDesk:
         # Both sentinels tell the same prices: the first one counts.
         if not path.take(reference.value_e6 / MICRO, reference.source_ms):
             return
+        self._first_told[underlying, feed] = reference.source
         if feed == SETTLEMENT_FEED:
             self._references[underlying] = reference
         for held in self._concerned.get(underlying, ()):
@@ -178,8 +207,7 @@ class QuoterDesk:
 
     def plans(self, now_ns: int) -> list[Plan]:
         """What to send to the engine now."""
-        is_review = now_ns >= self._next_review_ns or now_ns >= self._expires_ns
-        if is_review:
+        if now_ns >= self._next_review_ns or now_ns >= self._expires_ns:
             self._review(now_ns)
         ready = [held for held in self._due if held.has_cancels is None]
         if len(ready) > 1:
@@ -187,7 +215,7 @@ class QuoterDesk:
         plans = []
         for held in ready:
             self._due.discard(held)
-            if (plan := self._plan(held, now_ns, is_review=is_review)) is not None:
+            if (plan := self._plan(held, now_ns)) is not None:
                 held.has_cancels = bool(plan.cancels)
                 plans.append(plan)
         return plans
@@ -200,16 +228,27 @@ class QuoterDesk:
         if now_ns >= self._expires_ns:
             for held in self._mandated.values():
                 held.mandate, held.has_ended = None, True
-            self._mandated = {}
-        self._due.update(self._mandated.values())
-        self._due.update(held for held in self._holdings.values() if held.orders)
+                self._due.add(held)
+            self._mandated, self._table = {}, ()
+        for held in self._holdings.values():
+            if (held.mandate is not None or held.orders) and self._is_stale(held, now_ns):
+                self._due.add(held)
+
+    def _is_stale(self, held: Holding, now_ns: int) -> bool:
+        """Whether time may have changed what was decided of a market."""
+        if now_ns >= held.content_until_ns or held.event:
+            return True
+        book = held.books.best(now_ns)
+        return book is not held.judged or (
+            book is not None and held.books.integrity(book, now_ns) != held.integrity
+        )
 
     def _view(self, held: Holding, book: BookState | None, now_ns: int) -> MarketView | None:
         """What the strategy sees; None where there is nothing to quote by."""
         mandate, inventory = held.mandate, held.inventory
         if mandate is None or inventory is None or book is None:
             return None
-        integrity = held.books.integrity(book, now_ns)
+        held.integrity = integrity = held.books.integrity(book, now_ns)
         if integrity < self._settings.pull_below:
             return None
         shift = 0.0
@@ -229,17 +268,17 @@ class QuoterDesk:
             (self._shadow_price / mandate.weight if mandate.weight else 0.0, 0.0),
         )
 
-    def _plan(self, held: Holding, now_ns: int, *, is_review: bool) -> Plan | None:
+    def _plan(self, held: Holding, now_ns: int) -> Plan | None:
         book = held.books.best(now_ns)
         if book is None and held.books.is_healing(now_ns):
             return None
         view = self._view(held, book, now_ns)
-        if is_review:
-            # A market that cannot be seen is not excused.
-            held.is_untradeable = view is not None and not is_tradeable(view, self._settings.model)
+        # A market that cannot be seen is not excused.
+        held.is_untradeable = view is not None and not is_tradeable(view, self._settings.model)
         received_ns = 0 if book is None else book.received_ns
         is_tick = received_ns not in (0, held.judged_ns)
-        held.judged_ns = received_ns
+        held.judged, held.judged_ns = book, received_ns
+        held.content_until_ns = now_ns + CONTENT_NS
         if view is None:
             changes = Changes(held.resting, ())
         else:
@@ -252,6 +291,8 @@ class QuoterDesk:
         cancels = changes.cancels
         if not cancels and not changes.places:
             return None
+        # From here on something is wanted: whatever holds it back now is looked at again soon.
+        held.content_until_ns = now_ns
         if held.is_pausing(received_ns, now_ns, has_cancels=bool(cancels)):
             return None
         mandate = held.mandate

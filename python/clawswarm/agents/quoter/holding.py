@@ -8,7 +8,15 @@ from clawswarm.agents.quoter.sources import MarketBooks
 from clawswarm.agents.quoter.strategy import Strategy
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import SETTLEMENT_FEED, Side
-from clawswarm.model.messages import Inventory, Mandate, OrderState, OrderUpdate, PlanDone, ReferencePrice
+from clawswarm.model.messages import (
+    BookState,
+    Inventory,
+    Mandate,
+    OrderState,
+    OrderUpdate,
+    PlanDone,
+    ReferencePrice,
+)
 
 # After the gate's refusal (budget, limits, halt) nothing changes for a while; after the venue's refusal of an
 # order the same book would lead to the same refusal: a newer one ends this pause.
@@ -48,8 +56,14 @@ class Holding(msgspec.Struct, eq=False):
     has_cancels: bool | None = None
     """Whether the plan that is under way has any; None: none is under way."""
     refused: _Refused | None = None
+    judged: BookState | None = None
+    """The book that the last decision was of."""
     judged_ns: int = 0
-    """When the book was received that the last decision was of."""
+    """When it was received."""
+    integrity: float = 1.0
+    """How far it was believed."""
+    content_until_ns: int = 0
+    """Until when that decision stands unless something is heard."""
     is_untradeable: bool = False
     has_ended: bool = False
     """Whether its mandate was taken away."""
@@ -58,7 +72,7 @@ class Holding(msgspec.Struct, eq=False):
     def is_done(self) -> bool:
         """Whether nothing is left to do in a market without a mandate, and nothing to remember.
 
-        The engine tells what is held with each table of mandates, at times before the table itself is heard.
+        The engine tells what is held with a mandate's first table, at times before that table itself is heard.
         """
         is_idle = not self.orders and self.has_cancels is None
         return is_idle and (self.has_ended or self.inventory is None)

@@ -95,6 +95,8 @@ class MarketBooks:
         if self._latest.pop(source, None) is not None:
             self._agree()
         self._crossed_since_ns.pop(source, None)
+        if self._chosen == source:
+            self._chosen = None
 
     def _compare(self, book: BookState, now_ns: int) -> None:
         latest = self._latest.get(book.source)
@@ -160,6 +162,7 @@ class MarketBooks:
             if len(usable) > 1 and self._is_disputed(now_ns, DISAGREEMENT_NS):
                 usable = [max(usable, key=lambda book: (book.proven_ms, book.source))]
         if not usable:
+            self._chosen = None
             return None
         for book in usable:
             if book.source == self._chosen:
@@ -167,6 +170,10 @@ class MarketBooks:
         book = min(usable, key=lambda book: book.source)
         self._chosen = book.source
         return book
+
+    def may_choose(self, source: str) -> bool:
+        """Whether a sentinel's next book may be the one to quote from: it was chosen last, or none was."""
+        return self._chosen is None or self._chosen == source
 
     def integrity(self, book: BookState, now_ns: int) -> float:
         """How far the chosen book may be believed, the other sentinel heard."""

@@ -133,7 +133,7 @@ class Sentinel:
         """Work until asked to stop."""
         self._loop = asyncio.get_running_loop()
         async with self._open_session() as session:
-            self._allocations.listen(self._process.wake)
+            self._allocations.listen()
             self._wanted.listen(self._urgent)
             self._states.open()
             self._tasks = [

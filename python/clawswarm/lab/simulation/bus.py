@@ -17,6 +17,7 @@ import msgspec
 
 from clawswarm._core import Lane, Letterbox, LetterLane
 from clawswarm.kernel.bus import Follower, IsUrgent, Latest, Ordered, Source
+from clawswarm.kernel.direct import IsUrgentOf
 from clawswarm.kernel.journal import Journal
 from clawswarm.kernel.ordering import Sequencer
 from clawswarm.lab.simulation.loop import VirtualLoop
@@ -260,12 +261,13 @@ class VirtualFollower(Generic[M]):
         self._slots: dict[tuple[str, str], M] = {}
         self._box: Letterbox[Sample] | None = None
         self._changed: asyncio.Event | None = None
+        self._is_urgent: IsUrgentOf | None = None
         self._lost: list[str] = []
         self._links: dict[str, Subscription] = {}
 
-    def listen(self, changed: asyncio.Event | None = None) -> None:
+    def listen(self, changed: asyncio.Event | None = None, is_urgent: IsUrgentOf | None = None) -> None:
         """Begin to receive."""
-        self._changed = changed
+        self._changed, self._is_urgent = changed, is_urgent
         self._box = Letterbox[Sample](self._medium.loop) if changed is None else None
         self._links = {
             name: Subscription(self._medium, self.owner, self._topic, self._receiver(name), self._box)
@@ -324,7 +326,8 @@ class VirtualFollower(Generic[M]):
         def received(sample: Sample) -> None:
             key, message = sample
             self._slots[name, key] = message  # type: ignore[assignment]  # a topic has one kind of message
-            self._wake()
+            if self._is_urgent is None or self._is_urgent(name, key):
+                self._wake()
             if self._heard is not None:
                 self._heard(self.owner, message)  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ only silence on an asked PING does. Data gaps are normal (recorded-data.md), sil
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Literal
 
 import aiohttp
 
@@ -28,7 +29,7 @@ class VenueSocket:
     ) -> None:
         self._session, self._url, self._settings, self._clock = session, url, settings, clock
         self._ping = ping
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: aiohttp.ClientWebSocketResponse[Literal[False]] | None = None
         self._is_silent = False
         self.last_frame_ns: int | None = None
 
@@ -38,7 +39,7 @@ class VenueSocket:
         try:
             async with asyncio.timeout(self._settings.dead_after_s):
                 self._socket = await self._session.ws_connect(
-                    self._url, timeout=timeout, max_msg_size=1 << 24, compress=0
+                    self._url, timeout=timeout, max_msg_size=1 << 24, compress=0, decode_text=False
                 )
                 await self._socket.send_str(hello.decode())
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
@@ -71,8 +72,8 @@ class VenueSocket:
                     who = "the venue" if self._socket is not None else "this side"
                     raise Retry(f"connection closed by {who} (code {socket.close_code})")
                 self.last_frame_ns = self._clock.now_ns()
-                if message.data != "PONG":
-                    yield message.data.encode()
+                if message.data != b"PONG":
+                    yield message.data
         finally:
             watching.cancel()
             await self.close()

@@ -8,7 +8,7 @@ use super::events::{Action, Answer, BucketReport, ConnectionId, Event, Level, Re
 use super::failover::{Failover, FailoverStep};
 use super::gate::{Gate, Revoked};
 use super::heartbeat::Heartbeat;
-use super::messages::{Allocation, Fill, FillKey, Market, SwarmState};
+use super::messages::{Allocation, Fill, FillKey, Inventory, Market, SwarmState};
 use super::orders::{Inventories, OwnOrders};
 use super::plans::PlanUnderWay;
 use super::pulse::Counters;
@@ -126,6 +126,9 @@ pub struct Engine<S> {
     /// Unsettled fills that a listing should have shown and did not, and how often.
     pub(super) ghosts: BTreeMap<FillKey, u8>,
     pub(super) quoters: BTreeMap<String, ConnectionId>,
+    /// By market under a mandate: what is held, and on which connection its quoter was last told that.
+    pub(super) told: BTreeMap<String, (ConnectionId, Inventory)>,
+    pub(super) tables_told: u32,
     pub(super) phase: Phase,
     pub(super) feed: Feed,
     pub(super) feed_lost_ns: Option<u64>,
@@ -186,6 +189,8 @@ impl<S: SignOrder> Engine<S> {
             trades_listed_ms: None,
             ghosts: BTreeMap::new(),
             quoters: BTreeMap::new(),
+            told: BTreeMap::new(),
+            tables_told: 0,
             phase: Phase::Recovering,
             feed: Feed::Down,
             feed_lost_ns: None,
@@ -367,13 +372,7 @@ impl<S: SignOrder> Engine<S> {
         if state == SwarmState::Halted {
             self.halt(&causes, sent_ns, now_ns);
         }
-        let mandates = self.gate.mandates();
-        let holders = mandates.map(|mandate| (mandate.quoter.clone(), mandate.market.condition_id.clone()));
-        let holders: Vec<(String, String)> = holders.collect();
-        for (quoter, market) in holders {
-            let held = self.inventories.of(&market);
-            self.reply_inventory(&quoter, held);
-        }
+        self.tell_holders();
         self.revoke(revoked, now_ns);
     }
 

@@ -7,6 +7,9 @@ use super::orders::OwnOrder;
 use super::signing::SignOrder;
 use crate::units::Side;
 
+/// So many mandate tables after another every holding is said again, whatever was said before.
+const RESTATED_TABLES: u32 = 10;
+
 impl<S: SignOrder> Engine<S> {
     /// An order is certainly not open any more; trades of it may still be unseen.
     pub(super) fn order_gone(&mut self, order_id: &str, reason: Option<String>) {
@@ -50,8 +53,31 @@ impl<S: SignOrder> Engine<S> {
         self.reply(quoter, EngineReply::OrderUpdate(update));
     }
 
+    /// Whoever has a mandate learns what is held: with the first table of its connection, and when it changes.
+    pub(super) fn tell_holders(&mut self) {
+        self.tables_told += 1;
+        let is_restating = self.tables_told % RESTATED_TABLES == 0;
+        let told = std::mem::take(&mut self.told);
+        let mandates = self.gate.mandates();
+        let holders = mandates.map(|mandate| (mandate.quoter.clone(), mandate.market.condition_id.clone()));
+        let holders: Vec<(String, String)> = holders.collect();
+        for (quoter, market) in holders {
+            let held = self.inventories.of(&market);
+            match (self.quoters.get(&quoter), told.get(&market)) {
+                (Some(to), Some((whom, known))) if !is_restating && to == whom && *known == held => {
+                    self.told.insert(market, (*to, held));
+                }
+                _ => self.reply_inventory(&quoter, held),
+            }
+        }
+    }
+
     pub(super) fn reply_inventory(&mut self, quoter: &str, held: Inventory) {
-        self.reply(quoter, EngineReply::Inventory(held));
+        if let Some(connection) = self.quoters.get(quoter) {
+            self.told.insert(held.market.clone(), (*connection, held.clone()));
+            self.actions
+                .push(Action::Reply(*connection, EngineReply::Inventory(held)));
+        }
     }
 
     pub(super) fn reply(&mut self, quoter: &str, reply: EngineReply) {

@@ -4,7 +4,7 @@ use claw_core::engine::{Event, Evidence, Fill, Inventories, MakerPart, Request, 
 use claw_core::units::Side;
 
 use crate::gate::{held, own_fill};
-use crate::world::{SHARE, World, market, signed};
+use crate::world::{QUOTERS, SHARE, World, market, signed};
 
 /// A trade of 5 shares of the first live order of market 0.
 fn trade_of(world: &World, evidence: Evidence) -> Trade {
@@ -115,4 +115,25 @@ fn pairs_that_were_taken_out_to_be_merged_are_not_for_sale() {
     assert_eq!(inventories.of("0xa"), held(10, 10));
     inventories.set_merged([("0xa".to_owned(), 3 * SHARE)].into());
     assert_eq!(inventories.settled("0xa"), held(7, 7));
+}
+
+#[test]
+fn what_is_held_is_said_once_on_each_connection_to_each_holder_and_within_ten_tables_again() {
+    let mut world = World::running();
+    assert_eq!(world.inventories.len(), 2);
+    world.allocate();
+    assert_eq!(
+        world.inventories.len(),
+        2,
+        "a table that only renews says nothing new"
+    );
+    world.connect(QUOTERS[0]);
+    world.allocate();
+    assert_eq!(world.inventories.len(), 3, "who connects anew knows nothing");
+    world.move_market(1);
+    assert_eq!(world.inventories.len(), 4, "nor does a new holder");
+    for _ in 0..10 {
+        world.allocate();
+    }
+    assert_eq!(world.inventories.len(), 6);
 }
