@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from clawswarm.sandbox.faults import Channel
 from clawswarm.sandbox.streams.outbox import Outbox
@@ -18,6 +19,8 @@ _GOING_AWAY = 1001
 _NORMAL = 1000
 _ABNORMAL = 1006
 _POLICY = 1008
+_FIN_TEXT = 0x81
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
 
 
 class Serving:
@@ -44,7 +47,7 @@ class Serving:
         connections = self._venue.connections
         connections.add(channel, outbox)
         self._open.add(socket)
-        writing = asyncio.create_task(_write(socket, outbox))
+        writing = asyncio.create_task(_write(socket, request.writer, outbox))
         reading = asyncio.create_task(receive(socket))
         try:
             await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -77,12 +80,24 @@ class Serving:
             await asyncio.sleep(_BLACK_HOLE_POLL_S)
 
 
-async def _write(socket: web.WebSocketResponse, outbox: Outbox) -> None:
-    with suppress(ConnectionError, RuntimeError):
+async def _write(socket: web.WebSocketResponse, writer: AbstractStreamWriter, outbox: Outbox) -> None:
+    with suppress(ConnectionError):
         while outbox.is_open:
-            for text in await outbox.take():
-                await socket.send_str(text)
-                if not outbox.is_open:
-                    return
+            texts = await outbox.take()
+            if socket.closed:
+                return
+            # What waits together leaves together: aiohttp would hand each frame to the kernel by itself.
+            await writer.write(b"".join([text_frame(text) for text in texts]))
             if outbox.is_finished:
                 return
+
+
+def text_frame(text: str) -> bytes:
+    """An unfragmented text frame as a server sends it: not masked (RFC 6455 §5.2)."""
+    payload = text.encode()
+    size = len(payload)
+    if size < _TWO_BYTES:
+        return bytes((_FIN_TEXT, size)) + payload
+    if size < 1 << 16:
+        return bytes((_FIN_TEXT, _TWO_BYTES)) + size.to_bytes(2, "big") + payload
+    return bytes((_FIN_TEXT, _EIGHT_BYTES)) + size.to_bytes(8, "big") + payload
