@@ -28,7 +28,7 @@ from clawswarm.sandbox.scenario import Playback
 from clawswarm.sandbox.series.conductor import Conductor, coin_symbols
 from clawswarm.sandbox.series.standing import StandingMarkets
 from clawswarm.sandbox.settings import SandboxSettings
-from clawswarm.sandbox.venue import Venue
+from clawswarm.sandbox.venue import Venue, earliest_ns
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -90,9 +90,11 @@ class Stage:
 
     def next_due_ns(self) -> int | None:
         """When `step` has something to do."""
-        dues = [self._earliest()[0], self._venue.next_due_ns()]
-        dues += [clockwork.next_due_ns() for clockwork in self._clockworks]
-        return min((due for due in dues if due is not None), default=None)
+        return earliest_ns(
+            self._earliest()[0],
+            self._venue.next_due_ns(),
+            *[clockwork.next_due_ns() for clockwork in self._clockworks],
+        )
 
     def step(self, now_ns: int) -> bool:
         """Apply the earliest due recorded event, or a due step of a clockwork; False when none is due."""

@@ -182,7 +182,7 @@ class Venue:
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to do."""
-        dues = (
+        return earliest_ns(
             self.exchange.next_due_ns(),
             self.relayer.next_due_ns(),
             self.chain.next_due_ns(),
@@ -193,7 +193,6 @@ class Venue:
             self.market_hub.disturbance.due_ns(),
             self.user_hub.disturbance.due_ns(),
         )
-        return min((due for due in dues if due is not None), default=None)
 
     # --- accounts -------------------------------------------------------------------------------
 
@@ -273,6 +272,15 @@ class Venue:
         report, events = done
         self.publish(events)
         return report
+
+
+def earliest_ns(*dues: int | None) -> int | None:
+    """The first of some times, None for never."""
+    earliest: int | None = None
+    for due in dues:
+        if due is not None and (earliest is None or due < earliest):
+            earliest = due
+    return earliest
 
 
 def check_order_id(text: object) -> str:
