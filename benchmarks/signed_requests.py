@@ -9,9 +9,8 @@ import time
 
 import msgspec
 from coincurve import PrivateKey
-from eth_hash.auto import keccak
 
-from clawswarm.sandbox.identity.eip712 import OrderFields, auth_digest, checksum_address, order_digest
+from clawswarm.sandbox.identity.eip712 import OrderFields, auth_digest, checksum_address, keccak, order_digest
 
 _ZERO = "0x" + "00" * 32
 

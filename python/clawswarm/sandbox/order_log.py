@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from clawswarm.sandbox.exchange.events import Event, OrderChanged
+from clawswarm.sandbox.exchange.events import OrderChanged
 
 _ORDER_PATHS = ("/order", "/orders", "/cancel-all", "/cancel-market-orders")
 
@@ -45,11 +45,11 @@ class OrderLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
 
-    def note(self, event: Event) -> None:
-        """One event of the exchange."""
-        if not isinstance(event, OrderChanged) or event.order.account.is_participant:
-            return
+    def note(self, event: OrderChanged) -> None:
+        """One change of an order."""
         order = event.order
+        if order.account.is_participant:
+            return
         is_live = event.status == "LIVE" and event.kind != "CANCELLATION"
         self._write(
             OrderChange(

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import msgspec
 from coincurve import PrivateKey
-from eth_hash.auto import keccak
 
 from clawswarm.model.units import format_price
 from clawswarm.sandbox.data_api import rest as data_api
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.gamma import rest as gamma
 from clawswarm.sandbox.identity.builder_keys import relayer_key
-from clawswarm.sandbox.identity.eip712 import CHAIN_ID, checksum_address
+from clawswarm.sandbox.identity.eip712 import CHAIN_ID, checksum_address, keccak
 from clawswarm.sandbox.identity.wallets import deposit_wallet
 from clawswarm.sandbox.server import SandboxServer
 

@@ -16,7 +16,16 @@ from clawswarm.sandbox.event_journal import EventJournal
 from clawswarm.sandbox.exchange import refusals
 from clawswarm.sandbox.exchange.accounts import Account
 from clawswarm.sandbox.exchange.book import Order
-from clawswarm.sandbox.exchange.events import Event, LevelChanged, MarketListed, MarketResolved, Trade
+from clawswarm.sandbox.exchange.events import (
+    Event,
+    LevelChanged,
+    MarketEvent,
+    MarketListed,
+    MarketResolved,
+    OrderChanged,
+    Trade,
+    TradeUpdated,
+)
 from clawswarm.sandbox.exchange.matching import Exchange, Placed
 from clawswarm.sandbox.exchange.payouts import Payouts
 from clawswarm.sandbox.exchange.refusals import VenueRefusal
@@ -120,27 +129,40 @@ class Venue:
         """Hears of everything, after the streams."""
 
     def publish(self, events: list[Event]) -> None:
-        """Tell every stream what happened."""
+        """Tell everyone what happened that concerns them."""
         for event in events:
             self.journal.add(event)
-            if self.order_log is not None:
-                self.order_log.note(event)
-            self.market_hub.publish(event)
-            self.user_hub.publish(event)
-            self.notices.note(event)
-            self.rebates.note(event)
-            if isinstance(event, MarketListed):
-                self.catalog.note(event.market)
-            elif isinstance(event, MarketResolved):
-                self.payouts.note(event.market)
             if isinstance(event, LevelChanged):
-                condition_id = event.market.condition_id
-                bid, ask = self.market_hub.frames.books[condition_id].touch(is_yes=True)
-                self.history.note(condition_id, event.at_ns // _NS_PER_S, bid, ask)
-            if self.on_trade is not None and isinstance(event, LevelChanged) and event.trade is not None:
-                self.on_trade(event.trade)
+                self._publish_level(event)
+            elif isinstance(event, OrderChanged):
+                if self.order_log is not None:
+                    self.order_log.note(event)
+                self.user_hub.publish(event)
+                self.notices.note(event)
+            elif isinstance(event, TradeUpdated):
+                self.user_hub.publish(event)
+                self.notices.note(event)
+                self.rebates.note(event)
+            else:
+                self._publish_market(event)
         if events and self.on_events is not None:
             self.on_events(events)
+
+    def _publish_level(self, event: LevelChanged) -> None:
+        self.market_hub.publish(event)
+        condition_id = event.market.condition_id
+        bid, ask = self.market_hub.frames.books[condition_id].touch(is_yes=True)
+        self.history.note(condition_id, event.at_ns // _NS_PER_S, bid, ask)
+        if self.on_trade is not None and event.trade is not None:
+            self.on_trade(event.trade)
+
+    def _publish_market(self, event: MarketEvent) -> None:
+        self.market_hub.publish(event)
+        self.notices.note(event)
+        if isinstance(event, MarketListed):
+            self.catalog.note(event.market)
+        elif isinstance(event, MarketResolved):
+            self.payouts.note(event.market)
 
     def advance(self, now_ns: int) -> None:
         """Settle, pay, release, expire; cancel the orders of whose heartbeat stopped and of revoked sessions."""
@@ -160,7 +182,7 @@ class Venue:
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to do."""
-        dues = (
+        return earliest_ns(
             self.exchange.next_due_ns(),
             self.relayer.next_due_ns(),
             self.chain.next_due_ns(),
@@ -171,7 +193,6 @@ class Venue:
             self.market_hub.disturbance.due_ns(),
             self.user_hub.disturbance.due_ns(),
         )
-        return min((due for due in dues if due is not None), default=None)
 
     # --- accounts -------------------------------------------------------------------------------
 
@@ -251,6 +272,15 @@ class Venue:
         report, events = done
         self.publish(events)
         return report
+
+
+def earliest_ns(*dues: int | None) -> int | None:
+    """The first of some times, None for never."""
+    earliest: int | None = None
+    for due in dues:
+        if due is not None and (earliest is None or due < earliest):
+            earliest = due
+    return earliest
 
 
 def check_order_id(text: object) -> str:

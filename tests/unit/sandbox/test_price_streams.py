@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Callable
 
 import pytest
 from exchange_bench import START_NS
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawswarm.sandbox.prices.board import PriceBoard
-from clawswarm.sandbox.prices.feeds import ONE_USD_E18, CoinFeeds, Report, SeededArrivals, Source
+from clawswarm.sandbox.prices.feeds import ONE_USD_E18, SOURCES, CoinFeeds, Report, SeededArrivals, Source
 from clawswarm.sandbox.prices.path import COINS, SeededPath
 from clawswarm.sandbox.prices.polybolt import (
     CLOSE_AUTH,
@@ -307,17 +308,26 @@ def test_nothing_a_client_says_breaks_a_stream(texts: list[str]) -> None:
     bolt.publish(report("pyth"))
 
 
+class AllHearing:
+    """A stream that is told of every source, or of some."""
+
+    def __init__(self, tell: Callable[[Report], None], sources: tuple[Source, ...] = SOURCES) -> None:
+        self.tell, self.sources = tell, sources
+
+    def publish(self, report: Report) -> None:
+        self.tell(report)
+
+    def hears(self, source: Source) -> bool:
+        return source in self.sources
+
+
 def test_the_ticker_publishes_in_time_and_order() -> None:
     board = PriceBoard()
     feeds = CoinFeeds("btc", SeededPath(1, COINS["btc"]), SeededArrivals(1, "btc"))
     ticker = PriceTicker(board, {"btc": feeds})
     seen: list[tuple[int, Report]] = []
 
-    class Stream:
-        def publish(self, report: Report) -> None:
-            seen.append((now_ns, report))
-
-    board.streams.append(Stream())
+    board.streams.append(AllHearing(lambda report: seen.append((now_ns, report))))
     now_ns = START_NS
     ticker.open(now_ns)
     while (due := ticker.next_due_ns()) is not None and due <= START_NS + 60 * 10**9:
@@ -331,3 +341,40 @@ def test_the_ticker_publishes_in_time_and_order() -> None:
     history = board.history("chainlink", "btc", now_ns // 1_000_000, 120)
     assert history[0].at_s < AT_S, "what came before the start is known too"
     assert all(each.published_ms <= now_ns // 1_000_000 for each in history)
+
+
+def test_the_ticker_makes_what_is_heard_and_what_is_on_its_way_by_then() -> None:
+    board, told, all_told = PriceBoard(), list[Report](), list[Report]()
+    whole = PriceBoard()
+    feeds = CoinFeeds("btc", SeededPath(1, COINS["btc"]), SeededArrivals(1, "btc"))
+    late = AllHearing(told.append, ())
+    board.streams.append(late)
+    whole.streams.append(AllHearing(all_told.append))
+    tickers = [PriceTicker(each, {"btc": feeds}) for each in (board, whole)]
+
+    def play(until_s: int) -> None:
+        for ticker in tickers:
+            while (due := ticker.next_due_ns()) is not None and due < until_s * 10**9:
+                assert ticker.step(due)
+
+    for ticker in tickers:
+        ticker.open(START_NS)
+    play(AT_S + 10)
+    assert told == [] != all_told
+    all_told.clear()
+    late.sources = ("chainlink", "pyth")
+    play(AT_S + 20)
+    assert told == [each for each in all_told if each.source in late.sources]
+    assert any(each.at_s < AT_S + 10 for each in told), "it was on its way"
+
+
+def test_a_stream_hears_what_its_connections_asked_for() -> None:
+    rtds, bolt = Rtds(), Bolt()
+    assert not any(hub.hears(source) for hub in (rtds.hub, bolt.hub) for source in SOURCES)
+    rtds.ask("subscribe", {"topic": "crypto_prices_chainlink", "type": "update", "filters": ""})
+    bolt.open()
+    bolt.subscribe("price.crypto", symbol="btcusd", provider="pyth")
+    assert [source for source in SOURCES if rtds.hub.hears(source)] == ["chainlink"]
+    assert [source for source in SOURCES if bolt.hub.hears(source)] == ["pyth"]
+    rtds.ask("unsubscribe", {"topic": "crypto_prices_chainlink", "type": "update"})
+    assert not rtds.hub.hears("chainlink")

@@ -35,7 +35,8 @@ class Day:
         """What the venue does with events."""
         self.log += events
         for event in events:
-            self.rebates.note(event)
+            if isinstance(event, TradeUpdated):
+                self.rebates.note(event)
 
     def pass_ns(self, ns: int) -> None:
         """Let time pass."""

@@ -6,10 +6,8 @@ Call[] calls)` with `Call(address target,uint256 value,bytes data)`.
 
 from functools import lru_cache
 
-from eth_hash.auto import keccak
-
 from clawswarm.sandbox.chain.calls import RawCall
-from clawswarm.sandbox.identity.eip712 import CHAIN_ID, Malformed, address_bytes, signing_digest
+from clawswarm.sandbox.identity.eip712 import CHAIN_ID, Malformed, address_bytes, keccak, signing_digest
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _CALL_TEXT = b"Call(address target,uint256 value,bytes data)"

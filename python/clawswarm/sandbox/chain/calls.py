@@ -9,9 +9,8 @@ from collections.abc import Callable
 import msgspec
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
-from eth_hash.auto import keccak
 
-from clawswarm.sandbox.identity.eip712 import checksum_address
+from clawswarm.sandbox.identity.eip712 import checksum_address, keccak
 
 _SELECTOR_BYTES = 4
 _NO_PARENT = bytes(32)
@@ -115,7 +114,7 @@ _KINDS: tuple[tuple[str, Callable[[tuple[object, ...]], Action]], ...] = (
 
 def selector(signature: str) -> bytes:
     """First four bytes of a call."""
-    return bytes(keccak(signature.encode())[:_SELECTOR_BYTES])
+    return keccak(signature.encode())[:_SELECTOR_BYTES]
 
 
 def argument_types(signature: str) -> list[str]:

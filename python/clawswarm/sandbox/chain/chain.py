@@ -242,14 +242,16 @@ class Chain:
         """Show what the trading engine has found out by itself by now."""
         if self._unseen:
             self._show([unseen for unseen in self._unseen if unseen.due_ns <= now_ns])
-        for address in [address for address, due in self._stale.items() if due <= now_ns]:
-            del self._stale[address]
-            self._sync_approvals(self._open_account(address))
+        if self._stale:
+            for address in [address for address, due in self._stale.items() if due <= now_ns]:
+                del self._stale[address]
+                self._sync_approvals(self._open_account(address))
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to show."""
-        dues = [unseen.due_ns for unseen in self._unseen]
-        return min([*dues, *self._stale.values()], default=None)
+        if not self._unseen and not self._stale:
+            return None
+        return min([*(unseen.due_ns for unseen in self._unseen), *self._stale.values()])
 
     def set_trading_approvals(self, account: Account, allowance: int | None, is_operator: bool) -> None:
         """What both exchanges may take of a wallet, known to everybody at once."""

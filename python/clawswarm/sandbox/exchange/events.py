@@ -117,13 +117,7 @@ class DelayEnded(msgspec.Struct, frozen=True, eq=False):
     at_ns: int
 
 
-Event = (
-    OrderChanged
-    | LevelChanged
-    | TradeUpdated
-    | TickChanged
-    | MarketListed
-    | AcceptanceChanged
-    | MarketClosed
-    | MarketResolved
-)
+MarketEvent = LevelChanged | TickChanged | MarketListed | AcceptanceChanged | MarketClosed | MarketResolved
+"""What concerns a market and everyone in it."""
+
+Event = OrderChanged | TradeUpdated | MarketEvent

@@ -235,9 +235,11 @@ class Exchange:
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to do, None for never."""
-        heads = [heap[0][0] for heap in (self._held, self._expiring) if heap]
-        settling = self.settling.next_due_ns()
-        return min(heads if settling is None else [*heads, settling], default=None)
+        due = self.settling.next_due_ns()
+        for heap in (self._held, self._expiring):
+            if heap and (due is None or heap[0][0] < due):
+                due = heap[0][0]
+        return due
 
     def take_ended_holds(self) -> list[DelayEnded]:
         """What became of the orders whose delay ended since this was last asked, for whoever waits for them."""

@@ -60,11 +60,12 @@ class SessionRegister:
 
     def due_sweeps(self, now_ns: int) -> list[SessionSigner]:
         """Revoked signers whose orders are to be cancelled now."""
+        if not self._sweeps:
+            return []
         due = [signer for at_ns, signer in self._sweeps if at_ns <= now_ns]
-        if due:
-            self._sweeps = [sweep for sweep in self._sweeps if sweep[0] > now_ns]
+        self._sweeps = [sweep for sweep in self._sweeps if sweep[0] > now_ns]
         return due
 
     def next_sweep_ns(self) -> int | None:
         """When `due_sweeps` has something, None for never."""
-        return min((at_ns for at_ns, _ in self._sweeps), default=None)
+        return min(at_ns for at_ns, _ in self._sweeps) if self._sweeps else None

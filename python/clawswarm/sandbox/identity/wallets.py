@@ -6,9 +6,8 @@ A wallet's address is keccak(0xff ‖ factory ‖ salt ‖ keccak(init code))[12
 from functools import lru_cache
 
 import msgspec
-from eth_hash.auto import keccak
 
-from clawswarm.sandbox.identity.eip712 import address_bytes, checksum_address
+from clawswarm.sandbox.identity.eip712 import address_bytes, checksum_address, keccak
 
 PROXY_FACTORY = "0xaB45c5A4B0c941a2F231C04C3f49182e1A254052"
 PROXY_IMPLEMENTATION = "0x44e999d5c2F66Ef0861317f9A4805AC2e90aEB4f"

@@ -20,6 +20,10 @@ class PriceStream(Protocol):
         """A report arrives now."""
         ...
 
+    def hears(self, source: Source) -> bool:
+        """Whether anyone listens to a source."""
+        ...
+
 
 class PriceBoard:
     """Reports by source and coin."""
@@ -38,6 +42,10 @@ class PriceBoard:
                 history.popleft()
         for stream in self.streams:
             stream.publish(report)
+
+    def is_heard(self, source: Source) -> bool:
+        """Whether any stream has a listener for a source."""
+        return any(stream.hears(source) for stream in self.streams)
 
     def history(self, source: Source, symbol: str, now_ms: int, span_s: int) -> list[Report]:
         """Reports of the last seconds that have arrived, oldest first."""

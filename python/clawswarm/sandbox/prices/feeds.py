@@ -105,8 +105,9 @@ class CoinFeeds:
         value = self.oracle_e18(at_s)
         value += value * _BASIS_E4.get(source, 0) // 10_000
         # Binance trades in steps of its own, Pyth publishes eight digits.
-        step = {"binance": 10**16 if value >= 1_000 * ONE_USD_E18 else 10**14, "pyth": 10**10}.get(source, 1)
-        return value - value % step
+        if source == "binance":
+            return value - value % (10**16 if value >= 1_000 * ONE_USD_E18 else 10**14)
+        return value - value % 10**10 if source == "pyth" else value
 
     def binance_e18(self, at_s: int) -> int:
         """Binance's last price of a second."""
@@ -140,6 +141,7 @@ class SeededArrivals:
     def __init__(self, seed: int, symbol: str, *, has_gaps: bool = True) -> None:
         self._root = f"{seed}:{symbol}"
         self._has_gaps = has_gaps
+        self._gap = (-1, 0.0, 0.0)
 
     def delay_ms(self, source: Source, at_s: int) -> int | None:
         """From the report's second to its arrival; None when the stream misses it."""
@@ -153,11 +155,18 @@ class SeededArrivals:
         if hash_unit(self._root, "missed", source, at_s) < _MISSED_SHARE:
             return True
         block, inside_s = divmod(at_s, _GAP_BLOCK_S)
+        if self._gap[0] != block:
+            self._gap = (block, *self._gap_of(block))
+        _, begin_s, end_s = self._gap
+        return begin_s <= inside_s < end_s
+
+    def _gap_of(self, block: int) -> tuple[float, float]:
+        """Where a block's gap begins and ends; one without has an empty one."""
         if hash_unit(self._root, "gap", block) >= _GAP_SHARE:
-            return False
+            return 0.0, 0.0
         length_s = _LONGEST_GAP_S * hash_unit(self._root, "length", block)
         begin_s = (_GAP_BLOCK_S - length_s) * hash_unit(self._root, "begin", block)
-        return begin_s <= inside_s < begin_s + length_s
+        return begin_s, begin_s + length_s
 
 
 def _quantile(points: tuple[int, int, int, int, int], share: float) -> int:

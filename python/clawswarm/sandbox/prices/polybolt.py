@@ -188,6 +188,10 @@ class PolyBoltSession:
 
     # --- what the client hears ------------------------------------------------------------------
 
+    def hears(self, source: Source) -> bool:
+        """Whether any subscription is of a source."""
+        return any(wanted.source == source for wanted in self.subscriptions)
+
     def publish(self, report: Report) -> None:
         """Send one report if it is wanted."""
         for wanted in self.subscriptions:
@@ -247,6 +251,10 @@ class PolyBoltHub:
         self.sessions: set[PolyBoltSession] = set()
         self.refusals: deque[Refusal] = deque()
         board.streams.append(self)
+
+    def hears(self, source: Source) -> bool:
+        """Whether any connection wants a source."""
+        return any(session.hears(source) for session in self.sessions)
 
     def publish(self, report: Report) -> None:
         """Tell every connection."""

@@ -92,6 +92,11 @@ class RtdsHub:
                 if symbols is None or symbols:
                     self._send_history(listener, topic, symbols, now_ms)
 
+    def hears(self, source: Source) -> bool:
+        """Whether anyone asked for a source."""
+        topic = _TOPICS.get(source)
+        return any(topic in listener.symbols for listener in self.listeners)
+
     def publish(self, report: Report) -> None:
         """Send one report to whoever asked for it."""
         topic = _TOPICS.get(report.source)

@@ -13,7 +13,7 @@ import msgspec
 
 from clawswarm.model.units import MICRO, PRICE_ONE_E4
 from clawswarm.sandbox.exchange.accounts import COLLATERAL, Ledger
-from clawswarm.sandbox.exchange.events import Event, Trade, TradeUpdated
+from clawswarm.sandbox.exchange.events import Trade, TradeUpdated
 from clawswarm.sandbox.rewards.payments import (
     MINIMUM_E6,
     NS_PER_DAY,
@@ -75,9 +75,9 @@ class RebateBook:
         self._days: dict[int, _Day] = {}
         self.payments: list[Payment] = []
 
-    def note(self, event: Event) -> None:
+    def note(self, event: TradeUpdated) -> None:
         """Count a trade once it is confirmed."""
-        if isinstance(event, TradeUpdated) and event.status == "CONFIRMED":
+        if event.status == "CONFIRMED":
             self._count(event.trade, event.at_ns)
 
     def advance(self, now_ns: int) -> None:

@@ -11,7 +11,8 @@ from bisect import bisect_left
 from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
 from clawswarm.sandbox.exchange.markets import ListedMarket
 
-_LAST_PRICE_DECIMALS = 3
+Touch = tuple[int | None, int | None]
+"""(best bid, best ask) in 1e-4, None for an empty side."""
 
 
 class _SideText:
@@ -69,17 +70,22 @@ class BookText:
         self.last_trade_e4 = market.last_trade_e4
         self._bids = _SideText(is_bid=True)
         self._asks = _SideText(is_bid=False)
+        self._touch: Touch = (None, None)
+        self._opening = {
+            is_yes: f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}","timestamp":"'
+            for is_yes in (True, False)
+        }
+        self._terms: tuple[int, int | None] | None = None
+        self._closing = ""
 
     def set_level(self, is_bid: bool, price_e4: int, size_e6: int) -> None:
         """Apply the new aggregate of a YES-frame level."""
         (self._bids if is_bid else self._asks).set(price_e4, size_e6)
+        self._touch = self._bids.best_e4(), self._asks.best_e4()
 
-    def touch(self, is_yes: bool) -> tuple[int | None, int | None]:
+    def touch(self, is_yes: bool) -> Touch:
         """(best bid, best ask) in the token's own frame."""
-        bid, ask = self._bids.best_e4(), self._asks.best_e4()
-        if is_yes:
-            return bid, ask
-        return mirrored(ask), mirrored(bid)
+        return self._touch if is_yes else mirrored_touch(self._touch)
 
     def levels(self, is_yes: bool) -> tuple[str, str]:
         """JSON arrays of bids and asks of a token, worst first."""
@@ -101,28 +107,28 @@ class BookText:
         return digest, f"{head}{digest}{tail}"
 
     def _around_hash(self, is_yes: bool, timestamp_ms: int) -> tuple[str, str]:
-        market = self.market
+        market, terms = self.market, (self.market.tick_e4, self.last_trade_e4)
+        if terms != self._terms:
+            self._terms = terms
+            self._closing = (
+                f',"min_order_size":"{format_e6(market.min_size_e6)}",'
+                f'"tick_size":"{format_price(market.tick_e4)}",'
+                f'"neg_risk":{"true" if market.neg_risk else "false"},'
+                f'"last_trade_price":"{self.last_trade_text()}"}}'
+            )
         bids, asks = self.levels(is_yes)
-        head = (
-            f'{{"market":"{market.condition_id}","asset_id":"{market.token(is_yes)}",'
-            f'"timestamp":"{timestamp_ms}","hash":"'
-        )
-        tail = (
-            f'","bids":{bids},"asks":{asks},"min_order_size":"{format_e6(market.min_size_e6)}",'
-            f'"tick_size":"{format_price(market.tick_e4)}",'
-            f'"neg_risk":{"true" if market.neg_risk else "false"},'
-            f'"last_trade_price":"{self.last_trade_text()}"}}'
-        )
-        return head, tail
+        head = f'{self._opening[is_yes]}{timestamp_ms}","hash":"'
+        return head, f'","bids":{bids},"asks":{asks}{self._closing}'
 
 
 def _digest(head: str, tail: str) -> str:
     return hashlib.sha1((head + tail).encode(), usedforsecurity=False).hexdigest()
 
 
-def mirrored(price_e4: int | None) -> int | None:
-    """Price in the other token's frame."""
-    return None if price_e4 is None else PRICE_ONE_E4 - price_e4
+def mirrored_touch(touch: Touch) -> Touch:
+    """(best bid, best ask) in the other token's frame."""
+    bid, ask = touch
+    return None if ask is None else PRICE_ONE_E4 - ask, None if bid is None else PRICE_ONE_E4 - bid
 
 
 def price_with_decimals(price_e4: int) -> str:

@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 
-from clawswarm.sandbox.exchange.events import Event, OrderChanged, TradeUpdated
+from clawswarm.sandbox.exchange.events import MarketEvent, OrderChanged, TradeUpdated
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.streams.disturbance import Disorder, Disturbance
 from clawswarm.sandbox.streams.garbled import garble
@@ -71,10 +71,8 @@ class MarketHub:
         self.unsubscribe(listener, list(listener.tokens))
         self.listeners.pop(listener, None)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: MarketEvent) -> None:
         """Send an event's frames to whoever watches its tokens."""
-        if isinstance(event, OrderChanged | TradeUpdated):
-            return
         market = event.market
         is_watched = market.yes_token in self._by_token or market.no_token in self._by_token
         frames = self.frames.render(event, is_watched)
@@ -95,7 +93,7 @@ class MarketHub:
         if not tokens:
             return self.listeners
         audiences = [listeners for token in tokens if (listeners := self._by_token.get(token))]
-        if len(audiences) == 1:
+        if len(audiences) == 1 or (len(audiences) == 2 and audiences[0] == audiences[1]):
             return audiences[0]
         return {listener: None for listeners in audiences for listener in listeners}
 
@@ -143,16 +141,16 @@ class UserHub:
             if not listeners:
                 del self._by_key[listener.key]
 
-    def publish(self, event: Event) -> None:
-        """Send order and trade events to the keys they concern."""
+    def publish(self, event: OrderChanged | TradeUpdated) -> None:
+        """Send an event to the keys it concerns."""
         if isinstance(event, OrderChanged):
             owner = event.order.owner
             if owner in self._by_key:
                 self._pass_on(owner, event.order.market, order_frame(event), event.at_ns)
-        elif isinstance(event, TradeUpdated):
-            for owner, address in parties(event.trade).items():
-                if owner in self._by_key:
-                    self._pass_on(owner, event.trade.market, trade_frame(event, owner, address), event.at_ns)
+            return
+        for owner, address in parties(event.trade).items():
+            if owner in self._by_key:
+                self._pass_on(owner, event.trade.market, trade_frame(event, owner, address), event.at_ns)
 
     def release(self, now_ns: int) -> None:
         """Send the frames that were held until now."""

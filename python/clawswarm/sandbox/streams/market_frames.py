@@ -10,8 +10,8 @@ import msgspec
 
 from clawswarm.model.units import PRICE_ONE_E4, format_e6, format_price
 from clawswarm.sandbox.exchange.events import (
-    Event,
     LevelChanged,
+    MarketEvent,
     MarketListed,
     MarketResolved,
     TickChanged,
@@ -47,7 +47,7 @@ class MarketFrames:
     def __init__(self) -> None:
         self.books: dict[str, BookText] = {}
 
-    def render(self, event: Event, is_watched: bool) -> list[MarketFrame]:
+    def render(self, event: MarketEvent, is_watched: bool) -> list[MarketFrame]:
         """Apply an event; return its frames, none when nobody watches the market."""
         if isinstance(event, LevelChanged):
             return self._level_changed(event, is_watched)
