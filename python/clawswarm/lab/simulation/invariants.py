@@ -98,6 +98,8 @@ class Monitor:
         self._changed_markets: set[str] = set()
         """Whose orders, position or mandate have changed since they were looked at."""
         self._earlier: frozenset[str] = frozenset()
+        self._life_ns = 0
+        """When the engine's present life began, or its last one ended."""
         venue.on_events = self._note_venue
 
     @property
@@ -299,11 +301,11 @@ class Monitor:
 
     def _is_old(self, order: Order, now_ns: int) -> bool:
         """Whether this life of the engine placed it, or has had the time to withdraw it."""
-        return order.id not in self._earlier or now_ns - order.created_ns > _WITHDRAW_NS
+        return order.id not in self._earlier or now_ns - self._life_ns > _WITHDRAW_NS
 
     def new_life(self) -> None:
         """The engine starts anew: what an earlier life placed it learns from the venue."""
-        self._earlier = frozenset(self._intents)
+        self._earlier, self._life_ns = frozenset(self._intents), self._clock.now_ns()
         self.machine = None
 
     def _check_market(self, market: str, found: list[tuple[Order, machine.Intent]], now_ns: int) -> None:
