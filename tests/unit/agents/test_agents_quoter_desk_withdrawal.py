@@ -88,6 +88,35 @@ def test_a_market_that_moved_away_is_cancelled() -> None:
     assert set(story.plan().cancels) == set(story.live)
 
 
+def test_a_market_that_comes_back_is_quoted_by_new_books_and_a_new_holding_alone() -> None:
+    story = quoting()
+    story.later()
+    story.allocate(msgspec.structs.replace(MANDATE, quoter="quoter-2", epoch=4))
+    withdrawal = story.plan()
+    story.book(0.7)  # it was under way
+    story.carry_out(withdrawal)
+    assert story.live == {}
+    story.later(NS_PER_S)
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=5))
+    story.pulse()
+    assert story.plans() == []
+    story.hold()
+    assert story.plans() == []
+    story.book(0.3)
+    assert [place.price_e4 for place in story.plan().places] == [2900, 3100]
+
+    story = quoting()
+    story.later()
+    story.allocate(msgspec.structs.replace(MANDATE, quoter="quoter-2", epoch=4))
+    story.carry_out(story.plan())
+    story.later()
+    story.allocate(msgspec.structs.replace(MANDATE, epoch=5))
+    story.book(0.3)
+    assert story.plans() == []
+    story.hold(20)
+    assert story.plan().places
+
+
 def test_an_older_allocation_changes_nothing() -> None:
     story = Story()
     story.later(-1)

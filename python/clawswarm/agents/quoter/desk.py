@@ -55,6 +55,7 @@ class QuoterDesk:
         self._sent_ns = 0
         self._expires_ns = 0
         self._table: tuple[Mandate, ...] = ()
+        self._needed: set[str] = set()
         self._holdings: dict[str, Holding] = {}
         self._mandated: dict[str, Holding] = {}
         self._events: dict[str, list[str]] = {}
@@ -98,10 +99,13 @@ class QuoterDesk:
             ]
             for underlying in {m.market.underlying for m in mandates.values() if m.market.outcomes > 1}
         }
+        needed = self._needed = self.markets
         for held in self._holdings.values():
             if held.market not in mandates:
                 held.end()
-        needed = self.markets
+            if held.market not in needed:
+                # Nobody tells its books any more: should it come back, these would be old ones.
+                held.books.clear()
         self._holdings = {
             market: held for market, held in self._holdings.items() if market in needed or not held.is_done
         }
@@ -137,6 +141,9 @@ class QuoterDesk:
 
     def take_book(self, book: BookState, now_ns: int) -> bool:
         """A state of one market; False when there is nothing in it to quote by."""
+        if book.market not in self._needed:
+            # It was under way when the market went to another.
+            return False
         held = self._of(book.market)
         if not held.books.take(book, now_ns) or held.books.best(now_ns) is held.judged:
             return False

@@ -78,8 +78,9 @@ class Holding(msgspec.Struct, eq=False):
         return is_idle and (self.has_ended or self.inventory is None)
 
     def end(self) -> None:
-        """Another's market now: what a strategy remembers ends with its mandate."""
-        self.has_ended = self.has_ended or self.mandate is not None
+        """Another's market now: what is remembered of it ends with its mandate."""
+        if self.mandate is not None:
+            self.has_ended, self.inventory = True, None
         self.mandate = self.strategy = None
         self.is_untradeable = False
 

@@ -98,6 +98,11 @@ class MarketBooks:
         if self._chosen == source:
             self._chosen = None
 
+    def clear(self) -> None:
+        """Nothing is told of this market any more."""
+        for source in list(self._books):
+            self.lose(source)
+
     def _compare(self, book: BookState, now_ns: int) -> None:
         latest = self._latest.get(book.source)
         if latest is None:
