@@ -27,8 +27,8 @@ class Orders(msgspec.Struct, frozen=True):
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """feed_to_quoter: frame read → state in the quoter. tick_to_wire: frame read → order on the socket.
-    cycle: decision → cancels and places acknowledged."""
+    """feed_to_quoter: frame read → state in the quoter, of the sentinel it quotes from. tick_to_wire: frame read →
+    order on the socket. cycle: decision → cancels and places acknowledged."""
 
     feed_to_quoter_us: Percentiles
     tick_to_wire_us: Percentiles

@@ -234,8 +234,10 @@ def test_only_books_of_the_sentinel_that_is_quoted_from_wake_until_it_ends() -> 
     story.pulse(source="sentinel-2")
     assert waking() == ["sentinel-1", "sentinel-2"]
     story.hold()
-    story.book(source="sentinel-2")
-    story.book()
+    first = story.book(source="sentinel-2")
+    late = msgspec.structs.replace(first, source="sentinel-1", sequence=9)
+    assert not story.desk.take_book(late, story.now)
+    assert story.desk.take_book(msgspec.structs.replace(first, sequence=10), story.now)
     story.carry_out(story.plan())
     assert waking() == ["sentinel-2"]
     story.desk.source_lost("sentinel-2", story.now)

@@ -140,15 +140,17 @@ class QuoterDesk:
         return held is None or held.books.may_choose(source)
 
     def take_book(self, book: BookState, now_ns: int) -> bool:
-        """A state of one market; False when there is nothing in it to quote by."""
+        """A state of one market; whether it is the one to quote by now."""
         if book.market not in self._needed:
             # It was under way when the market went to another.
             return False
         held = self._of(book.market)
-        if not held.books.take(book, now_ns) or held.books.best(now_ns) is held.judged:
+        if not held.books.take(book, now_ns):
             return False
-        self._due.add(held)
-        return True
+        best = held.books.best(now_ns)
+        if best is not held.judged:
+            self._due.add(held)
+        return best is book
 
     def source_lost(self, source: str, now_ns: int) -> None:
         """A sentinel has ended."""
