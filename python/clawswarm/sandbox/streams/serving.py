@@ -1,7 +1,6 @@
 """What every WebSocket of the venue has in common: upgrade, write its outbox while someone reads, close."""
 
 import asyncio
-import struct
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
@@ -19,9 +18,6 @@ _GOING_AWAY = 1001
 _NORMAL = 1000
 _ABNORMAL = 1006
 _POLICY = 1008
-_FIN_TEXT = 0x81
-_TWO_BYTES, _EIGHT_BYTES = 126, 127
-_pack_short, _pack_medium, _pack_long = (struct.Struct(form).pack for form in ("!BB", "!BBH", "!BBQ"))
 
 
 class Serving:
@@ -48,7 +44,7 @@ class Serving:
         connections = self._venue.connections
         connections.add(channel, outbox)
         self._open.add(socket)
-        writing = asyncio.create_task(_write(socket, request, outbox))
+        writing = asyncio.create_task(_write(socket, outbox))
         reading = asyncio.create_task(receive(socket))
         try:
             await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
@@ -81,28 +77,12 @@ class Serving:
             await asyncio.sleep(_BLACK_HOLE_POLL_S)
 
 
-async def _write(socket: web.WebSocketResponse, request: web.Request, outbox: Outbox) -> None:
-    transport = request.transport
-    while transport is not None and outbox.is_open:
-        texts = await outbox.take()
-        if socket.closed:
-            return
-        # What waits together leaves together: aiohttp would hand each frame to the kernel by itself.
-        transport.write(b"".join([text_frame(text) for text in texts]))
-        try:
-            await request.writer.drain()
-        except ConnectionError:
-            return
-        if outbox.is_finished:
-            return
-
-
-def text_frame(text: str) -> bytes:
-    """An unfragmented text frame as a server sends it: not masked (RFC 6455 §5.2)."""
-    payload = text.encode()
-    size = len(payload)
-    if size < _TWO_BYTES:
-        return _pack_short(_FIN_TEXT, size) + payload
-    if size < 1 << 16:
-        return _pack_medium(_FIN_TEXT, _TWO_BYTES, size) + payload
-    return _pack_long(_FIN_TEXT, _EIGHT_BYTES, size) + payload
+async def _write(socket: web.WebSocketResponse, outbox: Outbox) -> None:
+    with suppress(ConnectionError, RuntimeError):
+        while outbox.is_open:
+            for text in await outbox.take():
+                await socket.send_str(text)
+                if not outbox.is_open:
+                    return
+            if outbox.is_finished:
+                return
