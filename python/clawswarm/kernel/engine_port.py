@@ -6,6 +6,7 @@ connection and the touch: closed or late, the engine cancels everything this quo
 
 import asyncio
 import struct
+from abc import ABC, abstractmethod
 from collections import deque
 from pathlib import Path
 from typing import cast
@@ -40,7 +41,7 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
         return None
 
 
-class Frames(asyncio.Protocol):
+class Frames(asyncio.Protocol, ABC):
     """One side of a connection, told of each frame in the callback that brings it: no task waits for frames.
 
     One that is absurdly long, or that `take` cannot read, ends the connection.
@@ -51,13 +52,13 @@ class Frames(asyncio.Protocol):
     def __init__(self, name: str) -> None:
         self._name, self._rest = name, b""
 
+    @abstractmethod
     def take(self, frame: bytes) -> None:
         """A frame has come. May raise WireFault or msgspec.MsgspecError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self) -> None:
         """The connection is gone."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport's word."""

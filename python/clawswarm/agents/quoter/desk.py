@@ -56,6 +56,7 @@ class QuoterDesk:
         self._expires_ns = 0
         self._table: tuple[Mandate, ...] = ()
         self._needed: set[str] = set()
+        """Whose books are told since the newest table, be it still in force or not."""
         self._holdings: dict[str, Holding] = {}
         self._mandated: dict[str, Holding] = {}
         self._events: dict[str, list[str]] = {}
