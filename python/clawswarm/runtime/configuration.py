@@ -22,6 +22,12 @@ from clawswarm.venues.polymarket.settings import SocketSettings
 
 # The venue's terms bind all the time: a region that closes is noticed within a minute.
 LONGEST_REGION_S = 60.0
+# Beyond these a unit is wrong. In millionths the largest number still fits every integer on the way.
+SHORTEST_S, LONGEST_S = 0.001, 86_400.0
+LARGEST = 1e9
+# By then the venue's own heartbeat cancels: whoever withdraws later withdraws nothing.
+LONGEST_SILENCE_S = 10.0
+HIGHEST_PORT = 65_535
 
 
 class SentinelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -143,8 +149,11 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in positive.items():
         if not 0 < value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be above 0 and finite")
+        _check_unit(path, key, value)
     not_negative = {
         "[orchestrator] least_value": orchestrator.least_value,
+        "[unwinding] daily_batches": configuration.unwinding.daily_batches,
+        "[unwinding] least_usd": configuration.unwinding.least_usd,
         "[rollover] lead_s": configuration.rollover.lead_s,
         "[engine] switches_per_day": engine.switches_per_day,
         "[quoter] pull_below": quoter.pull_below,
@@ -155,6 +164,28 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise UserFault(f"{path}: {key} is {value}; it must be 0 or above and finite")
+        _check_unit(path, key, value)
+    silences = {
+        "[quoter] feed_timeout_s": quoter.feed_timeout_s,
+        "[feed] dead_after_s": feed.dead_after_s,
+        "[engine] touch_timeout_s": engine.touch_timeout_s,
+        "[engine] sentinel_timeout_s": engine.sentinel_timeout_s,
+        "[engine] guard_timeout_s": engine.guard_timeout_s,
+        "[engine] guard_silence_s": engine.guard_silence_s,
+        "[engine] silence_s": engine.silence_s,
+        "[engine] pause_s": engine.pause_s,
+    }
+    for key, value in silences.items():
+        if value > LONGEST_SILENCE_S:
+            raise UserFault(
+                f"{path}: {key} is {value}, in seconds; the venue cancels by itself after "
+                f"{LONGEST_SILENCE_S:g} s: set less"
+            )
+    if not engine.heartbeat_s < sandbox.heartbeat_timeout_s:
+        raise UserFault(
+            f"{path}: [engine] heartbeat_s is {engine.heartbeat_s}, in seconds; the venue cancels everything "
+            f"{sandbox.heartbeat_timeout_s:g} s after the last one: set less"
+        )
     if engine.region_s > LONGEST_REGION_S:
         raise UserFault(
             f"{path}: [engine] region_s is {engine.region_s}; ask at least every {LONGEST_REGION_S:g} s"
@@ -192,7 +223,33 @@ def _check(path: Path, configuration: Configuration) -> None:
     for key in ("cautious_share", "window_share"):
         if getattr(orchestrator, key) > 1:
             raise UserFault(f"{path}: [orchestrator] {key} is a share; it must not be above 1")
+    if configuration.risk.band > 1:
+        raise UserFault(
+            f"{path}: [risk] band is a share of the capital; it must not be above 1 (0.05 is 5 %)"
+        )
     if not orchestrator.renew_s < orchestrator.mandate_life_s:
         raise UserFault(f"{path}: [orchestrator] renew_s must be below mandate_life_s")
-    if sandbox.port == sandbox.control_port and sandbox.port:
+    if orchestrator.order_size_shares > orchestrator.max_position_shares:
+        raise UserFault(f"{path}: [orchestrator] order_size_shares must not be above max_position_shares")
+    for key in ("max_loss_usd", "max_drawdown_usd"):
+        if getattr(orchestrator, key) > orchestrator.capital_usd:
+            raise UserFault(
+                f"{path}: [orchestrator] {key} is above capital_usd and would never act; set less"
+            )
+    if not configuration.state_dir:
+        raise UserFault(f"{path}: state_dir is empty; name a folder for runs, journals and logs")
+    for key, port in (("port", sandbox.port), ("control_port", sandbox.control_port)):
+        if not 1 <= port <= HIGHEST_PORT:
+            raise UserFault(f"{path}: [sandbox] {key} is {port}; it must be from 1 to {HIGHEST_PORT}")
+    if sandbox.port == sandbox.control_port:
         raise UserFault(f"{path}: [sandbox] port and control_port are both {sandbox.port}; they must differ")
+
+
+def _check_unit(path: Path, key: str, value: float) -> None:
+    """Refuse what only a wrong unit or a slip of the hand explains."""
+    is_time = key.endswith("_s")
+    most = LONGEST_S if is_time else LARGEST
+    if is_time and 0 < value < SHORTEST_S:
+        raise UserFault(f"{path}: {key} is {value:g}; it must be at least {SHORTEST_S:g}: is its unit right?")
+    if value > most:
+        raise UserFault(f"{path}: {key} is {value:g}; it must be at most {most:,.0f}: is its unit right?")

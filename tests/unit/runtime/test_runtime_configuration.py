@@ -208,6 +208,15 @@ def test_a_value_may_be_zero_but_not_negative(tmp_path: Path, table: str, key: s
             "[orchestrator] window_share is a share; it must not be above 1",
         ),
         ("orchestrator", "cautious_share", "2", "[orchestrator] cautious_share is a share"),
+        (
+            "orchestrator",
+            "order_size_shares",
+            "201",
+            "order_size_shares must not be above max_position_shares",
+        ),
+        ("orchestrator", "max_loss_usd", "5001", "[orchestrator] max_loss_usd is above capital_usd"),
+        ("orchestrator", "max_drawdown_usd", "5001", "[orchestrator] max_drawdown_usd is above capital_usd"),
+        ("engine", "heartbeat_s", "10", "the venue cancels everything 10 s after the last one"),
         ("sandbox", "control_port", "8870", "[sandbox] port and control_port are both 8870"),
     ],
 )
@@ -215,6 +224,37 @@ def test_values_that_contradict_each_other_are_refused(
     tmp_path: Path, table: str, key: str, value: str, said: str
 ) -> None:
     assert said in refusal(edited(tmp_path, table, key, value))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "said"),
+    [
+        ("risk", "band", "5", "[risk] band is a share of the capital"),
+        ("engine", "touch_timeout_s", "500", "[engine] touch_timeout_s is 500.0, in seconds"),
+        ("engine", "guard_silence_s", "300", "[engine] guard_silence_s is 300.0, in seconds"),
+        ("feed", "dead_after_s", "500", "[feed] dead_after_s is 500.0, in seconds"),
+        ("quoter", "feed_timeout_s", "500", "[quoter] feed_timeout_s is 500.0, in seconds"),
+        ("orchestrator", "capital_usd", "5000000000", "is 5e+09; it must be at most 1,000,000,000"),
+        ("orchestrator", "mandate_life_s", "1e9", "is 1e+09; it must be at most 86,400: is its unit right?"),
+        ("supervision", "watchdog_s", "1e-6", "is 1e-06; it must be at least 0.001: is its unit right?"),
+        ("unwinding", "least_usd", "inf", "[unwinding] least_usd is inf; it must be 0 or above and finite"),
+    ],
+)
+def test_a_value_in_a_wrong_unit_is_refused(
+    tmp_path: Path, table: str, key: str, value: str, said: str
+) -> None:
+    assert said in refusal(edited(tmp_path, table, key, value))
+
+
+@pytest.mark.parametrize("key", ["port", "control_port"])
+@pytest.mark.parametrize("value", ["0", "-1", "65536"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    said = refusal(edited(tmp_path, "sandbox", key, value))
+    assert f"[sandbox] {key} is {value}; it must be from 1 to 65535" in said
+
+
+def test_a_state_directory_has_a_name(tmp_path: Path) -> None:
+    assert "state_dir is empty" in refusal(edited(tmp_path, "", "state_dir", '""'))
 
 
 def test_broken_toml_names_its_line(tmp_path: Path) -> None:
