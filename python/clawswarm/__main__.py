@@ -1,5 +1,19 @@
-"""`python -m clawswarm` is the command `claw`."""
+"""The command `claw`, and `python -m clawswarm`: Ctrl-C ends it in silence while it still loads."""
 
-from clawswarm.console.cli import main
+import sys
 
-main()
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        from clawswarm.console.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -76,6 +76,60 @@ def test_status_without_a_swarm(tmp_path: Path) -> None:
     refused(write_config(tmp_path), "no swarm is running", command="status")
 
 
+@pytest.mark.parametrize("place", [".", "file/report.json"])
+def test_a_report_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    done = claw("up", "--config", str(write_config(tmp_path)), "--report", str(tmp_path / place))
+    (sentence,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence.startswith(f"claw: cannot write {tmp_path / place}")
+    assert sentence.endswith("give another --report")
+
+
+def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "clawswarm", "up", "--config", str(config)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=PROJECT,
+            timeout=90,
+            check=False,
+        )
+    (sentence,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "No space left on device" in sentence
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--for", "inf"), ("--for", "nan"), ("--for", "-1"), ("--mode", "live"), ("--run", "1")]
+)
+def test_options_that_cannot_be_meant(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = claw("up", "--config", str(write_config(tmp_path)), *arguments)
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_the_command_still_loads() -> None:
+    interrupted = """
+import os, signal, sys
+
+class Early:
+    def find_spec(self, name, path, target=None):
+        if name == "clawswarm.console.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Early())
+from clawswarm.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize("text", [None, "{", '{"name": "engine", "surprise": 1}'])
 def test_settings_that_the_engine_cannot_use(tmp_path: Path, text: str | None) -> None:
     settings = tmp_path / "settings.json"

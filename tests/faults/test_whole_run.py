@@ -1,12 +1,17 @@
 """One run from start to end: eleven processes, real trading, a clean finish, a full report."""
 
+import json
+import os
+import pty
+import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from faults.swarm_run import AGENTS, SwarmRun, claw, eventually
+from faults.swarm_run import AGENTS, PROJECT, SwarmRun, claw, eventually, write_config
 
 MEMORY_LIMIT_KIB = int(1.2 * 1024 * 1024)
 
@@ -44,14 +49,33 @@ def test_a_run_trades_and_leaves_nothing_open(start_swarm: Callable[..., SwarmRu
     assert not run.pids()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(start_swarm: Callable[..., SwarmRun], number: int) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_order(
+    start_swarm: Callable[..., SwarmRun], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The report has characters that this encoding lacks.
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     run = start_swarm()
     run.until_quoting(markets=1)
     code, report = run.finish(number)
     assert code == 0, run.output()
     assert report["orders"]["open_at_end"] == 0
     assert not run.pids()
+
+
+def test_a_closed_terminal_ends_it_with_a_report(tmp_path: Path) -> None:
+    config, written = write_config(tmp_path), tmp_path / "report.json"
+    command = [sys.executable, "-m", "clawswarm", "up", "--config", str(config), "--report", str(written)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(PROJECT)
+        os.execve(command[0], command, os.environ | {"TERM": "xterm"})
+    seen = b""
+    while not re.search(rb"[1-9]\d* open", seen):
+        seen = seen[-10_000:] + os.read(terminal, 65_536)
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert json.loads(written.read_text())["orders"]["open_at_end"] == 0
 
 
 def test_halt_cancels_everything_until_resume(start_swarm: Callable[..., SwarmRun]) -> None:

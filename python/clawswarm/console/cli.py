@@ -1,11 +1,12 @@
 """The command `claw`. A failure is one sentence on stderr and a non-zero exit code, never a traceback."""
 
 import asyncio
+import io
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +22,12 @@ from clawswarm.console.lab import lab
 from clawswarm.console.ledger import ledger
 from clawswarm.console.ledger import report as report_period
 from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from clawswarm.console.outputs import require_writable, stop_on_signals
 from clawswarm.console.sandbox import sandbox
 from clawswarm.console.view import budget_table, live_view, process_lines, progress_line, report_table
 from clawswarm.egress.proxies import forget_proxies
 from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
-from clawswarm.model.errors import ClawFault
+from clawswarm.model.errors import ClawFault, UserFault
 from clawswarm.runtime.configuration import load_configuration
 from clawswarm.runtime.control import SwarmStatus, ask
 from clawswarm.runtime.passphrase import ask_passphrase
@@ -38,6 +40,7 @@ SCREENS_PER_S = 4
 LINE_INTERVAL_S = 5.0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+LONGEST_RUN_S = 366 * 86_400.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,10 +48,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="OpenClaw Swarm: eleven agents make markets on a simulated Polymarket.",
 )
-app.command()(sandbox)
-app.add_typer(lab, name="lab")
-app.add_typer(ledger, name="ledger")
-app.command("report")(report_period)
 
 
 @app.command()
@@ -56,14 +55,19 @@ def up(
     mode: Annotated[str | None, typer.Option(help="Only `sandbox` so far; must agree with the file.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     for_s: Annotated[
-        float | None, typer.Option("--for", min=1.0, help="Stop this many seconds after all agents are up.")
+        float | None,
+        typer.Option(
+            "--for", min=1.0, max=LONGEST_RUN_S, help="Stop this many seconds after all agents are up."
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report here as JSON.")] = None,
 ) -> None:
     """Start the swarm and run it until Ctrl-C, --for, or the end of the recordings."""
     configuration = load_configuration(config)
     if mode is not None and mode != configuration.mode:
-        raise typer.BadParameter(f"{config} is for mode {configuration.mode}, not {mode}")
+        raise UserFault(f"--mode {mode} is not the mode of {config}: only {configuration.mode} runs so far")
+    if report is not None:
+        require_writable(report, "--report", makes_folder=True)
     passphrase = ask_passphrase(configuration.engine)
     state = StateDir(Path(configuration.state_dir))
     try:
@@ -75,32 +79,60 @@ def up(
         written = build_report(supervisor, (SystemClock().now_ns() - supervisor.started_ns) / NS_PER_S)
     finally:
         state.release()
+    failure, places = supervisor.failure, f"journals and logs are in {supervisor.run_dir}"
     if report is not None:
-        write_report(written, report)
+        try:
+            write_report(written, report)
+            places = f"report written to {report}; {places}"
+        except OSError as fault:
+            failure = (
+                failure or f"cannot write {report} ({fault.strerror}); the table above is the whole report"
+            )
     console = Console()
     console.print(report_table(written))
-    if report is not None:
-        console.print(f"report written to {report}; journals and logs are in {supervisor.run_dir}")
-    if supervisor.failure is not None:
-        _say(supervisor.failure)
+    console.print(places, soft_wrap=True, highlight=False)
+    if failure is not None:
+        _say(failure)
         raise typer.Exit(EXIT_FAILED)
 
 
 async def _run(supervisor: Supervisor, for_s: float | None) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, supervisor.request_stop)
+    stop_on_signals(supervisor.request_stop)
     console, clock = Console(), SystemClock()
-    if not console.is_terminal:
-        await supervisor.run(for_s, _Lines(supervisor, clock))
+    if not console.is_terminal or console.is_dumb_terminal:
+        await supervisor.run(for_s, _Shown(supervisor, _Lines(supervisor, clock)))
         return
-    with Live(console=console, auto_refresh=False) as live:
+    live = Live(console=console, auto_refresh=False)
 
-        def draw() -> None:
-            live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True)
+    def draw() -> None:
+        live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True)
 
-        await supervisor.run(for_s, _Paced(1 / SCREENS_PER_S, clock, draw))
-        draw()
+    live.start()
+    try:
+        await supervisor.run(for_s, _Shown(supervisor, _Paced(1 / SCREENS_PER_S, clock, draw)))
+    finally:
+        # The run has its end and its report whether or not somebody still looks.
+        with suppress(OSError):
+            draw()
+            live.stop()
+
+
+class _Shown:
+    """Show what is going on; where nobody can see it any more (`| head`, a closed terminal), end in order."""
+
+    def __init__(self, supervisor: Supervisor, show: Callable[[], None]) -> None:
+        self._supervisor, self._show, self._is_gone = supervisor, show, False
+
+    def __call__(self) -> None:
+        if self._is_gone:
+            return
+        try:
+            self._show()
+        except OSError as fault:
+            self._is_gone = True
+            self._supervisor.request_stop(
+                f"what it shows cannot be written ({fault.strerror}): it has stopped"
+            )
 
 
 class _Paced:
@@ -117,7 +149,7 @@ class _Paced:
 
 
 class _Lines:
-    """Progress for outputs that are no terminal: the agents once they are up, then a line now and then."""
+    """Progress for outputs that cannot be drawn on: the agents once they are up, then a line now and then."""
 
     def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
         self._supervisor, self._clock = supervisor, clock
@@ -125,14 +157,10 @@ class _Lines:
         self._has_listed = False
 
     def __call__(self) -> None:
-        try:
-            if not self._has_listed and self._supervisor.state is SwarmState.RUNNING:
-                self._has_listed = True
-                print(process_lines(self._supervisor), flush=True)
-            self._paced()
-        except BrokenPipeError:
-            # Nobody reads any more (`claw up | head`): end in order, as after Ctrl-C.
-            self._supervisor.request_stop()
+        if not self._has_listed and self._supervisor.state is SwarmState.RUNNING:
+            self._has_listed = True
+            print(process_lines(self._supervisor), flush=True)
+        self._paced()
 
     def _print(self) -> None:
         print(progress_line(self._supervisor, self._clock.now_ns()), flush=True)
@@ -161,7 +189,7 @@ def resume(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Lift a halt."""
+    """Lift a halt and the brakes that a loss has put on."""
     _show(_ask(config, "resume"), as_json)
 
 
@@ -174,19 +202,27 @@ def _show(swarm: SwarmStatus, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(swarm).decode())
         return
-    title = f"swarm: {swarm.state}"
+    console = Console(highlight=False)
+    console.print(f"swarm: {swarm.state}", soft_wrap=True)
     if swarm.trading is not None:
-        title += f"\ntrading: {swarm.trading}" + (f" ({'; '.join(swarm.causes)})" if swarm.causes else "")
-    table = Table(title=title, title_justify="left", box=None)
+        causes = f" ({'; '.join(swarm.causes)})" if swarm.causes else ""
+        console.print(f"trading: {swarm.trading}{causes}", soft_wrap=True, markup=False)
+    table = Table(box=None)
     for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
         table.add_column(heading)
     for agent in (*swarm.agents, *swarm.services):
         pid = "–" if agent.pid is None else str(agent.pid)
         age = "–" if agent.age_s is None else f"{agent.age_s:g}"
         table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
-    Console().print(table)
+    console.print(table)
     if swarm.budget is not None:
-        Console().print(budget_table(swarm.budget))
+        console.print(budget_table(swarm.budget))
+
+
+app.command("sandbox")(sandbox)
+app.command("report")(report_period)
+app.add_typer(ledger, name="ledger")
+app.add_typer(lab, name="lab")
 
 
 def _say(sentence: str) -> None:
@@ -194,7 +230,11 @@ def _say(sentence: str) -> None:
 
 
 def main() -> None:
-    """Entry point of the command `claw`."""
+    """Run the command `claw`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character gets a "?" for it.
+            stream.reconfigure(errors="replace")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if ignored := forget_proxies(os.environ):
         _say(
@@ -205,7 +245,11 @@ def main() -> None:
     except ClawFault as fault:
         _say(str(fault))
         sys.exit(EXIT_BAD_INPUT)
-    except BrokenPipeError:
+    except OSError as fault:
+        if not isinstance(fault, BrokenPipeError):
+            with suppress(OSError):
+                where = "the output" if fault.filename is None else fault.filename
+                _say(f"cannot use {where} ({fault.strerror or fault}); make room or mend it and start again")
         # Python flushes stdout once more at its end; with nobody reading that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)

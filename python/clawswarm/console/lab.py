@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from clawswarm.console.outputs import require_writable
 from clawswarm.model.errors import UserFault
 
 SAMPLE = Path("data/sample")
+LARGEST_SEED = 2**32 - 1
 
-lab = typer.Typer(no_args_is_help=True, help="Judge strategies on recorded markets.")
+lab = typer.Typer(
+    no_args_is_help=True, help="Simulate the swarm, judge strategies on recordings, make recordings."
+)
 
 
 @lab.command()
@@ -37,8 +41,8 @@ def compare(
     from clawswarm.lab.compare import compare as run
     from clawswarm.lab.page import page, table
 
-    if html is not None and not html.parent.is_dir():
-        raise UserFault(f"no folder at {html.parent}: make it, or choose another file for --html")
+    if html is not None:
+        require_writable(html, "--html")
     request = Request(
         candidate=candidate or SWARM_QUOTER,
         data=data,
@@ -58,12 +62,16 @@ def compare(
 
 @lab.command()
 def simulate(
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is left to chance.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
+    ] = 1,
     hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Virtual hours.")] = 1.0,
     faults: Annotated[
         str, typer.Option(help="What goes wrong: none, network, venue, processes, operator, all, storm.")
     ] = "all",
-    config: Annotated[Path, typer.Option(help="Whose agents' settings.")] = Path("config/sandbox.toml"),
+    config: Annotated[Path, typer.Option(help="Whose agents' settings; money and sizes are its own.")] = Path(
+        "config/sandbox.toml"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run the whole swarm on virtual time; the same seed does the same. Exit code 1: an invariant was broken."""

@@ -1,7 +1,6 @@
 """Runs the sandbox server alone, until SIGINT or SIGTERM, and says where everything is."""
 
 import asyncio
-import signal
 import ssl
 import tempfile
 from contextlib import ExitStack
@@ -10,8 +9,8 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+from clawswarm.console.outputs import require_writable, stop_on_signals
 from clawswarm.kernel.clock import SystemClock
-from clawswarm.model.errors import UserFault
 from clawswarm.sandbox.certificates import make_tls_context
 from clawswarm.sandbox.ready import Ready, describe, open_test_accounts, write_ready_file
 from clawswarm.sandbox.server import SandboxServer, collect_seldom
@@ -21,7 +20,9 @@ from clawswarm.sandbox.settings import CA_FILE, SandboxSettings
 def serve_alone(settings: SandboxSettings, is_tls: bool, ready_file: Path | None) -> None:
     """Serve until a signal. Raises UserFault for a taken port, missing recordings, an unwritable file."""
     if ready_file is not None:
-        _check_ready_file(ready_file)
+        require_writable(ready_file, "--ready-file")
+        # Whoever waits for the file must not see the last run's.
+        ready_file.unlink(missing_ok=True)
     with ExitStack() as opened:
         ca_cert, context = None, None
         if is_tls:
@@ -34,9 +35,8 @@ def serve_alone(settings: SandboxSettings, is_tls: bool, ready_file: Path | None
 async def _serve(
     settings: SandboxSettings, tls: ssl.SSLContext | None, ca_cert: Path | None, ready_file: Path | None
 ) -> None:
-    loop, stop, clock = asyncio.get_running_loop(), asyncio.Event(), SystemClock()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop, clock = asyncio.Event(), SystemClock()
+    stop_on_signals(stop.set)
     server = SandboxServer(settings, clock.now_ns, clock.wall_ms, tls)
     accounts = open_test_accounts(server, settings.seed)
     await server.start()
@@ -49,16 +49,6 @@ async def _serve(
         await server.run_until(stop)
     finally:
         await server.close()
-
-
-def _check_ready_file(path: Path) -> None:
-    """Take an old one away: whoever waits for the file must not see the last run's."""
-    try:
-        path.unlink(missing_ok=True)
-        path.touch()
-        path.unlink()
-    except OSError as fault:
-        raise UserFault(f"cannot write {path} ({fault.strerror}); give another --ready-file") from fault
 
 
 def _show(ready: Ready, ready_file: Path | None) -> None:

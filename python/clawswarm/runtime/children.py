@@ -21,6 +21,7 @@ log = structlog.get_logger()
 class ChildState(StrEnum):
     """Where a child stands."""
 
+    WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
@@ -53,9 +54,10 @@ class Child:
         self._socket.bind(str(self._address))
         asyncio.get_running_loop().add_reader(self._socket, self._notified)
         self._process: asyncio.subprocess.Process | None = None
-        self.state = ChildState.STOPPED
+        self.state = ChildState.WAITING
         self.status: str | None = None
         self.restarts = 0
+        self._silent_s: float | None = None
         self.starts_ns: list[int] = []
         self.silence = Silence(clock.now_ns())
         self.ready = asyncio.Event()
@@ -81,7 +83,7 @@ class Child:
 
     async def _spawn(self, lifeline: int, passphrase: tuple[int, ...]) -> None:
         self.ready.clear()
-        self.status = None
+        self.status, self._silent_s = None, None
         # Before it is born: a quick child says that it is ready while this still waits for its process.
         self.state = ChildState.STARTING
         self.silence = Silence(self._clock.now_ns())
@@ -120,11 +122,24 @@ class Child:
         if self._process is not None and self.pid is not None:
             self._process.kill()
 
+    def kill_hung(self, silent_s: float) -> None:
+        """End it at once because it has said nothing for that long."""
+        self._silent_s = silent_s
+        self.kill()
+
+    def cause(self, code: int) -> str:
+        """Why it ended, in short."""
+        if self._silent_s is not None:
+            return f"silent for {self._silent_s:g} s, killed"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
     def explain(self, code: int) -> str:
         """One sentence on why it ended."""
         if self.status is not None:
             return self.status
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if self._silent_s is not None:
+            how = f"was silent for {self._silent_s:g} s and was killed"
         return f"{self.name} {how}; its log is {self.log_path}"
 
     def is_bad_input(self, code: int) -> bool:

@@ -99,8 +99,9 @@ class Supervisor:
         """Whether the venue was ready and agents were started."""
         return any(name in self.children and self.children[name].starts_ns for name in AGENTS)
 
-    def request_stop(self) -> None:
-        """Ask for an orderly end."""
+    def request_stop(self, failure: str | None = None) -> None:
+        """Ask for an orderly end, because of a failure or because somebody wishes it."""
+        self.failure = self.failure or failure
         self._stop.set()
 
     async def run(self, for_s: float | None, on_tick: Callable[[], None]) -> None:
@@ -113,7 +114,7 @@ class Supervisor:
         await control.start()
         self._state_dir.announce(control.path)
         try:
-            await self._start_children()
+            await self._start_children(on_tick)
             await self._watch(for_s, on_tick)
         finally:
             self.state = SwarmState.STOPPING
@@ -122,7 +123,7 @@ class Supervisor:
 
     # --- starting -------------------------------------------------------------------------------
 
-    async def _start_children(self) -> None:
+    async def _start_children(self, on_tick: Callable[[], None]) -> None:
         place = ChildPlace(self._state_dir.socket_dir, self.run_dir / "logs")
         for name, command in self._commands.items():
             passphrase = self._passphrase if name == ENGINE else None
@@ -130,19 +131,24 @@ class Supervisor:
         sandbox = self.children[SANDBOX]
         await sandbox.spawn(self._lifeline)
         self._watching.append(asyncio.create_task(self._keep(sandbox)))
-        if not await self._is_ready(sandbox):
+        if not await self._is_ready(sandbox, on_tick):
             return
         for name in (GUARD, ENGINE, *AGENTS):
             child = self.children[name]
             await child.spawn(self._lifeline)
             self._watching.append(asyncio.create_task(self._keep(child)))
 
-    async def _is_ready(self, child: Child) -> bool:
+    async def _is_ready(self, child: Child, on_tick: Callable[[], None]) -> bool:
         """Wait until a child is ready; False when the run was stopped first or the child takes too long."""
         timeout_s = self.configuration.supervision.start_timeout_s
-        is_late = not await first_of(child.ready.wait(), self._stop.wait(), timeout_s=timeout_s)
-        if is_late:
-            self._fail(f"{child.name} did not start within {timeout_s:g} s; its log is {child.log_path}")
+        ends_ns = self._clock.now_ns() + ns(timeout_s)
+        while not child.ready.is_set() and not self._stop.is_set():
+            if self._clock.now_ns() >= ends_ns:
+                self.request_stop(
+                    f"{child.name} did not start within {timeout_s:g} s; its log is {child.log_path}"
+                )
+            on_tick()
+            await self._pause(TICK_S)
         return child.ready.is_set()
 
     # --- watching -------------------------------------------------------------------------------
@@ -160,23 +166,25 @@ class Supervisor:
             log.warning("child.ended", name=child.name, code=code)
             recent = [t for t in child.starts_ns if ended_ns - t < ns(settings.restart_window_s)]
             if child.is_bad_input(code) or child.name == SANDBOX:
-                self._fail(child.explain(code))
+                self.request_stop(child.explain(code))
                 return
             if len(recent) > settings.restarts:
                 window = f"{settings.restart_window_s:g} s"
-                self._fail(f"{child.explain(code)} (ended {len(recent)} times within {window}, given up)")
+                self.request_stop(
+                    f"{child.explain(code)} (ended {len(recent)} times within {window}, given up)"
+                )
                 return
             await asyncio.sleep(RESTART_PAUSE_S)
             if self._stop.is_set():
                 child.state = ChildState.STOPPED
                 return
             child.restarts += 1
+            cause = f"{child.name}: {child.cause(code)}"
             await child.spawn(self._lifeline)
-            self._resuming.append(asyncio.create_task(self._note_resumed(child, code, ended_ns)))
+            self._resuming.append(asyncio.create_task(self._note_resumed(child, cause, ended_ns)))
 
-    async def _note_resumed(self, child: Child, code: int, ended_ns: int) -> None:
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        cause, place = f"{child.name}: {how}", len(self.failovers)
+    async def _note_resumed(self, child: Child, cause: str, ended_ns: int) -> None:
+        place = len(self.failovers)
         self.failovers.append(Failover(cause, None))
         await child.ready.wait()
         resumed_ms = (self._clock.now_ns() - ended_ns) / NS_PER_MS
@@ -187,7 +195,7 @@ class Supervisor:
         while not self._stop.is_set():
             await self._pause(TICK_S)
             now = self._clock.now_ns()
-            self.observer.drain()
+            self._drain()
             self._kill_hung(now)
             running = all(self.children[name].state is ChildState.RUNNING for name in (*SERVICES, *AGENTS))
             if running and self.state is SwarmState.STARTING:
@@ -217,7 +225,7 @@ class Supervisor:
             limit_s = settings.start_timeout_s if is_starting else settings.watchdog_s
             if child.silence.look(now) > ns(limit_s):
                 log.warning("child.hung", name=child.name, silent_s=limit_s)
-                child.kill()
+                child.kill_hung(limit_s)
 
     def _is_halted(self) -> bool:
         engine = self.observer.newest_beat.get(ENGINE)
@@ -293,11 +301,6 @@ class Supervisor:
 
     # --- ending ---------------------------------------------------------------------------------
 
-    def _fail(self, sentence: str) -> None:
-        if self.failure is None:
-            self.failure = sentence
-        self._stop.set()
-
     async def _stop_children(self) -> None:
         self._stop.set()
         for task in self._resuming:
@@ -313,7 +316,7 @@ class Supervisor:
         if sandbox is not None:
             await self._end([sandbox], STOP_S)
         await asyncio.gather(*self._watching, *self._resuming, return_exceptions=True)
-        self._drain_last()
+        self._drain()
         await self.observer.stop()
         self._bus.close()
         for child in self.children.values():
@@ -333,14 +336,14 @@ class Supervisor:
         ends_ns = self._clock.now_ns() + ns(ENGINE_STOP_S)
         while not waiting.done() and self._clock.now_ns() < ends_ns:
             await asyncio.wait((waiting,), timeout=TICK_S)
-            self._drain_last()
+            self._drain()
         if not waiting.done():
             engine.kill()
         code = await waiting
         engine.state = ChildState.STOPPED
         self.is_confirmed_empty = code == 0
         if code != 0:
-            self._fail(
+            self.request_stop(
                 f"{engine.explain(code)}; the venue did not confirm that every order is gone: "
                 "its heartbeat cancels them within 15 s, check before starting again"
             )
@@ -356,11 +359,11 @@ class Supervisor:
                 child.kill()
             await asyncio.gather(*waits)
 
-    def _drain_last(self) -> None:
+    def _drain(self) -> None:
         try:
             self.observer.drain()
         except ClawFault as fault:
-            self._fail(f"the last fills could not be read: {fault}")
+            self.request_stop(f"fills could not be read: {fault}")
 
 
 async def first_of(*events: Coroutine[None, None, object], timeout_s: float) -> bool:

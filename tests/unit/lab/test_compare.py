@@ -143,7 +143,7 @@ def test_the_command_prints_json_and_writes_the_page(short: Path, tmp_path: Path
     [
         (("compare", "--data", "/nowhere"), "no folder of recordings at /nowhere"),
         (("compare", "--candidate", "nobody.py:X"), "cannot load the strategy"),
-        (("compare", "--html", "/nowhere/page.html"), "no folder at /nowhere"),
+        (("compare", "--html", "/nowhere/page.html"), "cannot write /nowhere/page.html"),
         (("convert", "/nowhere", "/tmp/never"), "no folder at /nowhere"),
     ],
 )
