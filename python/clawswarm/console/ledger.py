@@ -1,5 +1,6 @@
 """`claw ledger verify` and `claw report`: is the ledger right, and what does it say of a period."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -12,6 +13,7 @@ from rich.table import Table
 from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from clawswarm.model.errors import UserFault
 from clawswarm.model.units import MICRO
+from clawswarm.runtime.roster import ORCHESTRATOR
 
 if TYPE_CHECKING:
     from clawswarm.ledger.journals import LedgerFiles
@@ -73,7 +75,10 @@ def report(
     from clawswarm.ledger import period
 
     from_ms, until_ms = _moment_ms("--from", since), _moment_ms("--until", until)
-    store = _open(config, run).store
+    if from_ms is not None and until_ms is not None and from_ms >= until_ms:
+        raise UserFault(f"--from {since} is not before --until {until}; swap or mend them")
+    opened = _open(config, run)
+    store = opened.store
     try:
         found = period.read_period(store, from_ms, until_ms)
         written = None if export is None else period.export(store, export, from_ms, until_ms)
@@ -82,7 +87,7 @@ def report(
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        _show_period(found)
+        _show_period(found, _slugs(opened.run_dir))
     if written is not None:
         typer.echo(f"{written} fills written to {export}", err=True)
 
@@ -129,9 +134,12 @@ def _moment_ms(option: str, text: str | None) -> int | None:
 
 def _show_checks(found: "Verification") -> None:
     title = "the ledger is what its journals say" if found.is_ok else "the ledger is NOT right"
-    table = Table(
-        title=f"{title}: {found.fills} fills, {found.records} other records", title_justify="left", box=None
+    console = Console(highlight=False)
+    console.print(
+        f"{title}: {found.fills} records of fills and their settlement, {found.records} others",
+        soft_wrap=True,
     )
+    table = Table(box=None)
     for heading in ("asset", "ledger", "journals", "pending", "venue", ""):
         table.add_column(heading, justify="left" if heading in ("asset", "") else "right")
     for check in found.assets:
@@ -147,16 +155,31 @@ def _show_checks(found: "Verification") -> None:
             _usd(check.venue_e6),
             word,
         )
-    console = Console()
     console.print(table)
+    console.print("assets in shares, cash in USD", style="dim")
     if not found.is_asked:
         console.print("the venue was not asked: this run's swarm is not running, or its key is not at hand")
     if not found.is_cash_known:
         console.print("cash is counted from 0: nobody could read the balance when the ledger began")
 
 
-def _show_period(found: "Period") -> None:
-    table = Table(title="traded", title_justify="left", box=None)
+def _slugs(run_dir: Path) -> dict[str, str]:
+    """Names of the markets that the orchestrator held last; earlier ones are known by their ids."""
+    from clawswarm.agents.orchestrator.record import Record
+
+    try:
+        record = msgspec.json.decode((run_dir / ORCHESTRATOR / "record.json").read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return {mandate.market.condition_id: mandate.market.slug for mandate in record.mandates}
+
+
+def _show_period(found: "Period", slugs: Mapping[str, str]) -> None:
+    console = Console(highlight=False)
+    if not found.markets and not found.flows:
+        console.print("nothing was traded in this period")
+        return
+    table = Table(box=None)
     for heading in (
         "market",
         "fills",
@@ -173,11 +196,11 @@ def _show_period(found: "Period") -> None:
     for row in found.markets:
         counts = (row.fills, row.failed, row.pending)
         amounts = (row.bought_e6, row.sold_e6, row.net_e6, row.cash_e6, row.fees_e6, row.spread_e6)
-        table.add_row(_short(row.market), *map(str, counts), *map(_usd, amounts))
-    console = Console()
+        table.add_row(slugs.get(row.market, _short(row.market)), *map(str, counts), *map(_usd, amounts))
     console.print(table)
+    console.print("bought, sold and net in shares of YES; cash, fees and spread in USD", style="dim")
     for flow in found.flows:
-        console.print(f"{flow.kind}: {flow.count}, cash {_usd(flow.cash_e6)}", highlight=False)
+        console.print(f"{flow.kind}: {flow.count}, cash {_usd(flow.cash_e6)}")
 
 
 def _usd(amount_e6: int | None) -> str:

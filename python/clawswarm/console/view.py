@@ -89,7 +89,9 @@ def _agents_in_short(supervisor: Supervisor) -> Table:
 
 
 def _markets(supervisor: Supervisor) -> Table:
-    table = Table(title="markets (YES frame)", title_justify="left", box=None, padding=(0, 1))
+    table = Table(
+        title="markets (YES frame; USD, position in shares)", title_justify="left", box=None, padding=(0, 1)
+    )
     for heading in ("market", "quoter", "bid", "ask", "position", "reference"):
         table.add_column(heading, justify="left" if heading in ("market", "quoter") else "right")
     allocation = supervisor.observer.allocation
@@ -124,7 +126,7 @@ def _footer(supervisor: Supervisor) -> Text:
     exposure = (
         "no exposure yet"
         if largest is None
-        else f"largest net delta {largest:.2%} of capital (band {band:.0%})"
+        else f"largest net delta {_percent(largest)} of capital (band {_percent(band)})"
     )
     first = (
         "" if supervisor.first_order_s is None else f"  ·  first order after {supervisor.first_order_s:.1f} s"
@@ -160,28 +162,25 @@ def report_table(report: Report) -> Table:
     orders, pnl, risk, governor = report.orders, report.pnl_usd, report.risk, report.governor
     rows = {
         "mode, duration": f"{report.mode}, {report.duration_s:g} s",
-        "agents": ", ".join(f"{count} {kind}" for kind, count in report.agents.items()),
+        "agents": ", ".join(_counted(count, kind) for kind, count in report.agents.items()),
         "markets": str(report.markets),
+        "trading": _trading(report.trading),
+        "two-sided quoting": _percent(report.quoting_uptime),
         "orders placed / cancelled": f"{_number(orders.placed)} / {_number(orders.cancelled)}",
-        "orders filled / rejected": f"{_number(orders.filled)} / {_number(orders.rejected)}",
-        "open at end": _number(orders.open_at_end),
+        "fills / orders rejected": f"{_number(orders.filled)} / {_number(orders.rejected)}",
+        "orders open at end": _number(orders.open_at_end),
         "feed → quoter": _latency(report.latency.feed_to_quoter_us, "µs"),
         "tick → wire": _latency(report.latency.tick_to_wire_us, "µs"),
         "cancel/replace cycle": _latency(report.latency.cycle_ms, "ms"),
         "order requests, most in 10 s": f"{_number(governor.max_10s)} of {governor.limit_10s}",
-        "trading": _trading(report.trading),
-        "order tokens": _tokens(governor),
         "order requests, most in 600 s": f"{_number(governor.max_600s)} of {governor.limit_600s}",
-        "largest net delta": f"{_number(risk.max_abs_ratio)} of capital (band {risk.band:g})",
-        "time outside the band": f"{_number(risk.time_outside_s)} s",
-        "PnL, marked to the last book": f"{_number(pnl.total)} USD = spread {_number(pnl.spread)} + inventory "
-        f"{_number(pnl.inventory)} + fees {_number(pnl.fees)} + rebates {_number(pnl.rebates)} + rewards "
-        f"{_number(pnl.rewards)}",
-        "two-sided quoting": "not measured"
-        if report.quoting_uptime is None
-        else f"{report.quoting_uptime:.1%}",
+        "order tokens": _tokens(governor),
+        "largest net delta": f"{_percent(risk.max_abs_ratio)} of capital (band {_percent(risk.band)})",
+        "time outside the band": _number(risk.time_outside_s, " s"),
+        "PnL, marked to the last book": f"{_usd(pnl.total)} USD = spread {_usd(pnl.spread)}, inventory "
+        f"{_usd(pnl.inventory)}, fees {_usd(pnl.fees)}, rebates {_usd(pnl.rebates)}, rewards {_usd(pnl.rewards)}",
         "processes lost": _listed(
-            [f"{f.cause}, back after {_number(f.resumed_ms)} ms" for f in report.failovers]
+            [f"{f.cause}, back after {_number(f.resumed_ms, ' ms')}" for f in report.failovers]
         ),
         "orders withdrawn": _listed([f"{d.cause}: {d.cancelled} in {d.ms:g} ms" for d in report.deadman]),
     }
@@ -193,8 +192,20 @@ def report_table(report: Report) -> Table:
     return table
 
 
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:g}"
+def _number(value: float | None, unit: str = "") -> str:
+    return "not measured" if value is None else f"{value:.10g}{unit}"
+
+
+def _usd(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:+,.4f}"
+
+
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{share * 100:.3g} %"
+
+
+def _counted(count: int, kind: str) -> str:
+    return f"{count} {kind.replace('_', ' ')}{'' if count == 1 else 's'}"
 
 
 def _latency(latency: Percentiles, unit: str) -> str:
