@@ -43,6 +43,8 @@ def main() -> None:
             "usage: python -m benchmarks.hashes DATA   (a folder with the recordings jonah-* and xuan-*)"
         )
     data = Path(sys.argv[1])
+    if not [*data.glob("jonah-*"), *data.glob("xuan-*")]:
+        sys.exit(f"{data} has no recordings jonah-* or xuan-*; name the folder that holds them")
     for name, share in {**jonah(data), **xuan(data)}.items():
         print(f"{name:<58} {share}")
 

@@ -9,8 +9,10 @@ in a market past its end. Exit code 1 when a stretch that touches the first minu
 when an order stood past an end, or when the run failed.
 """
 
+import argparse
 import calendar
 import json
+import math
 import ssl
 import subprocess
 import sys
@@ -172,8 +174,13 @@ def watch(process: subprocess.Popen[bytes], reader: Reader, seconds: float) -> d
 
 def main() -> None:
     """Run, watch, print."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 900.0
-    series = sys.argv[2:] or ["btc-5m"]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rollover", description=main.__doc__)
+    parser.add_argument("seconds", nargs="?", type=float, default=900.0, help="how long to watch (900)")
+    parser.add_argument("series", nargs="*", default=["btc-5m"], help="such as btc-5m, eth-15m (btc-5m)")
+    asked = parser.parse_args()
+    seconds, series = asked.seconds, asked.series
+    if not MARGIN_S < seconds < math.inf:
+        parser.error(f"SECONDS must be above {MARGIN_S:g}")
     with tempfile.TemporaryDirectory(prefix="claw-rollover-") as name:
         folder = Path(name)
         ports = free_ports(2)

@@ -133,7 +133,7 @@ def calibrate(seeds: int, terms: ParticipantTerms = FROZEN) -> list[Figure]:
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as a table."""
-    shown = Table(title="simulated beside recorded (recorded-data.md)", title_justify="left", box=None)
+    shown = Table(title="simulated beside recorded", title_justify="left", box=None)
     for heading in ("figure", "recorded", "simulated", "off by", "", "note"):
         shown.add_column(heading, justify="left" if heading in ("figure", "", "note") else "right")
     for figure in figures:

@@ -26,7 +26,7 @@ color:#52606d;max-width:31rem}svg text{font:12px system-ui,sans-serif;fill:#1c27
 
 def table(found: Comparison) -> str:
     """The scores and the paired differences as tables."""
-    console = Console(file=StringIO(), width=150)
+    console = Console(file=StringIO(), width=170)
     scores = Table(title="mean over all recordings and seeds, USD a market", title_justify="left", box=None)
     for heading in _SCORE_HEADINGS:
         scores.add_column(heading, justify="left" if heading == "strategy" else "right")

@@ -8,8 +8,8 @@ them fail. The maker bids on both outcomes. What it holds is turned back into mo
 is left to do. Pure but for printing: the same seed gives the same days.
 """
 
+import argparse
 import hashlib
-import sys
 from collections import Counter
 from random import Random
 
@@ -236,8 +236,13 @@ def _worth_e6(held_e6: tuple[int, int], payouts_e6: tuple[int | None, int | None
 
 def main() -> None:
     """Run and print; exit code 1 when something was not paid."""
-    hours = int(sys.argv[1]) if len(sys.argv) > 1 else 48
-    daily_batches = int(sys.argv[2]) if len(sys.argv) > 2 else 3_000
+    parser = argparse.ArgumentParser(prog="python -m clawswarm.lab.rolling_days", description=main.__doc__)
+    parser.add_argument("hours", nargs="?", type=int, default=48, help="virtual hours (48)")
+    parser.add_argument("batches", nargs="?", type=int, default=3_000, help="a day (3000); 0 is any number")
+    asked = parser.parse_args()
+    hours, daily_batches = asked.hours, asked.batches
+    if hours < 1 or daily_batches < 0:
+        parser.error("HOURS must be above 0 and BATCHES not negative")
     days = RollingDays(UnwindingSettings(daily_batches=daily_batches, least_usd=1e-6))
     days.run(hours)
     over = days.over(hours)
