@@ -17,6 +17,8 @@ import msgspec
 from clawswarm.model.errors import UserFault
 
 KEPT_RUNS = 10
+# A Unix socket's path has at most 107 bytes; no name of one here is longer than 32.
+LONGEST_FOLDER = 107 - 32
 
 
 class ControlAddress(msgspec.Struct, frozen=True):
@@ -31,6 +33,7 @@ class StateDir:
 
     def __init__(self, path: Path) -> None:
         """Take the directory. Raises UserFault when it cannot be made or another swarm holds it."""
+        _check_temporary_folder()
         self.path = path
         self._lock: IO[str] | None = None
         try:
@@ -72,6 +75,14 @@ class StateDir:
         shutil.rmtree(self.socket_dir, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
+
+
+def _check_temporary_folder() -> None:
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) + len("/claw-12345678/") > LONGEST_FOLDER:
+        raise UserFault(
+            f"the temporary folder {folder} has too long a name for sockets; set a shorter one: TMPDIR=/tmp"
+        )
 
 
 def find_control(state_dir: Path) -> ControlAddress:

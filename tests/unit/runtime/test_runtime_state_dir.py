@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,19 @@ def test_a_swarm_of_another_process_holds_it_until_it_dies(tmp_path: Path) -> No
         holder.kill()
         holder.communicate()
     StateDir(tmp_path).release()
+
+
+def test_a_temporary_folder_with_a_long_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Unix socket's path has at most 107 bytes."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(UserFault, match="too long a name for sockets; set a shorter one: TMPDIR=/tmp"):
+        StateDir(tmp_path / "state")
+    monkeypatch.undo()
+    StateDir(tmp_path / "state").release()
 
 
 def test_a_released_directory_can_be_taken_again(state: StateDir) -> None:
