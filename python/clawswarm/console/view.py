@@ -179,9 +179,7 @@ def report_table(report: Report) -> Table:
         "time outside the band": _number(risk.time_outside_s, " s"),
         "PnL, marked to the last book": f"{_usd(pnl.total)} USD = spread {_usd(pnl.spread)}, inventory "
         f"{_usd(pnl.inventory)}, fees {_usd(pnl.fees)}, rebates {_usd(pnl.rebates)}, rewards {_usd(pnl.rewards)}",
-        "processes lost": _listed(
-            [f"{f.cause}, back after {_number(f.resumed_ms, ' ms')}" for f in report.failovers]
-        ),
+        "processes lost": _listed([f"{f.cause}, {_returned(f.resumed_ms)}" for f in report.failovers]),
         "orders withdrawn": _listed([f"{d.cause}: {d.cancelled} in {d.ms:g} ms" for d in report.deadman]),
     }
     table = Table(title="Report", title_justify="left", box=None, show_header=False, padding=(0, 2))
@@ -194,6 +192,10 @@ def report_table(report: Report) -> Table:
 
 def _number(value: float | None, unit: str = "") -> str:
     return "not measured" if value is None else f"{value:.10g}{unit}"
+
+
+def _returned(resumed_ms: float | None) -> str:
+    return "not back before the end" if resumed_ms is None else f"back after {resumed_ms:g} ms"
 
 
 def _usd(value: float | None) -> str:

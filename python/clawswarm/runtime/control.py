@@ -11,7 +11,7 @@ import msgspec
 
 from clawswarm.model.errors import UserFault, WireFault
 from clawswarm.model.messages import BudgetState
-from clawswarm.runtime.state_dir import find_control
+from clawswarm.runtime.state_dir import find_control, no_swarm
 
 COMMANDS = frozenset({"status", "halt", "resume"})
 
@@ -76,6 +76,9 @@ async def ask(state_dir: Path, command: str, timeout_s: float = 30.0) -> SwarmSt
             writer.write(command.encode() + b"\n")
             line = await reader.readline()
             writer.close()
+    except (FileNotFoundError, ConnectionRefusedError) as fault:
+        # Killed before it could take its address away; by now the process may be anybody's.
+        raise no_swarm(state_dir) from fault
     except (OSError, TimeoutError) as fault:
         raise UserFault(
             f"the swarm in {state_dir} (process {address.pid}) does not answer; look at its logs, or end it"

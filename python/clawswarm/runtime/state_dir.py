@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
 import msgspec
 
@@ -24,7 +24,7 @@ LONGEST_FOLDER = 107 - 32
 class ControlAddress(msgspec.Struct, frozen=True):
     """Where a running supervisor listens."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     socket: str
 
 
@@ -91,8 +91,13 @@ def find_control(state_dir: Path) -> ControlAddress:
         address = msgspec.json.decode((state_dir / "control.json").read_bytes(), type=ControlAddress)
         os.kill(address.pid, 0)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise UserFault(f"no swarm is running in {state_dir}; start one with `claw up`") from fault
+        raise no_swarm(state_dir) from fault
     return address
+
+
+def no_swarm(state_dir: Path) -> UserFault:
+    """What there is to say where none runs."""
+    return UserFault(f"no swarm is running in {state_dir}; start one with `claw up`")
 
 
 def find_run(state_dir: Path, number: int | None) -> Path:

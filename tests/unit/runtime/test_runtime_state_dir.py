@@ -1,5 +1,7 @@
 """The state directory: one swarm at a time, old runs go, and where to find the supervisor."""
 
+import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clawswarm.model.errors import UserFault
+from clawswarm.runtime.control import ask
 from clawswarm.runtime.state_dir import KEPT_RUNS, StateDir, find_control
 
 HOLDER = """
@@ -131,3 +134,12 @@ def test_the_address_of_a_dead_process_is_no_swarm(tmp_path: Path) -> None:
     (tmp_path / "control.json").write_text(f'{{"pid":{gone.pid},"socket":"x"}}')
     with pytest.raises(UserFault, match="no swarm is running"):
         find_control(tmp_path)
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 2**64])
+def test_what_a_killed_swarm_left_is_no_swarm(tmp_path: Path, pid: int) -> None:
+    """Its process id may be another's by now: nobody may be told to end that one."""
+    left = {"pid": pid, "socket": str(tmp_path / "gone.sock")}
+    (tmp_path / "control.json").write_text(json.dumps(left))
+    with pytest.raises(UserFault, match="no swarm is running in"):
+        asyncio.run(ask(tmp_path, "status"))
