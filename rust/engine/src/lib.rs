@@ -19,6 +19,7 @@ pub mod log;
 mod login;
 mod netrc;
 pub mod notify;
+mod places;
 mod port;
 mod refusal;
 mod secrecy;

@@ -30,7 +30,7 @@ use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
 use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
-use crate::venue::{RegionDesk, Venue};
+use crate::venue::{Refusal, RegionDesk, Venue};
 use crate::wire;
 use crate::{clock, log, switches};
 
@@ -526,7 +526,10 @@ async fn ask_tier(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
             // Without a reader the work loop has ended already.
             let _ = inbox.send(Event::BucketSeen(None, BucketName::Orders, report));
         }
-        Err(reason) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
+        Err(Refusal::Failed(reason)) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
+        Err(Refusal::Ineligible(reason)) => {
+            let _ = inbox.send(Event::HaltAsked(halt_now(format!("eligibility: {reason}"))));
+        }
     }
 }
 

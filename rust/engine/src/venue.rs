@@ -18,6 +18,7 @@ use crate::clock;
 use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
+use crate::places::{read_places, refuse_all};
 use crate::refusal::{self, Region};
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
@@ -153,21 +154,22 @@ impl Venue {
     }
 
     /// The signer's tier by the venue's word, before any answer has named it.
-    pub async fn tier(&self) -> Result<Tier, String> {
+    pub async fn tier(&self) -> Result<Tier, Refusal> {
         let path = "/v1/user/rate-limit-tier";
         let call = Call::of(Lane::Others, Method::GET, path, Vec::new());
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, &Met::default()).await;
-        match accepted(answer, "GET", path) {
-            Ok(incoming) => wire::read_tier(&incoming.body),
-            Err(Refusal::Failed(reason) | Refusal::Ineligible(reason)) => Err(reason),
-        }
+        let incoming = accepted(answer, "GET", path)?;
+        wire::read_tier(&incoming.body).map_err(Refusal::Failed)
     }
 
     async fn ask(&self, request: Request, met: &Met) -> Outcome {
         match request {
             Request::Place(orders) => {
-                let bodies: Vec<Vec<u8>> = orders.into_iter().map(|order| order.body).collect();
-                self.place(&bodies, met).await
+                let (order_ids, bodies): (Vec<String>, Vec<Vec<u8>>) = orders
+                    .into_iter()
+                    .map(|order| (order.order_id, order.body))
+                    .unzip();
+                self.place(&order_ids, &bodies, met).await
             }
             Request::Cancel(order_ids) => match cancel_orders_body(&order_ids) {
                 Ok(body) => self.cancel("/orders", body, met).await,
@@ -192,7 +194,7 @@ impl Venue {
         }
     }
 
-    async fn place(&self, bodies: &[Vec<u8>], met: &Met) -> Outcome {
+    async fn place(&self, order_ids: &[String], bodies: &[Vec<u8>], met: &Met) -> Outcome {
         let (path, body) = match bodies {
             [single] => ("/order", Ok(single.clone())),
             many => ("/orders", orders_body(many)),
@@ -206,7 +208,7 @@ impl Venue {
         let mut outcome: Outcome = match &answer {
             Err(Lost::Unsent(reason)) => refuse_all(&format!("not sent: {reason}"), bodies.len()),
             Err(Lost::Unknown(reason)) => Answer::Failed(reason.clone()),
-            Ok(incoming) => read_place(incoming, bodies.len()),
+            Ok(incoming) => read_places(incoming.status, &incoming.body, order_ids),
         }
         .into();
         outcome.sent_ns = sent_ns;
@@ -241,7 +243,7 @@ impl Venue {
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         if answer
             .as_ref()
-            .is_ok_and(|incoming| incoming.status == StatusCode::NOT_FOUND)
+            .is_ok_and(|incoming| refusal::is_order_denied(incoming.status, &incoming.body))
         {
             return Answer::IsLive(false);
         }
@@ -257,7 +259,7 @@ impl Venue {
         let call = Call::of(Lane::Others, Method::POST, path, body);
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         match answer {
-            Ok(incoming) if incoming.status == StatusCode::BAD_REQUEST => {
+            Ok(incoming) if refusal::is_beat_refused(incoming.status, &incoming.body) => {
                 wire::read_heartbeat(&incoming.body, false)
             }
             other => match accepted(other, "POST", path) {
@@ -377,8 +379,9 @@ pub fn cursor_query(cursor: &str) -> String {
 }
 
 /// Why a request had no answer that counts.
-enum Refusal {
+pub enum Refusal {
     Failed(String),
+    /// The region or the account is refused: whoever hears of it has the swarm halted.
     Ineligible(String),
 }
 
@@ -404,27 +407,6 @@ fn accepted(answer: Result<Incoming, Lost>, method: &str, path: &str) -> Result<
     Err(Refusal::Failed(format!(
         "{method} {path} answered {status} {text}"
     )))
-}
-
-/// A server error leaves open whether the order exists; 503 and every other refusal do not.
-fn read_place(incoming: &Incoming, count: usize) -> Answer {
-    if incoming.status == StatusCode::OK {
-        return wire::read_places(&incoming.body, count);
-    }
-    let text = refusal::error_text(&incoming.body);
-    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
-        return Answer::Ineligible(reason);
-    }
-    let reason = format!("{} {text}", incoming.status.as_u16());
-    if incoming.status.is_server_error() && incoming.status != StatusCode::SERVICE_UNAVAILABLE {
-        return Answer::Failed(reason);
-    }
-    refuse_all(&reason, count)
-}
-
-fn refuse_all(reason: &str, count: usize) -> Answer {
-    use claw_core::engine::PlaceResult::Refused;
-    Answer::Placed(vec![Refused(reason.to_owned()); count])
 }
 
 fn bucket_report(name: BucketName, incoming: &Incoming) -> Option<(BucketName, BucketReport)> {

@@ -118,8 +118,12 @@ pub enum PlaceResult {
     Accepted,
     /// It does not exist.
     Refused(String),
+    /// It does not exist, for the venue refuses this region or account.
+    Ineligible(String),
     /// It may exist.
     Unknown(String),
+    /// The venue took it and calls it this, which is not its hash: no cancel by id would reach it.
+    Misnamed(String),
 }
 
 /// Answer to every form of cancel.

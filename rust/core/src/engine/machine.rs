@@ -389,9 +389,7 @@ impl<S: SignOrder> Engine<S> {
         self.answering = request;
         self.count_arrival(request, now_ns);
         if let Answer::Ineligible(reason) = &answer {
-            let cause = format!("eligibility: {reason}");
-            self.escalate(&cause, now_ns);
-            self.doubt_region(&format!("refused: {reason}"), now_ns);
+            self.be_refused(reason, now_ns);
         }
         let paid_for = self.sweeps.remove(&request);
         if let Answer::Cancelled(report) = &answer {

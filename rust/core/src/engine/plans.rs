@@ -342,6 +342,12 @@ impl<S: SignOrder> Engine<S> {
             }
             other => vec![PlaceResult::Unknown(other.into_failure()); count],
         };
+        // One order of many is enough.
+        let is_ineligible = |result: &&PlaceResult| matches!(result, PlaceResult::Ineligible(_));
+        if let Some(PlaceResult::Ineligible(reason)) = results.iter().find(is_ineligible) {
+            under_way.refused = Some(reason.clone());
+            self.be_refused(&reason.clone(), now_ns);
+        }
         for (order_id, result) in under_way.placed.iter().zip(results) {
             self.take_place(order_id, result, now_ns);
         }
@@ -360,7 +366,14 @@ impl<S: SignOrder> Engine<S> {
                     self.reply_update(&own, OrderState::Live, None);
                 }
             }
-            PlaceResult::Refused(reason) => {
+            PlaceResult::Misnamed(venue_id) => {
+                // By id neither is reached; what withdraws everything reaches both.
+                let cause =
+                    format!("the venue calls order {order_id} {venue_id}: ids are not what was signed");
+                self.take_place(order_id, PlaceResult::Unknown(cause.clone()), now_ns);
+                self.escalate(&cause, now_ns);
+            }
+            PlaceResult::Refused(reason) | PlaceResult::Ineligible(reason) => {
                 self.counters.rejected += 1;
                 let fields = vec![("order_id", order_id.to_owned()), ("reason", reason.clone())];
                 self.log(Level::Info, "order.place.refused", fields);

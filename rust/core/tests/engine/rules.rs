@@ -1,6 +1,6 @@
 //! One example of each rule of the order path that has no file of its own.
 
-use claw_core::engine::{Answer, Event, HaltSwarm, Request};
+use claw_core::engine::{Answer, Event, HaltSwarm, PlaceResult, Request};
 use claw_core::units::Side;
 
 use crate::world::{Fate, MS, NEAR, QUOTERS, Resting, SHARE, World};
@@ -262,4 +262,30 @@ fn a_cancel_of_an_order_that_the_engine_does_not_have_is_answered() {
     world.plan_of(QUOTERS[0], 0, vec!["0xgone".to_owned()], &[]);
     assert_eq!(world.quotes["0xgone"].1, claw_core::engine::OrderState::Cancelled);
     assert!(world.requests.is_empty());
+}
+
+#[test]
+fn an_order_that_the_venue_calls_by_another_name_halts_and_is_withdrawn() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR[..1]);
+    let (id, request) = world.requests.pop_front().expect("the place");
+    let Request::Place(orders) = request else {
+        panic!("{request:?}");
+    };
+    world.live.insert("0xother".to_owned(), stranger());
+    let results = vec![PlaceResult::Misnamed("0xother".to_owned())];
+    world.tell(Event::Answered(id, Answer::Placed(results), None));
+    let own = world
+        .engine()
+        .orders()
+        .get(&orders[0].order_id)
+        .expect("it is exposure");
+    assert!(own.is_unknown);
+    world.plan(0, 0, &NEAR);
+    let refusal = world.refusals.last().unwrap();
+    assert!(refusal.starts_with("halted: the venue calls order"), "{refusal}");
+    world.settle(4_000);
+    assert!(world.live.is_empty() && world.engine().orders().is_empty());
+    let is_told = |cause: &str| cause.starts_with("halt: the venue calls order");
+    assert!(world.deadman.iter().any(|fired| is_told(&fired.cause)));
 }

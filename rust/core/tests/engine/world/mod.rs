@@ -322,6 +322,10 @@ impl World {
         match &event {
             Event::Answered(_, Answer::Region(is_blocked), _) => self.is_cleared = !is_blocked,
             Event::Answered(_, Answer::Ineligible(_), _) => self.is_cleared = false,
+            Event::Answered(_, Answer::Placed(results), _) => {
+                let is_refused = |result: &PlaceResult| matches!(result, PlaceResult::Ineligible(_));
+                self.is_cleared &= !results.iter().any(is_refused);
+            }
             Event::RouteFault(generation, Cause::CdnPage) if *generation == self.generation => {
                 self.is_cleared = false;
             }

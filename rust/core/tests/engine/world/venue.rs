@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    pub(super) fn land(&mut self, order_id: &str) -> PlaceResult {
+    pub fn land(&mut self, order_id: &str) -> PlaceResult {
         let order = self.signer.0.borrow()[order_id].clone();
         let digit = order.token_id.chars().last().expect("a token");
         let resting = Resting {
