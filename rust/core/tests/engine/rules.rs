@@ -289,3 +289,14 @@ fn an_order_that_the_venue_calls_by_another_name_halts_and_is_withdrawn() {
     let is_told = |cause: &str| cause.starts_with("halt: the venue calls order");
     assert!(world.deadman.iter().any(|fired| is_told(&fired.cause)));
 }
+
+#[test]
+fn an_order_that_a_listing_leaves_out_is_known_until_the_venue_says_that_it_is_gone() {
+    let mut world = World::quoting();
+    world.leave_out(0);
+    for _ in 0..25_000 / 50 {
+        world.settle(50);
+        world.check();
+    }
+    world.check_equal();
+}

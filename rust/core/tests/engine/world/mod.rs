@@ -88,6 +88,8 @@ pub struct World {
     pub now_ns: u64,
     pub speaking: Speaking,
     pub live: BTreeMap<String, Resting>,
+    /// Orders that the venue's listings leave out: another one was on the same page, or it is too new.
+    pub unlisted: BTreeSet<String>,
     pub held: BTreeMap<String, i64>,
     trades: Vec<Trade>,
     late: Vec<String>,
@@ -241,6 +243,7 @@ impl World {
                 quoters: [true; 2],
             },
             live: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
             held: BTreeMap::new(),
             trades: Vec::new(),
             late: Vec::new(),
