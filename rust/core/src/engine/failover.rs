@@ -57,6 +57,11 @@ impl Failover {
     const fn is_answered(&self) -> bool {
         self.is_cancelled && self.has_trades
     }
+
+    /// When each of its causes came.
+    pub(super) fn began_ns(&self) -> impl Iterator<Item = u64> {
+        self.causes.iter().map(|(_, began_ns)| *began_ns)
+    }
 }
 
 impl<S: SignOrder> Engine<S> {

@@ -1,6 +1,6 @@
 //! One example of each rule of the order path that has no file of its own.
 
-use claw_core::engine::{Answer, Event, HaltSwarm, PlaceResult, Request};
+use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request};
 use claw_core::units::Side;
 
 use crate::world::{Fate, MS, NEAR, QUOTERS, Resting, SHARE, World};
@@ -299,4 +299,47 @@ fn an_order_that_a_listing_leaves_out_is_known_until_the_venue_says_that_it_is_g
         world.check();
     }
     world.check_equal();
+}
+
+#[test]
+fn a_withdrawal_that_the_venue_does_not_confirm_is_left_to_the_venues_own_switch() {
+    let beats = |world: &World| {
+        let sent = world.sent.iter();
+        sent.filter(|(_, _, request)| matches!(request, Request::Heartbeat(_)))
+            .count()
+    };
+    let mut world = World::quoting();
+    world.mode = Some(Cause::Disabled);
+    world.disconnect(QUOTERS[0]);
+    world.settle(11_000);
+    let before = beats(&world);
+    assert!(before > 0);
+    world.settle(16_000);
+    assert_eq!(
+        beats(&world),
+        before,
+        "no beat keeps alive what cannot be cancelled"
+    );
+    world.mode = None;
+    world.settle(7_000);
+    assert!(world.live_of(QUOTERS[0]).is_empty());
+    assert!(beats(&world) > before);
+}
+
+#[test]
+fn a_beat_that_is_lost_is_followed_by_another_before_the_venues_deadline() {
+    let mut world = World::quoting();
+    let beat = |world: &World| {
+        let mut requests = world.requests.iter();
+        requests.position(|(_, request)| matches!(request, Request::Heartbeat(_)))
+    };
+    while beat(&world).is_none() {
+        world.pass(50 * MS);
+    }
+    let lost_ns = world.now_ns;
+    world.end_request(beat(&world).expect("a beat"), Fate::ReplyLost);
+    while beat(&world).is_none() {
+        world.pass(50 * MS);
+    }
+    assert!(world.now_ns - lost_ns <= 2_000 * MS);
 }
