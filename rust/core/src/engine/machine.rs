@@ -251,8 +251,10 @@ impl<S: SignOrder> Engine<S> {
             }
             Event::HaltAsked(_) => {}
             Event::ResumeAsked(resume) => {
-                self.resumed_ns = self.resumed_ns.max(resume.sent_ns);
-                let is_over = |halted: &mut Halted| halted.since_ns <= resume.sent_ns;
+                // A clock that is ahead must lift no halt that comes later.
+                let sent_ns = resume.sent_ns.min(now_ns);
+                self.resumed_ns = self.resumed_ns.max(sent_ns);
+                let is_over = |halted: &mut Halted| halted.since_ns <= sent_ns;
                 if self.halted.take_if(is_over).is_some() {
                     self.log(Level::Info, "engine.resumed", vec![("origin", resume.origin)]);
                     self.ask_region(now_ns);
@@ -363,7 +365,7 @@ impl<S: SignOrder> Engine<S> {
         let merged = allocation.merged_e6.clone();
         let (state, causes, sent_ns) = (allocation.state, allocation.causes.join("; "), allocation.sent_ns);
         let rate = allocation.rate;
-        let Some(revoked) = self.gate.install(allocation) else {
+        let Some(revoked) = self.gate.install(allocation, now_ns) else {
             return;
         };
         self.inventories.set_merged(merged);

@@ -1,6 +1,6 @@
 //! One example of each rule of the order path that has no file of its own.
 
-use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request};
+use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request, ResumeSwarm};
 use claw_core::units::Side;
 
 use crate::world::{Fate, MS, NEAR, QUOTERS, Resting, SHARE, World};
@@ -342,4 +342,32 @@ fn a_beat_that_is_lost_is_followed_by_another_before_the_venues_deadline() {
         world.pass(50 * MS);
     }
     assert!(world.now_ns - lost_ns <= 2_000 * MS);
+}
+
+#[test]
+fn a_resume_from_the_future_lifts_no_later_halt() {
+    let mut world = World::quoting();
+    let resume = ResumeSwarm {
+        origin: "a wrong clock".to_owned(),
+        sent_ns: world.now_ns + 3_600_000 * MS,
+    };
+    world.tell(Event::ResumeAsked(resume));
+    world.settle(1_000);
+    world.halt();
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_mandate_lives_no_longer_than_from_when_it_came() {
+    let mut world = World::quoting();
+    world.behind_sender_ns = 3_600_000 * MS;
+    world.allocate();
+    for _ in 0..220 {
+        world.pass(50 * MS);
+        for _ in 0..world.requests.len() {
+            world.end_request(0, Fate::Answered);
+        }
+    }
+    assert!(world.live.is_empty());
 }

@@ -107,6 +107,8 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// How far this host's clock is behind that of the orchestrator.
+    pub behind_sender_ns: u64,
     /// Pairs that the orchestrator takes out with the next table.
     pub merged_e6: BTreeMap<String, u64>,
     /// Of every mandate.
@@ -259,6 +261,7 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            behind_sender_ns: 0,
             merged_e6: BTreeMap::new(),
             is_reduce_only: false,
             state: SwarmState::Normal,
