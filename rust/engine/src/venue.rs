@@ -373,9 +373,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Query of a page.
+/// Query of a page; a cursor is base64, of which `+` would be read as a space.
 pub fn cursor_query(cursor: &str) -> String {
-    format!("?next_cursor={}", cursor.replace('=', "%3D"))
+    let cursor = cursor.replace('+', "%2B").replace('=', "%3D");
+    format!("?next_cursor={cursor}")
 }
 
 /// Why a request had no answer that counts.
