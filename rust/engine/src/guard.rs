@@ -348,7 +348,13 @@ impl Shell {
         let engines = self.engines.borrow();
         if let Some(guarded) = self.watched.and_then(|id| engines.get(&id)) {
             let connections = Rc::clone(&guarded.connections);
-            spawn_local(async move { connections.keep_warm().await });
+            let venue = Rc::clone(&guarded.venue);
+            spawn_local(async move {
+                connections.keep_warm().await;
+                if venue.keep_time().await.is_some() {
+                    log::warning("guard.clock.corrected", &[]);
+                }
+            });
         }
     }
 }

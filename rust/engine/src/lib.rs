@@ -13,6 +13,7 @@ mod guard;
 mod guard_link;
 mod http;
 mod journal;
+mod kept_clock;
 mod key;
 mod keystore;
 pub mod log;

@@ -326,6 +326,7 @@ impl<'a> Shell<'a> {
             if now_ns >= next_warm_ns {
                 next_warm_ns = now_ns + WARM_NS;
                 self.warm();
+                spawn_local(keep_time(Rc::clone(&self.venue), self.inbox.clone()));
             }
         }
     }
@@ -530,6 +531,14 @@ async fn ask_tier(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
         Err(Refusal::Ineligible(reason)) => {
             let _ = inbox.send(Event::HaltAsked(halt_now(format!("eligibility: {reason}"))));
         }
+    }
+}
+
+/// Put the venue's clock right where ours has come apart from it, for whoever signs and for the state machine.
+async fn keep_time(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
+    if let Some(clock) = venue.keep_time().await {
+        // Without a reader the work loop has ended already.
+        let _ = inbox.send(Event::ClockCorrected(clock));
     }
 }
 

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
+use crate::kept_clock::KeptClock;
 use crate::places::{read_places, refuse_all};
 use crate::refusal::{self, Region};
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
@@ -87,7 +88,7 @@ pub struct Venue {
     credentials: Credentials,
     /// What every signed request has in common.
     headers: HeaderMap,
-    clock: VenueClock,
+    clock: KeptClock,
 }
 
 /// What came of one request.
@@ -140,7 +141,7 @@ impl Venue {
             region,
             credentials,
             headers,
-            clock,
+            clock: KeptClock::new(clock),
         })
     }
 
@@ -151,6 +152,18 @@ impl Venue {
         let mut outcome = self.ask(request, &met).await;
         outcome.fault = met.take().map(|cause| (generation, cause));
         outcome
+    }
+
+    /// Ask what time it is; the clock that requests are signed by from here on, if that has changed.
+    pub async fn keep_time(&self) -> Option<VenueClock> {
+        let (target, asked_ns) = ("/time".to_owned(), clock::now_ns());
+        let asked = open_request(&self.connections, Method::GET, target, HeaderMap::new());
+        let incoming = asked
+            .await
+            .ok()
+            .filter(|incoming| incoming.status == StatusCode::OK)?;
+        let venue_s = wire::read(&incoming.body, "GET /time").ok()?;
+        self.clock.compare(venue_s, asked_ns, clock::now_ns())
     }
 
     /// The signer's tier by the venue's word, before any answer has named it.

@@ -5,7 +5,7 @@ use super::breaker::Cause;
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
-use super::signing::SignedOrder;
+use super::signing::{SignedOrder, VenueClock};
 use super::trades::Trade;
 use crate::limits::BucketName;
 
@@ -55,6 +55,8 @@ pub enum Event {
     OrderCancelled(String, String),
     /// The user feed shows a trade.
     TradeSeen(Trade),
+    /// The venue's clock has come apart from ours; this one holds from here on.
+    ClockCorrected(VenueClock),
     /// This process should end.
     StopAsked,
 }

@@ -280,6 +280,7 @@ impl<S: SignOrder> Engine<S> {
                 self.orders.forget(&order_id);
             }
             Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
+            Event::ClockCorrected(clock) => self.correct_clock(clock, now_ns),
             Event::StopAsked => self.leave(now_ns),
         }
         self.serve_queue(now_ns);
@@ -355,6 +356,20 @@ impl<S: SignOrder> Engine<S> {
         self.go_on_withdrawing(now_ns);
         self.go_on_failing_over(now_ns);
         self.say_token_price(now_ns);
+    }
+
+    fn correct_clock(&mut self, clock: VenueClock, now_ns: u64) {
+        let before_ms = self.venue_clock.venue_ms(now_ns);
+        self.venue_clock = clock;
+        let after_ms = clock.venue_ms(now_ns);
+        // Up to when trades were listed was read off the old one.
+        let ahead_ms = before_ms.saturating_sub(after_ms);
+        self.trades_listed_ms = self.trades_listed_ms.map(|at_ms| at_ms.saturating_sub(ahead_ms));
+        let fields = vec![
+            ("before_ms", before_ms.to_string()),
+            ("after_ms", after_ms.to_string()),
+        ];
+        self.log(Level::Warning, "engine.clock.corrected", fields);
     }
 
     fn allocate(&mut self, allocation: Allocation, now_ns: u64) {

@@ -1,6 +1,6 @@
 //! One example of each rule of the order path that has no file of its own.
 
-use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request, ResumeSwarm};
+use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request, ResumeSwarm, VenueClock};
 use claw_core::units::Side;
 
 use crate::world::{Fate, MS, NEAR, QUOTERS, Resting, SHARE, World};
@@ -370,4 +370,20 @@ fn a_mandate_lives_no_longer_than_from_when_it_came() {
         }
     }
     assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_clock_that_was_ahead_leaves_no_trade_unlisted() {
+    let mut world = World::quoting();
+    let right = VenueClock {
+        venue_ms: 1_700_000_000_000 - 3_600_000,
+        at_ns: world.now_ns,
+    };
+    world.tell(Event::ClockCorrected(right));
+    world.listed.clear();
+    world.settle(11_000);
+    let Some(Request::ListTrades(Some(after_s))) = world.listed.first() else {
+        panic!("{:?}", world.listed);
+    };
+    assert!(*after_s <= right.venue_ms / 1_000);
 }
