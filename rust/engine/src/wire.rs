@@ -16,6 +16,9 @@ pub const ZERO_CURSOR: &str = "MA==";
 /// Cursor after the last page.
 pub const LAST_CURSOR: &str = "LTE=";
 
+/// Seconds of any time are below this, ms above.
+const FIRST_MS: u64 = 100_000_000_000;
+
 /// Why a text is not what it should be.
 pub type Unreadable = String;
 
@@ -84,7 +87,7 @@ pub struct TradeRecord {
     status: String,
     #[serde(default, deserialize_with = "or_default")]
     bucket_index: u32,
-    /// Unix seconds, as text or as a number.
+    /// Unix seconds or ms, as text or as a number.
     #[serde(default, alias = "matchtime")]
     match_time: serde_json::Value,
     #[serde(default, deserialize_with = "or_default")]
@@ -199,7 +202,7 @@ impl TradeRecord {
         let parts: Result<_, claw_core::units::UnitError> = parts.collect();
         let status = self.status.to_ascii_uppercase();
         let status = status.strip_prefix("TRADE_STATUS_").unwrap_or(&status);
-        let matched_s = match &self.match_time {
+        let matched = match &self.match_time {
             serde_json::Value::String(text) => text.parse().ok(),
             other => other.as_u64(),
         };
@@ -213,7 +216,13 @@ impl TradeRecord {
                 // What is not known to be on the chain is not: "MATCHED", "MATCHED_NOT_BROADCASTED".
                 _ => Evidence::Matched,
             },
-            matched_ms: matched_s.map(|seconds: u64| seconds.saturating_mul(1_000)),
+            matched_ms: matched.map(|at: u64| {
+                if at < FIRST_MS {
+                    at.saturating_mul(1_000)
+                } else {
+                    at
+                }
+            }),
             parts: parts.map_err(|fault| format!("trade {}: {fault}", self.id))?,
             id: self.id,
             market: self.market,
@@ -373,6 +382,11 @@ mod tests {
         };
         assert_eq!((trade.evidence, trade.bucket_index), (Evidence::Mined, 2));
         assert_eq!(trade.matched_ms, Some(1_790_000_000_000));
+        let in_ms = TRADE.replace(r#""1790000000""#, "1790000000123");
+        let events = read_user_frame(in_ms.as_bytes(), "key").unwrap();
+        assert!(
+            matches!(events.as_slice(), [Event::TradeSeen(trade)] if trade.matched_ms == Some(1_790_000_000_123))
+        );
         assert!(trade.parts.len() == 1 && order_id == "0x1");
         assert_eq!(
             (trade.parts[0].size_e6, trade.parts[0].price_e4),
