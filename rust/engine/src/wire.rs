@@ -255,12 +255,12 @@ impl MarketRecord {
     }
 }
 
-/// First frame on the user channel (all markets). Holds secrets: never log it.
+/// First frame on the user channel: without `markets` it is about all of them. Holds secrets: never log it.
 pub fn user_subscription(key: &ApiKey) -> Zeroizing<String> {
     let [api_key, secret, passphrase] =
         [&key.api_key, &*key.secret, &*key.passphrase].map(|text| quoted(text));
     Zeroizing::new(format!(
-        r#"{{"type":"user","auth":{{"apiKey":{},"secret":{},"passphrase":{}}},"markets":[]}}"#,
+        r#"{{"type":"user","auth":{{"apiKey":{},"secret":{},"passphrase":{}}}}}"#,
         *api_key, *secret, *passphrase
     ))
 }
@@ -420,10 +420,9 @@ mod tests {
     }
 
     #[test]
-    fn the_user_subscription_carries_the_key_and_no_market() {
+    fn the_user_subscription_carries_the_key_and_names_no_market() {
         let key: ApiKey = read(br#"{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"}"#, "").unwrap();
-        let expected =
-            r#"{"type":"user","auth":{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"},"markets":[]}"#;
+        let expected = r#"{"type":"user","auth":{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"}}"#;
         assert_eq!(user_subscription(&key).as_str(), expected);
     }
 
