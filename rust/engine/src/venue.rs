@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
 use claw_core::limits::{BucketName, Tier};
-use claw_core::order::body::{cancel_orders_body, orders_body};
+use claw_core::order::body::{BodyError, cancel_order_body, cancel_orders_body, orders_body};
 use claw_core::order::headers::RequestSigner;
 use claw_core::order::hmac::Credentials;
 use hyper::header::HeaderMap;
@@ -168,11 +168,11 @@ impl Venue {
                     .unzip();
                 self.place(&order_ids, &bodies, met).await
             }
-            Request::Cancel(order_ids) => match cancel_orders_body(&order_ids) {
-                Ok(body) => self.cancel("/orders", body, met).await,
+            Request::Cancel(order_ids) => match cancel_call(&order_ids) {
+                Ok((path, body)) => self.cancel(path, body, &order_ids, met).await,
                 Err(fault) => Answer::Failed(fault.to_string()).into(),
             },
-            Request::CancelAll => self.cancel("/cancel-all", Vec::new(), met).await,
+            Request::CancelAll => self.cancel("/cancel-all", Vec::new(), &[], met).await,
             Request::ListOrders => {
                 let pages = self.pages::<OpenOrder>("/data/orders", "", met).await;
                 let live = |orders: Vec<OpenOrder>| {
@@ -215,16 +215,21 @@ impl Venue {
         outcome
     }
 
-    async fn cancel(&self, path: &'static str, body: Vec<u8>, met: &Met) -> Outcome {
+    async fn cancel(&self, path: &'static str, body: Vec<u8>, order_ids: &[String], met: &Met) -> Outcome {
         let call = Call::of(Lane::Cancels, Method::DELETE, path, body);
         let (answer, sent_ns) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         let bucket = answer
             .as_ref()
             .ok()
             .and_then(|incoming| bucket_report(BucketName::Cancels, incoming));
-        let answer = match accepted(answer, "DELETE", path) {
-            Ok(incoming) => wire::read_cancel(&incoming.body),
-            Err(refusal) => refusal.into(),
+        let answer = match (answer, order_ids) {
+            (Ok(incoming), [single]) if refusal::is_order_denied(incoming.status, &incoming.body) => {
+                wire::not_cancelled(single, refusal::error_text(&incoming.body))
+            }
+            (answer, _) => match accepted(answer, "DELETE", path) {
+                Ok(incoming) => wire::read_cancel(&incoming.body),
+                Err(refusal) => refusal.into(),
+            },
         };
         Outcome {
             answer,
@@ -367,6 +372,14 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Where orders are cancelled by id, and with what. The limits count one order at the endpoint for one.
+fn cancel_call(order_ids: &[String]) -> Result<(&'static str, Vec<u8>), BodyError> {
+    match order_ids {
+        [single] => Ok(("/order", cancel_order_body(single)?)),
+        many => Ok(("/orders", cancel_orders_body(many)?)),
+    }
+}
+
 /// Query of a page; a cursor is base64, of which `+` would be read as a space.
 pub fn cursor_query(cursor: &str) -> String {
     let cursor = cursor.replace('+', "%2B").replace('=', "%3D");
@@ -424,5 +437,26 @@ fn bucket_report(name: BucketName, incoming: &Incoming) -> Option<(BucketName, B
 fn reason(lost: Lost) -> String {
     match lost {
         Lost::Unsent(reason) | Lost::Unknown(reason) => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cancel_call, cursor_query};
+
+    #[test]
+    fn one_order_is_cancelled_where_the_limits_count_it() {
+        let ids = ["0x1", "0x2"].map(str::to_owned);
+        assert_eq!(
+            cancel_call(&ids[..1]),
+            Ok(("/order", br#"{"orderID":"0x1"}"#.to_vec()))
+        );
+        assert_eq!(cancel_call(&ids), Ok(("/orders", br#"["0x1","0x2"]"#.to_vec())));
+        assert!(cancel_call(&[]).is_err());
+    }
+
+    #[test]
+    fn a_cursor_arrives_as_it_was_given() {
+        assert_eq!(cursor_query("M+A/="), "?next_cursor=M%2BA/%3D");
     }
 }

@@ -157,6 +157,14 @@ pub fn read_cancel(body: &[u8]) -> Answer {
     }
 }
 
+/// The venue has not cancelled this order, and says why.
+pub fn not_cancelled(order_id: &str, reason: String) -> Answer {
+    Answer::Cancelled(CancelReport {
+        cancelled: Vec::new(),
+        not_cancelled: vec![(order_id.to_owned(), reason)],
+    })
+}
+
 /// Answer to a look at one order.
 pub fn read_order(body: &[u8]) -> Answer {
     match read::<OpenOrder>(body, "order") {
