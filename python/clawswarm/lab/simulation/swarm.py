@@ -8,13 +8,11 @@ import asyncio
 import gc
 import hashlib
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import aiohttp
@@ -41,6 +39,7 @@ from clawswarm.lab.simulation.guard import PORT as GUARD_PORT
 from clawswarm.lab.simulation.guard import GuardProcess
 from clawswarm.lab.simulation.invariants import Authority, Monitor
 from clawswarm.lab.simulation.loop import NS_PER_S, VirtualLoop
+from clawswarm.lab.simulation.memory import folder_in_memory
 from clawswarm.lab.simulation.network import NOBODY, Network, Partitions
 from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.lab.simulation.outcome import Outcome
@@ -75,8 +74,6 @@ STOP_S = 20.0
 KEPT_S = 1e9
 """aiohttp counts by the host's clock how long a connection is idle: on a slow host it would be made anew."""
 _VENUE, _PORT = "venue", "engine.port"
-# Where memory serves as a disk, no record of a ledger that ends with its simulation waits for one.
-_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Simulated(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,8 +119,8 @@ def simulate(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     try:
-        with TemporaryDirectory(dir=_MEMORY) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            swarm = Swarm(asked, configuration, parts or Parts(), Path(folder))
+        with folder_in_memory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            swarm = Swarm(asked, configuration, parts or Parts(), folder)
             runner.run(swarm.run(tell))
     finally:
         structlog.configure(**before)
