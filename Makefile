@@ -45,10 +45,10 @@ format: $(VENV)/.built
 	$(BIN)/ruff check --fix .
 	cargo fmt
 
-bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
+bench: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard $(BIN)/cancel-bytes
 	$(BIN)/python -m benchmarks.run
 
-bench-full: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard
+bench-full: $(VENV)/.built $(BIN)/claw-engine $(BIN)/claw-guard $(BIN)/cancel-bytes
 	$(BIN)/python -m benchmarks.run --full
 
 # Into an environment of its own: numba and a compiler that nothing else needs.
@@ -85,6 +85,11 @@ $(BIN)/claw-engine: $(ENGINE_SOURCES) | $(VENV)/.installed machine
 	install -m 755 $(CARGO_TARGET_DIR)/release/claw-engine $(CARGO_TARGET_DIR)/release/claw-guard $(BIN)
 
 $(BIN)/claw-guard: $(BIN)/claw-engine ;
+
+# What `make bench` times outside Python.
+$(BIN)/cancel-bytes: $(CORE_SOURCES) rust/core/benches/cancel_bytes.rs | $(VENV)/.installed machine
+	cargo build --quiet --release --locked --package claw-core --example cancel_bytes
+	install -m 755 $(CARGO_TARGET_DIR)/release/examples/cancel_bytes $@
 
 # What must be there before anything is installed: one sentence for each thing that is not.
 .PHONY: machine

@@ -7,6 +7,9 @@ order can be faster than. An API key is taken once, on both sides, as a process 
 
 import itertools
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 from coincurve import PrivateKey
@@ -18,7 +21,7 @@ from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2, order
 from py_clob_client_v2.order_utils.model.side import Side as ClientSide
 from py_clob_client_v2.signer import Signer
 
-from benchmarks.measure import Candidate, Row, compare
+from benchmarks.measure import Candidate, Missing, Observation, Row, compare, observe, time_us
 from clawswarm._core import OrderSigner, RequestSigner, amounts
 
 CHAIN_ID = 137
@@ -31,6 +34,8 @@ PASSPHRASE = "0" * 64
 ORDER_ID = "0x" + "ab" * 32
 CREDENTIALS = ApiCreds(API_KEY, SECRET, PASSPHRASE)
 NOW_S = 1_700_000_000
+# rust/core/benches/cancel_bytes.rs, beside the interpreter like the engine.
+CANCEL_BYTES = Path(sys.executable).with_name("cancel-bytes")
 # The official client takes a third of a millisecond an order.
 PEER_SHARE = 10
 
@@ -58,21 +63,34 @@ def order_bytes_floor(n: int) -> Row:
 
 
 def cancel_bytes(n: int) -> Row:
-    """`engine.cancel_bytes`: the body of `DELETE /orders` for one order, and all headers that sign its request."""
-    keyed = RequestSigner(ADDRESS, API_KEY, SECRET, PASSPHRASE)
+    """`engine.cancel_bytes`: the body of `DELETE /orders` for one order, and all headers that sign its request.
+
+    Ours is the core's own code, timed call by call in a process without Python, as the engine is one.
+    """
     official = Signer("0x" + PRIVATE_KEY.hex(), CHAIN_ID)
 
-    def own() -> tuple[bytes, dict[str, str]]:
-        return keyed.cancel([ORDER_ID], NOW_S)
-
-    def peer() -> dict[str, str]:
+    def cancel() -> dict[str, str]:
         text = msgspec.json.encode([ORDER_ID]).decode()
         request = RequestArgs(method="DELETE", request_path="/orders", serialized_body=text)
         return dict(create_level_2_headers(official, CREDENTIALS, request, NOW_S))
 
-    return compare(
-        "engine.cancel_bytes", Candidate("clawswarm", own), Candidate("py-clob-client-v2", peer), n
-    )
+    def run() -> Observation:
+        if not CANCEL_BYTES.exists():
+            raise Missing(f"{CANCEL_BYTES.name} is not built; make bench builds it")
+        peer = Candidate("py-clob-client-v2", cancel)
+        own_us: list[float] = []
+        peer_us: list[float] = []
+        with subprocess.Popen([CANCEL_BYTES], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            for _ in range(n):
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+                own_us.append(int(child.stdout.readline()) / 1_000)
+                peer_us.append(time_us(peer))
+        return Observation(own_us, peer=peer.name, peer_samples=peer_us)
+
+    return observe("engine.cancel_bytes", "µs", run)
 
 
 class _Orders:

@@ -184,8 +184,8 @@ def _compare_once(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     peer_us: list[float] = []
     busy_before, began = _other_busy_s(), time.perf_counter()
     for _ in range(n):
-        own_us.append(_time_us(own))
-        peer_us.append(_time_us(peer))
+        own_us.append(time_us(own))
+        peer_us.append(time_us(peer))
     elapsed_s = time.perf_counter() - began
     other_cores = _others(_other_busy_s() - busy_before, elapsed_s)
     if (reason := _why_invalid(other_cores)) is not None:
@@ -195,7 +195,8 @@ def _compare_once(name: str, own: Candidate, peer: Candidate, n: int) -> Row:
     return Row(name, "µs", n, p50, percentile(own_us, 0.99), peer.name, peer_p50, ratio, other_cores, None)
 
 
-def _time_us(candidate: Candidate) -> float:
+def time_us(candidate: Candidate) -> float:
+    """Do it once; microseconds."""
     call = candidate.call
     candidate.prepare()
     began = time.perf_counter_ns()

@@ -456,10 +456,7 @@ class RequestSigner:
 
     def __new__(cls, address: str, api_key: str, secret: str, passphrase: str) -> Self: ...
     def headers(self, method: str, path: str, body: bytes, timestamp_s: int) -> dict[str, str]:
-        """L2 headers of one request; `method` in capitals, `path` without query."""
-
-    def cancel(self, order_ids: list[str], timestamp_s: int) -> tuple[bytes, dict[str, str]]:
-        """Body and L2 headers of `DELETE /orders`; ValueError for no ids, more than 1,000, or one that is none."""
+        """L2 headers of one request as the engine sends them; `method` in capitals, `path` without query."""
 
 def amounts(price_e4: int, size_e6: int, side: str, tick_e4: int) -> tuple[int, int]:
     """Maker and taker amount of a limit order in 1e-6, the size rounded down to hundredths of a share.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
 use claw_core::limits::{BucketName, Tier};
 use claw_core::order::body::{cancel_orders_body, orders_body};
+use claw_core::order::headers::RequestSigner;
 use claw_core::order::hmac::Credentials;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -24,8 +25,6 @@ use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 const PLACE_TIMEOUT: Duration = Duration::from_millis(2_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 const MAX_PAGES: usize = 1_000;
-const SIGNATURE: HeaderName = HeaderName::from_static("poly_signature");
-const TIMESTAMP: HeaderName = HeaderName::from_static("poly_timestamp");
 
 /// One request without credentials, or with those in its headers.
 pub async fn open_request(
@@ -83,9 +82,7 @@ pub struct Venue {
     connections: Rc<Connections>,
     /// None where nobody asks.
     region: Option<RegionDesk>,
-    credentials: Credentials,
-    /// What every signed request has in common.
-    headers: HeaderMap,
+    signer: RequestSigner,
     clock: VenueClock,
 }
 
@@ -120,25 +117,12 @@ impl Venue {
         address: &str,
         clock: VenueClock,
     ) -> Result<Self, Fault> {
-        let texts = [
-            (HeaderName::from_static("poly_address"), address),
-            (HeaderName::from_static("poly_api_key"), credentials.api_key()),
-            (
-                HeaderName::from_static("poly_passphrase"),
-                credentials.passphrase(),
-            ),
-        ];
-        let mut headers = HeaderMap::with_capacity(texts.len() + 4);
-        for (name, text) in texts {
-            let mut text = HeaderValue::from_str(text).map_err(|fault| Fault::Crash(fault.to_string()))?;
-            text.set_sensitive(true);
-            headers.insert(name, text);
-        }
+        let signer =
+            RequestSigner::new(address, credentials).map_err(|fault| Fault::Crash(fault.to_string()))?;
         Ok(Self {
             connections,
             region,
-            credentials,
-            headers,
+            signer,
             clock,
         })
     }
@@ -270,7 +254,7 @@ impl Venue {
     fn read_trades(&self, trades: Vec<TradeRecord>) -> Answer {
         let trades = trades
             .into_iter()
-            .map(|trade| trade.into_trade(self.credentials.api_key()));
+            .map(|trade| trade.into_trade(self.signer.api_key()));
         let trades: Result<Vec<_>, _> = trades.collect();
         trades.map_or_else(Answer::Failed, Answer::Trades)
     }
@@ -317,16 +301,13 @@ impl Venue {
     /// One request signed for the account; the signature covers the path without the query.
     async fn exchange(&self, call: Call<'_>, limit: Duration, met: &Met) -> Exchange {
         let timestamp_s = self.clock.venue_ms(clock::now_ns()) / 1_000;
-        let signature = self
-            .credentials
-            .sign(timestamp_s, call.method.as_str(), call.path, &call.body);
-        let signature = match HeaderValue::from_str(signature.as_str()) {
-            Ok(signature) => signature,
+        let headers = self
+            .signer
+            .headers(timestamp_s, &call.method, call.path, &call.body);
+        let headers = match headers {
+            Ok(headers) => headers,
             Err(fault) => return (Err(Lost::Unsent(fault.to_string())), None),
         };
-        let mut headers = self.headers.clone();
-        headers.insert(SIGNATURE, signature);
-        headers.insert(TIMESTAMP, timestamp_s.into());
         let is_place = call.lane == Lane::Places;
         let outgoing = Outgoing {
             method: call.method,

@@ -3,12 +3,14 @@
 use claw_core::order::address::Address;
 use claw_core::order::amounts::limit_amounts;
 use claw_core::order::batch::{PositionCall, PositionKind, WalletBatch};
-use claw_core::order::body::{OrderType, Submission, cancel_orders_body, order_body};
+use claw_core::order::body::{OrderType, Submission, order_body};
+use claw_core::order::headers;
 use claw_core::order::hmac::Credentials;
+use claw_core::order::prefixed_hex;
 use claw_core::order::signing::{self, Account, SigningKey};
 use claw_core::order::typed_data::{Exchange, OrderTerms, TokenId};
-use claw_core::order::{Decimal, prefixed_hex};
 use claw_core::units::Side;
+use http::Method;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -133,26 +135,16 @@ impl OrderSigner {
 /// One API key that signs requests, keyed once.
 #[pyclass(frozen, module = "clawswarm._core")]
 pub struct RequestSigner {
-    inner: Credentials,
-    /// What every request has in common, in the order of the official client.
-    common: Py<PyDict>,
+    inner: headers::RequestSigner,
 }
 
 #[pymethods]
 impl RequestSigner {
     #[new]
-    fn new(py: Python<'_>, address: &str, api_key: &str, secret: &str, passphrase: &str) -> PyResult<Self> {
-        let inner = Credentials::new(api_key, secret, passphrase).map_err(value_error)?;
-        let common = PyDict::new(py);
-        common.set_item(intern!(py, "POLY_ADDRESS"), address)?;
-        common.set_item(intern!(py, "POLY_SIGNATURE"), "")?;
-        common.set_item(intern!(py, "POLY_TIMESTAMP"), "")?;
-        common.set_item(intern!(py, "POLY_API_KEY"), api_key)?;
-        common.set_item(intern!(py, "POLY_PASSPHRASE"), passphrase)?;
-        Ok(Self {
-            inner,
-            common: common.unbind(),
-        })
+    fn new(address: &str, api_key: &str, secret: &str, passphrase: &str) -> PyResult<Self> {
+        let credentials = Credentials::new(api_key, secret, passphrase).map_err(value_error)?;
+        let inner = headers::RequestSigner::new(address, credentials).map_err(value_error)?;
+        Ok(Self { inner })
     }
 
     fn __repr__(&self) -> String {
@@ -168,23 +160,14 @@ impl RequestSigner {
         body: &[u8],
         timestamp_s: u64,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let signature = self.inner.sign(timestamp_s, method, path, body);
-        let headers = self.common.bind(py).copy()?;
-        headers.set_item(intern!(py, "POLY_SIGNATURE"), signature.as_str())?;
-        headers.set_item(intern!(py, "POLY_TIMESTAMP"), Decimal::of(timestamp_s).as_str())?;
+        let method = Method::from_bytes(method.as_bytes()).map_err(value_error)?;
+        let signed = self.inner.headers(timestamp_s, &method, path, body);
+        let headers = PyDict::new(py);
+        for (name, text) in &signed.map_err(value_error)? {
+            let text = text.to_str().map_err(value_error)?;
+            headers.set_item(name.as_str().to_ascii_uppercase(), text)?;
+        }
         Ok(headers)
-    }
-
-    /// Body and L2 headers of `DELETE /orders`.
-    fn cancel<'py>(
-        &self,
-        py: Python<'py>,
-        order_ids: Vec<PyBackedStr>,
-        timestamp_s: u64,
-    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
-        let body = cancel_orders_body(&order_ids).map_err(value_error)?;
-        let headers = self.headers(py, "DELETE", "/orders", &body, timestamp_s)?;
-        Ok((PyBytes::new(py, &body), headers))
     }
 }
 

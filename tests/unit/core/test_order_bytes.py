@@ -256,25 +256,6 @@ def test_what_is_no_limit_order_has_no_amounts(price_e4: int, size_e6: int, side
         amounts(price_e4, size_e6, side, tick_e4)
 
 
-KEYED = RequestSigner("0xa", API_KEY, "AAECAw==", "pass")
-
-
-@given(
-    st.lists(st.integers(0, 2**256 - 1).map(lambda number: f"0x{number:064x}"), min_size=1),
-    st.integers(0, 10**11),
-)
-def test_a_cancel_is_a_signed_list_of_ids(ids: list[str], timestamp_s: int) -> None:
-    body, headers = KEYED.cancel(ids, timestamp_s)
-    assert body == json.dumps(ids, separators=(",", ":")).encode()
-    assert headers == KEYED.headers("DELETE", "/orders", body, timestamp_s)
-
-
-@pytest.mark.parametrize("ids", [[], ['0x"'], [""], ["0xab"] * 1_001])
-def test_what_is_no_list_of_ids_is_no_cancel(ids: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"plain|entries"):
-        KEYED.cancel(ids, 1)
-
-
 @pytest.mark.parametrize(
     ("key", "chain_id", "signature_type", "funder", "said"),
     [

@@ -1,7 +1,7 @@
 //! Orders as the venue takes them: rounded, hashed, signed and written, in that order.
 //!
 //! ```text
-//! (price, size, side, tick) → amounts → typed data → signature → body → HMAC headers
+//! (price, size, side, tick) → amounts → typed data → signature → body → HMAC → headers
 //! ```
 //!
 //! CLOB V2 orders of all four signature types and of session signers. Salt and timestamps are arguments: the same
@@ -12,10 +12,11 @@ pub mod address;
 pub mod amounts;
 pub mod batch;
 pub mod body;
+pub mod headers;
 pub mod hmac;
 pub mod signing;
 mod text;
 pub mod typed_data;
 pub mod wallet;
 
-pub use text::{Decimal, prefixed_hex};
+pub use text::prefixed_hex;

@@ -487,6 +487,12 @@ proptest! {
     }
 
     #[test]
+    fn a_cancel_is_a_json_list_of_ids(ids in prop::collection::vec("0x[0-9a-f]{64}", 1..50)) {
+        let read: Vec<String> = serde_json::from_slice(&cancel_orders_body(&ids).unwrap()).unwrap();
+        prop_assert_eq!(read, ids);
+    }
+
+    #[test]
     fn a_signature_recovers_to_its_key(
         key in prop::array::uniform32(1..=255_u8),
         salt in 0..=MAX_SALT,
