@@ -56,7 +56,7 @@ from clawswarm.runtime.roster import ENGINE, GUARD, ORCHESTRATOR, QUOTERS, RISK_
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.pump import Stage
-from clawswarm.sandbox.server import venue_application
+from clawswarm.sandbox.server import SELDOM, venue_application
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.streams.serving import Serving
 from clawswarm.sandbox.venue import Venue
@@ -111,8 +111,7 @@ def simulate(
     `tell` hears a line after each virtual hour, with the hash so far: two runs can be compared before they end.
     """
     before, thresholds = structlog.get_config(), gc.get_threshold()
-    # A day's orders and trades stay: looking through all of them often would take most of the time.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(*SELDOM)
     # A day of faults would write millions of lines; what aiohttp says of broken connections is what was planned.
     server_log = logging.getLogger("aiohttp.server")
     was_disabled, server_log.disabled = server_log.disabled, True
