@@ -185,7 +185,7 @@ class OrderLine:
         self._refuse(flight, 429, "Too Many Requests", machine.Throttled(wait_ns))
 
     def _refuse(self, flight: _Flight, status: int, text: str, cause: machine.Cause | None) -> None:
-        """As rust/engine/src/venue.rs reads a refusal: only a server error leaves an order's fate open."""
+        """As rust/engine/src/places.rs reads the texts that the sandbox has: a server error leaves a fate open."""
         answer: machine.Answer = machine.Failed(f"{status} {text}")
         if isinstance(flight.what, machine.Place) and (status < 500 or status == 503):
             answer = machine.Placed((machine.Refused(f"{status} {text}"),) * len(flight.what.orders))
