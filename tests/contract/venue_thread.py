@@ -104,9 +104,13 @@ class RunningVenue:
 
 
 @contextmanager
-def running_venue(settings: SandboxSettings, tls: ssl.SSLContext | None = None) -> Iterator[RunningVenue]:
+def running_venue(
+    settings: SandboxSettings,
+    tls: ssl.SSLContext | None = None,
+    clock: Callable[[], int] = boottime_ns,
+) -> Iterator[RunningVenue]:
     """Serve in a thread until the block ends."""
-    server = SandboxServer(settings, boottime_ns, wall_ms, tls)
+    server = SandboxServer(settings, clock, wall_ms, tls)
     is_up, loop = threading.Event(), asyncio.new_event_loop()
     stop = asyncio.Event()
 

@@ -2,7 +2,7 @@
 
 import itertools
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.text import Text
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.messages import BudgetState, Mandate
 from clawswarm.model.units import MICRO
+from clawswarm.runtime.control import SwarmStatus
 from clawswarm.runtime.report import Governor, Percentiles, Report, Trading
 from clawswarm.runtime.roster import ENGINE
 from clawswarm.runtime.supervisor import Supervisor
@@ -138,7 +139,26 @@ def _footer(supervisor: Supervisor) -> Text:
     )
 
 
-def budget_table(budget: BudgetState) -> Table:
+def show_status(swarm: SwarmStatus) -> None:
+    """Print what `claw status` knows."""
+    console = Console(highlight=False)
+    console.print(f"swarm: {swarm.state}", soft_wrap=True)
+    if swarm.trading is not None:
+        causes = f" ({'; '.join(swarm.causes)})" if swarm.causes else ""
+        console.print(f"trading: {swarm.trading}{causes}", soft_wrap=True, markup=False)
+    table = Table(box=None)
+    for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
+        table.add_column(heading)
+    for agent in (*swarm.agents, *swarm.services):
+        pid = "–" if agent.pid is None else str(agent.pid)
+        age = "–" if agent.age_s is None else f"{agent.age_s:g}"
+        table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
+    console.print(table)
+    if swarm.budget is not None:
+        console.print(_budget_table(swarm.budget))
+
+
+def _budget_table(budget: BudgetState) -> Table:
     """The engine's use of the venue's limits: windows, buckets, debt, reserve, price of a token."""
     now, most, limit = budget.places
     debt = max(0, -budget.cancel_tokens)

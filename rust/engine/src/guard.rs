@@ -10,6 +10,7 @@ use std::time::Duration;
 use claw_core::engine::{Answer, ConnectionId, DeadmanFired, Request, Version};
 use claw_core::guard::{Guard, GuardAction, GuardEvent};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, getuid, pidfd_open, pidfd_send_signal};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,7 @@ use crate::{clock, log};
 const LOOK_NS: u64 = 50_000_000;
 const WARM_NS: u64 = 1_000_000_000;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(1);
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const NS_PER_MS: f64 = 1e6;
 /// It never probes: its connections are used when it acts, and a silent one is left at the time-out.
 const PROBING: Probing = Probing {
@@ -114,7 +116,11 @@ async fn accept(listener: UnixListener, host: Host, engines: Engines, inbox: Inb
                     let _ = inbox.send(GuardEvent::Closed(id));
                 });
             }
-            Err(fault) => log::error("guard.port.lost", &[("reason", &fault.to_string())]),
+            // No descriptor is left: whoever calls waits, and this process does not spin.
+            Err(fault) => {
+                log::error("guard.port.refused", &[("reason", &fault.to_string())]);
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
         }
     }
 }
@@ -287,9 +293,9 @@ impl Shell {
         };
         // The descriptor of a process can be read from when that has ended.
         let at_once = Timespec::default();
-        let is_dead = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&at_once))
-            .map_err(|fault| Fault::Crash(fault.to_string()))?
-            > 0;
+        // A signal that comes meanwhile must not end a guard at its work.
+        let polled = retry_on_intr(|| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&at_once)));
+        let is_dead = polled.map_err(|fault| Fault::Crash(fault.to_string()))? > 0;
         if is_dead {
             self.dying = None;
         }
@@ -348,7 +354,13 @@ impl Shell {
         let engines = self.engines.borrow();
         if let Some(guarded) = self.watched.and_then(|id| engines.get(&id)) {
             let connections = Rc::clone(&guarded.connections);
-            spawn_local(async move { connections.keep_warm().await });
+            let venue = Rc::clone(&guarded.venue);
+            spawn_local(async move {
+                connections.keep_warm().await;
+                if venue.keep_time().await.is_some() {
+                    log::warning("guard.clock.corrected", &[]);
+                }
+            });
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use claw_core::engine::{ConnectionId, EngineReply, EngineRequest, Event};
 use serde::Serialize;
@@ -23,6 +24,7 @@ use crate::log;
 const MAX_FRAME: usize = 1 << 20;
 /// A quoter that has not read so many replies is as good as dead.
 const MAX_UNREAD: usize = 4_096;
+const RETRY: Duration = Duration::from_millis(100);
 
 struct Connection {
     outbox: mpsc::Sender<Vec<u8>>,
@@ -89,14 +91,14 @@ async fn accept(
     inbox: mpsc::UnboundedSender<Event>,
 ) {
     for id in 1.. {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        match listener.accept().await {
+            Ok((stream, _)) => serve(id, stream, &connections, &account, &inbox),
+            // No descriptor is left, or the caller is gone: the next one may have more luck.
             Err(fault) => {
-                log::error("engine.port.lost", &[("reason", &fault.to_string())]);
-                return;
+                log::error("engine.port.refused", &[("reason", &fault.to_string())]);
+                tokio::time::sleep(RETRY).await;
             }
-        };
-        serve(id, stream, &connections, &account, &inbox);
+        }
     }
 }
 
@@ -180,5 +182,95 @@ impl Desk {
 
     fn tell(&self, event: Event) -> bool {
         self.inbox.send(event).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use claw_core::engine::{EngineRequest, Event, Hello, VenueClock};
+    use claw_core::order::signing::{Account as Kind, OrderSigner, SigningKey};
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    use tokio::sync::mpsc;
+    use tokio::task::LocalSet;
+
+    use super::{Port, frame_of};
+    use crate::account::Account;
+    use crate::wire::{ApiKey, read};
+
+    const VICTIM: &str = "CLAW_TEST_VICTIM";
+    const NAME: &str = "port::tests::a_caller_that_found_no_descriptor_left_is_let_in_later";
+    const FEW: u64 = 64;
+
+    fn account() -> Account {
+        let key: ApiKey = read(br#"{"apiKey":"id","secret":"s","passphrase":"p"}"#, "").unwrap();
+        let signer = OrderSigner::new(SigningKey::new(&[7; 32]).unwrap(), 137, Kind::Eoa).unwrap();
+        Account::new(
+            &signer,
+            &key,
+            VenueClock {
+                venue_ms: 0,
+                at_ns: 0,
+            },
+        )
+    }
+
+    async fn call_without_descriptors(folder: &std::path::Path) {
+        let path = folder.join("port");
+        let (inbox, mut events) = mpsc::unbounded_channel();
+        let _port = Port::open(&path, account(), inbox).unwrap();
+        let caller = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        let mut taken = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        connect(&caller, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        let hello = EngineRequest::Hello(Hello {
+            name: "quoter-1".to_owned(),
+        });
+        let mut caller = UnixStream::from(caller);
+        caller.write_all(&frame_of(&hello).unwrap()).unwrap();
+        // The port has tried by now, and found none.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(taken);
+        let heard = tokio::time::timeout(Duration::from_secs(10), events.recv()).await;
+        assert!(matches!(heard, Ok(Some(Event::QuoterConnected(_, name))) if name == "quoter-1"));
+    }
+
+    #[test]
+    fn a_caller_that_found_no_descriptor_left_is_let_in_later() {
+        let folder = std::env::temp_dir().join(format!("claw-port-{}", std::process::id()));
+        if let Some(folder) = std::env::var_os(VICTIM) {
+            let few = Rlimit {
+                current: Some(FEW),
+                maximum: Some(FEW),
+            };
+            setrlimit(Resource::Nofile, few).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let folder = std::path::PathBuf::from(folder);
+            return LocalSet::new().block_on(&runtime, call_without_descriptors(&folder));
+        }
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let ended = again
+            .args(["--exact", NAME])
+            .env(VICTIM, &folder)
+            .output()
+            .unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(
+            ended.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ended.stdout)
+        );
     }
 }

@@ -10,7 +10,12 @@ use serde::Deserialize;
 
 use crate::wire::read;
 
-const INELIGIBLE: [&str; 3] = ["restricted in your region", "address banned", "closed only mode"];
+const INELIGIBLE: [&str; 4] = [
+    "restricted in your region",
+    "address banned",
+    "closed only mode",
+    "closed-only",
+];
 /// What a page of the CDN says when it is the region that is refused, and not this address.
 const REGION_PAGE: [&str; 4] = [
     "error code: 1009",
@@ -18,7 +23,10 @@ const REGION_PAGE: [&str; 4] = [
     "in your region",
     "in your country",
 ];
+/// How a page of the CDN begins, as HTML and as plain text.
+const PAGE: [&str; 2] = ["<", "error code: "];
 const SHOWN_CHARS: usize = 120;
+const MOST_CHARS: usize = 400;
 const NS_PER_S: f64 = 1e9;
 
 #[derive(Debug, Deserialize)]
@@ -39,19 +47,42 @@ struct ErrorAnswer {
 /// The error text of an answer, or its beginning where it is not the venue's own.
 pub fn error_text(body: &[u8]) -> String {
     match serde_json::from_slice::<ErrorAnswer>(body) {
-        Ok(answer) => answer.error,
+        Ok(answer) => shown(&answer.error),
         Err(_) => String::from_utf8_lossy(body).chars().take(SHOWN_CHARS).collect(),
     }
 }
 
+/// What of a text of the venue goes into logs and to quoters: it may be of any length.
+pub fn shown(text: &str) -> String {
+    text.chars().take(MOST_CHARS).collect()
+}
+
+/// Whether an error is in the venue's own form, and not a page of what stands before it.
+pub fn is_own_word(body: &[u8]) -> bool {
+    serde_json::from_slice::<ErrorAnswer>(body).is_ok()
+}
+
+/// The venue's own word that it has no such order; a page that says 404 is none.
+pub fn is_order_denied(status: StatusCode, body: &[u8]) -> bool {
+    status == StatusCode::NOT_FOUND
+        && is_own_word(body)
+        && error_text(body).to_lowercase().contains("order not found")
+}
+
+/// Whether a heartbeat is refused for its id, and not for whose it is.
+pub fn is_beat_refused(status: StatusCode, body: &[u8]) -> bool {
+    status == StatusCode::BAD_REQUEST && ineligibility(status, body).is_none()
+}
+
 /// Whether the venue refuses this region or account.
 pub fn is_ineligible(text: &str) -> bool {
+    let text = text.to_lowercase();
     INELIGIBLE.iter().any(|words| text.contains(words))
 }
 
 /// Why this region or account is refused, if it is.
 ///
-/// 451 and a 403 in the venue's own words always say so, known words or not: a person must look. Of the CDN's pages
+/// 451 and every 403 that is no page of the CDN always say so, known words or not: a person must look. Of the pages
 /// those do that name the region.
 pub fn ineligibility(status: StatusCode, body: &[u8]) -> Option<String> {
     let text = error_text(body);
@@ -61,10 +92,11 @@ pub fn ineligibility(status: StatusCode, body: &[u8]) -> Option<String> {
     if status != StatusCode::FORBIDDEN {
         return None;
     }
-    if serde_json::from_slice::<ErrorAnswer>(body).is_ok() {
-        return Some(text);
-    }
     let page = String::from_utf8_lossy(body).to_lowercase();
+    let is_page = PAGE.iter().any(|start| page.trim_start().starts_with(start));
+    if !is_page {
+        return Some(format!("403 {text}"));
+    }
     let words = REGION_PAGE.iter().find(|words| page.contains(*words))?;
     Some(format!("a page that says {words:?}"))
 }
@@ -112,7 +144,7 @@ mod tests {
     use hyper::StatusCode;
     use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::{cause_of, ineligibility, read_region};
+    use super::{cause_of, ineligibility, is_beat_refused, is_order_denied, read_region};
 
     #[test]
     fn every_refusal_has_its_cause() {
@@ -167,6 +199,10 @@ mod tests {
         let refused = [
             (403, r#"{"error":"Trading restricted in your region"}"#),
             (403, r#"{"error":"words that nobody knows"}"#),
+            (403, r#"{"success":false,"errorMsg":"words under another key"}"#),
+            (403, "Forbidden"),
+            (403, ""),
+            (403, "error code: 1009"),
             (400, r#"{"error":"'0xa' address banned"}"#),
             (451, "<html></html>"),
             (
@@ -185,10 +221,31 @@ mod tests {
         }
         let page = b"<html>Sorry, you have been blocked</html>";
         assert_eq!(ineligibility(StatusCode::FORBIDDEN, page), None);
+        assert_eq!(ineligibility(StatusCode::FORBIDDEN, b"error code: 1020"), None);
         assert_eq!(
             ineligibility(StatusCode::BAD_REQUEST, b"{\"error\":\"Invalid side\"}"),
             None
         );
+    }
+
+    #[test]
+    fn a_page_denies_no_order_and_a_banned_account_is_no_wrong_id() {
+        let not_found = StatusCode::NOT_FOUND;
+        assert!(is_order_denied(not_found, br#"{"error":"Order not found"}"#));
+        for body in [
+            "<html>404 Not Found</html>",
+            "",
+            r#"{"error":"api key not found"}"#,
+            r#"{"path":"/data/order"}"#,
+        ] {
+            assert!(!is_order_denied(not_found, body.as_bytes()), "{body}");
+        }
+        let bad = StatusCode::BAD_REQUEST;
+        assert!(is_beat_refused(
+            bad,
+            br#"{"error_msg":"Invalid Heartbeat ID","heartbeat_id":"7"}"#
+        ));
+        assert!(!is_beat_refused(bad, br#"{"error":"'0xa' address banned"}"#));
     }
 
     #[test]

@@ -30,11 +30,12 @@ use crate::notify::{Notifier, lifeline_cut};
 use crate::port::Port;
 use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
-use crate::venue::{RegionDesk, Venue};
+use crate::venue::{Refusal, RegionDesk, Venue};
 use crate::wire;
 use crate::{clock, log, switches};
 
 const TICK_NS: u64 = 100_000_000;
+const LONGEST_LOGIN_PAUSE_NS: u64 = 2_000_000_000;
 const BEAT_NS: u64 = 500_000_000;
 const WARM_NS: u64 = 1_000_000_000;
 /// Six times within the silence after which the guard kills.
@@ -142,6 +143,7 @@ async fn recover(
     signer: &OrderSigner,
     stop: &mut StopWatch<'_>,
 ) -> Result<Login, Fault> {
+    let mut pause_ns = TICK_NS;
     loop {
         let reason = match log_in(connections, signer).await {
             Ok(login) => return Ok(login),
@@ -151,13 +153,18 @@ async fn recover(
         if connections.is_dead_alone(START_PATIENCE).await {
             say_left(routes.move_on(), routes);
         }
-        let pause = tokio::time::sleep(Duration::from_nanos(TICK_NS));
-        tokio::select! {
-            _ = stop.events.recv() => {
-                stop.notifier.stopping();
-                return Err(Fault::User(format!("the venue does not answer: {reason}")));
+        let until_ns = clock::now_ns() + pause_ns;
+        // A venue that refuses must not be asked in a hot loop: its limits on logins are low.
+        pause_ns = (2 * pause_ns).min(LONGEST_LOGIN_PAUSE_NS);
+        while clock::now_ns() < until_ns {
+            let pause = tokio::time::sleep(Duration::from_nanos(TICK_NS));
+            tokio::select! {
+                _ = stop.events.recv() => {
+                    stop.notifier.stopping();
+                    return Err(Fault::User(format!("the venue does not answer: {reason}")));
+                }
+                () = pause => stop.notifier.alive(),
             }
-            () = pause => stop.notifier.alive(),
         }
     }
 }
@@ -326,6 +333,7 @@ impl<'a> Shell<'a> {
             if now_ns >= next_warm_ns {
                 next_warm_ns = now_ns + WARM_NS;
                 self.warm();
+                spawn_local(keep_time(Rc::clone(&self.venue), self.inbox.clone()));
             }
         }
     }
@@ -526,7 +534,18 @@ async fn ask_tier(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
             // Without a reader the work loop has ended already.
             let _ = inbox.send(Event::BucketSeen(None, BucketName::Orders, report));
         }
-        Err(reason) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
+        Err(Refusal::Failed(reason)) => log::warning("engine.tier.unknown", &[("reason", &reason)]),
+        Err(Refusal::Ineligible(reason)) => {
+            let _ = inbox.send(Event::HaltAsked(halt_now(format!("eligibility: {reason}"))));
+        }
+    }
+}
+
+/// Put the venue's clock right where ours has come apart from it, for whoever signs and for the state machine.
+async fn keep_time(venue: Rc<Venue>, inbox: mpsc::UnboundedSender<Event>) {
+    if let Some(clock) = venue.keep_time().await {
+        // Without a reader the work loop has ended already.
+        let _ = inbox.send(Event::ClockCorrected(clock));
     }
 }
 

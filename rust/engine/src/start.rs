@@ -33,6 +33,7 @@ pub fn run_guard() -> ExitCode {
 }
 
 fn run(program: &str, main: impl FnOnce(&Path, &Notifier) -> Result<u8, Fault>) -> ExitCode {
+    crash_on_panic();
     let notifier = Notifier::from_environment();
     let ended = secrecy::leave_no_dumps().and_then(|()| {
         let mut arguments = std::env::args_os().skip(1);
@@ -49,6 +50,15 @@ fn run(program: &str, main: impl FnOnce(&Path, &Notifier) -> Result<u8, Fault>) 
             ExitCode::from(fault.exit_code())
         }
     }
+}
+
+/// A panic anywhere ends the process: a task that died alone would leave the rest believing what it said last, such as
+/// a user feed that is live.
+fn crash_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        log::error("process.panicked", &[("reason", &panic.to_string())]);
+        std::process::abort();
+    }));
 }
 
 fn engine(settings: &Settings, notifier: &Notifier) -> Result<u8, Fault> {
@@ -68,4 +78,35 @@ fn one_thread() -> Result<(Runtime, LocalSet), Fault> {
         .enable_all()
         .build()?;
     Ok((runtime, LocalSet::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use tokio::task::spawn_local;
+
+    use super::{crash_on_panic, one_thread};
+
+    const VICTIM: &str = "CLAW_TEST_VICTIM";
+    const SIGABRT: i32 = 6;
+
+    #[test]
+    fn a_panic_of_one_task_ends_the_process() {
+        if std::env::var_os(VICTIM).is_some() {
+            crash_on_panic();
+            let (runtime, local) = one_thread().unwrap();
+            return local.block_on(&runtime, async {
+                spawn_local(async { panic!("a task that nobody waits for") });
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            });
+        }
+        let this = std::env::current_exe().unwrap();
+        let mut again = Command::new(this);
+        again.args(["--exact", "start::tests::a_panic_of_one_task_ends_the_process"]);
+        let ended = again.env(VICTIM, "1").output().unwrap();
+        assert_eq!(ended.status.signal(), Some(SIGABRT));
+    }
 }

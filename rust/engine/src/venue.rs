@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claw_core::engine::{Answer, BucketReport, Cause, Request, VenueClock};
 use claw_core::limits::{BucketName, Tier};
-use claw_core::order::body::{cancel_orders_body, orders_body};
+use claw_core::order::body::{BodyError, cancel_order_body, cancel_orders_body, orders_body};
 use claw_core::order::headers::RequestSigner;
 use claw_core::order::hmac::Credentials;
 use hyper::header::HeaderMap;
@@ -19,6 +19,8 @@ use crate::clock;
 use crate::declared_routes::Routes;
 use crate::fault::Fault;
 use crate::http::{Connections, Exchange, Incoming, Lane, Lost, Outgoing};
+use crate::kept_clock::KeptClock;
+use crate::places::{read_places, refuse_all};
 use crate::refusal::{self, Region};
 use crate::wire::{self, LAST_CURSOR, OpenOrder, Page, TradeRecord, ZERO_CURSOR};
 
@@ -83,7 +85,7 @@ pub struct Venue {
     /// None where nobody asks.
     region: Option<RegionDesk>,
     signer: RequestSigner,
-    clock: VenueClock,
+    clock: KeptClock,
 }
 
 /// What came of one request.
@@ -123,7 +125,7 @@ impl Venue {
             connections,
             region,
             signer,
-            clock,
+            clock: KeptClock::new(clock),
         })
     }
 
@@ -136,28 +138,41 @@ impl Venue {
         outcome
     }
 
+    /// Ask what time it is; the clock that requests are signed by from here on, if that has changed.
+    pub async fn keep_time(&self) -> Option<VenueClock> {
+        let (target, asked_ns) = ("/time".to_owned(), clock::now_ns());
+        let asked = open_request(&self.connections, Method::GET, target, HeaderMap::new());
+        let incoming = asked
+            .await
+            .ok()
+            .filter(|incoming| incoming.status == StatusCode::OK)?;
+        let venue_s = wire::read(&incoming.body, "GET /time").ok()?;
+        self.clock.compare(venue_s, asked_ns, clock::now_ns())
+    }
+
     /// The signer's tier by the venue's word, before any answer has named it.
-    pub async fn tier(&self) -> Result<Tier, String> {
+    pub async fn tier(&self) -> Result<Tier, Refusal> {
         let path = "/v1/user/rate-limit-tier";
         let call = Call::of(Lane::Others, Method::GET, path, Vec::new());
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, &Met::default()).await;
-        match accepted(answer, "GET", path) {
-            Ok(incoming) => wire::read_tier(&incoming.body),
-            Err(Refusal::Failed(reason) | Refusal::Ineligible(reason)) => Err(reason),
-        }
+        let incoming = accepted(answer, "GET", path)?;
+        wire::read_tier(&incoming.body).map_err(Refusal::Failed)
     }
 
     async fn ask(&self, request: Request, met: &Met) -> Outcome {
         match request {
             Request::Place(orders) => {
-                let bodies: Vec<Vec<u8>> = orders.into_iter().map(|order| order.body).collect();
-                self.place(&bodies, met).await
+                let (order_ids, bodies): (Vec<String>, Vec<Vec<u8>>) = orders
+                    .into_iter()
+                    .map(|order| (order.order_id, order.body))
+                    .unzip();
+                self.place(&order_ids, &bodies, met).await
             }
-            Request::Cancel(order_ids) => match cancel_orders_body(&order_ids) {
-                Ok(body) => self.cancel("/orders", body, met).await,
+            Request::Cancel(order_ids) => match cancel_call(&order_ids) {
+                Ok((path, body)) => self.cancel(path, body, &order_ids, met).await,
                 Err(fault) => Answer::Failed(fault.to_string()).into(),
             },
-            Request::CancelAll => self.cancel("/cancel-all", Vec::new(), met).await,
+            Request::CancelAll => self.cancel("/cancel-all", Vec::new(), &[], met).await,
             Request::ListOrders => {
                 let pages = self.pages::<OpenOrder>("/data/orders", "", met).await;
                 let live = |orders: Vec<OpenOrder>| {
@@ -176,7 +191,7 @@ impl Venue {
         }
     }
 
-    async fn place(&self, bodies: &[Vec<u8>], met: &Met) -> Outcome {
+    async fn place(&self, order_ids: &[String], bodies: &[Vec<u8>], met: &Met) -> Outcome {
         let (path, body) = match bodies {
             [single] => ("/order", Ok(single.clone())),
             many => ("/orders", orders_body(many)),
@@ -190,7 +205,7 @@ impl Venue {
         let mut outcome: Outcome = match &answer {
             Err(Lost::Unsent(reason)) => refuse_all(&format!("not sent: {reason}"), bodies.len()),
             Err(Lost::Unknown(reason)) => Answer::Failed(reason.clone()),
-            Ok(incoming) => read_place(incoming, bodies.len()),
+            Ok(incoming) => read_places(incoming.status, &incoming.body, order_ids),
         }
         .into();
         outcome.sent_ns = sent_ns;
@@ -200,16 +215,21 @@ impl Venue {
         outcome
     }
 
-    async fn cancel(&self, path: &'static str, body: Vec<u8>, met: &Met) -> Outcome {
+    async fn cancel(&self, path: &'static str, body: Vec<u8>, order_ids: &[String], met: &Met) -> Outcome {
         let call = Call::of(Lane::Cancels, Method::DELETE, path, body);
         let (answer, sent_ns) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         let bucket = answer
             .as_ref()
             .ok()
             .and_then(|incoming| bucket_report(BucketName::Cancels, incoming));
-        let answer = match accepted(answer, "DELETE", path) {
-            Ok(incoming) => wire::read_cancel(&incoming.body),
-            Err(refusal) => refusal.into(),
+        let answer = match (answer, order_ids) {
+            (Ok(incoming), [single]) if refusal::is_order_denied(incoming.status, &incoming.body) => {
+                wire::not_cancelled(single, refusal::error_text(&incoming.body))
+            }
+            (answer, _) => match accepted(answer, "DELETE", path) {
+                Ok(incoming) => wire::read_cancel(&incoming.body),
+                Err(refusal) => refusal.into(),
+            },
         };
         Outcome {
             answer,
@@ -225,7 +245,7 @@ impl Venue {
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         if answer
             .as_ref()
-            .is_ok_and(|incoming| incoming.status == StatusCode::NOT_FOUND)
+            .is_ok_and(|incoming| refusal::is_order_denied(incoming.status, &incoming.body))
         {
             return Answer::IsLive(false);
         }
@@ -241,7 +261,7 @@ impl Venue {
         let call = Call::of(Lane::Others, Method::POST, path, body);
         let (answer, _) = self.exchange(call, REQUEST_TIMEOUT, met).await;
         match answer {
-            Ok(incoming) if incoming.status == StatusCode::BAD_REQUEST => {
+            Ok(incoming) if refusal::is_beat_refused(incoming.status, &incoming.body) => {
                 wire::read_heartbeat(&incoming.body, false)
             }
             other => match accepted(other, "POST", path) {
@@ -352,14 +372,24 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Query of a page.
+/// Where orders are cancelled by id, and with what. The limits count one order at the endpoint for one.
+fn cancel_call(order_ids: &[String]) -> Result<(&'static str, Vec<u8>), BodyError> {
+    match order_ids {
+        [single] => Ok(("/order", cancel_order_body(single)?)),
+        many => Ok(("/orders", cancel_orders_body(many)?)),
+    }
+}
+
+/// Query of a page; a cursor is base64, of which `+` would be read as a space.
 pub fn cursor_query(cursor: &str) -> String {
-    format!("?next_cursor={}", cursor.replace('=', "%3D"))
+    let cursor = cursor.replace('+', "%2B").replace('=', "%3D");
+    format!("?next_cursor={cursor}")
 }
 
 /// Why a request had no answer that counts.
-enum Refusal {
+pub enum Refusal {
     Failed(String),
+    /// The region or the account is refused: whoever hears of it has the swarm halted.
     Ineligible(String),
 }
 
@@ -387,27 +417,6 @@ fn accepted(answer: Result<Incoming, Lost>, method: &str, path: &str) -> Result<
     )))
 }
 
-/// A server error leaves open whether the order exists; 503 and every other refusal do not.
-fn read_place(incoming: &Incoming, count: usize) -> Answer {
-    if incoming.status == StatusCode::OK {
-        return wire::read_places(&incoming.body, count);
-    }
-    let text = refusal::error_text(&incoming.body);
-    if let Some(reason) = refusal::ineligibility(incoming.status, &incoming.body) {
-        return Answer::Ineligible(reason);
-    }
-    let reason = format!("{} {text}", incoming.status.as_u16());
-    if incoming.status.is_server_error() && incoming.status != StatusCode::SERVICE_UNAVAILABLE {
-        return Answer::Failed(reason);
-    }
-    refuse_all(&reason, count)
-}
-
-fn refuse_all(reason: &str, count: usize) -> Answer {
-    use claw_core::engine::PlaceResult::Refused;
-    Answer::Placed(vec![Refused(reason.to_owned()); count])
-}
-
 fn bucket_report(name: BucketName, incoming: &Incoming) -> Option<(BucketName, BucketReport)> {
     let text = |header: &str| {
         incoming
@@ -428,5 +437,26 @@ fn bucket_report(name: BucketName, incoming: &Incoming) -> Option<(BucketName, B
 fn reason(lost: Lost) -> String {
     match lost {
         Lost::Unsent(reason) | Lost::Unknown(reason) => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cancel_call, cursor_query};
+
+    #[test]
+    fn one_order_is_cancelled_where_the_limits_count_it() {
+        let ids = ["0x1", "0x2"].map(str::to_owned);
+        assert_eq!(
+            cancel_call(&ids[..1]),
+            Ok(("/order", br#"{"orderID":"0x1"}"#.to_vec()))
+        );
+        assert_eq!(cancel_call(&ids), Ok(("/orders", br#"["0x1","0x2"]"#.to_vec())));
+        assert!(cancel_call(&[]).is_err());
+    }
+
+    #[test]
+    fn a_cursor_arrives_as_it_was_given() {
+        assert_eq!(cursor_query("M+A/="), "?next_cursor=M%2BA/%3D");
     }
 }

@@ -1,30 +1,34 @@
 //! Shapes of the venue's REST and WebSocket messages, and what they mean; every known variant is accepted.
 //!
-//! Prefixed and plain states, empty decimals, missing keys, `success: true` beside an error text. Source:
-//! polymarket.md §3 and §5. Nothing here panics on any bytes.
+//! Prefixed and plain states, empty decimals, missing keys, null for what is empty; answers to places are read in
+//! `places.rs`. Source: polymarket.md §3 and §5. Nothing here panics on any bytes.
 
-use claw_core::engine::{Answer, CancelReport, Event, Evidence, MakerPart, Market, PlaceResult, Trade};
+use claw_core::engine::{Answer, CancelReport, Event, Evidence, MakerPart, Market, Trade};
 use claw_core::limits::Tier;
 use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
-
-use crate::refusal::is_ineligible;
 
 /// Cursor of the first page.
 pub const ZERO_CURSOR: &str = "MA==";
 /// Cursor after the last page.
 pub const LAST_CURSOR: &str = "LTE=";
 
+/// Seconds of any time are below this, ms above.
+const FIRST_MS: u64 = 100_000_000_000;
+
 /// Why a text is not what it should be.
 pub type Unreadable = String;
 
 /// One page of a listing.
 #[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Page<T> {
+    #[serde(deserialize_with = "or_default")]
     pub data: Vec<T>,
+    #[serde(deserialize_with = "or_default")]
     pub next_cursor: String,
 }
 
@@ -81,12 +85,12 @@ pub struct TradeRecord {
     id: String,
     market: String,
     status: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     bucket_index: u32,
-    /// Unix seconds, as text or as a number.
+    /// Unix seconds or ms, as text or as a number.
     #[serde(default, alias = "matchtime")]
     match_time: serde_json::Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     maker_orders: Vec<MakerOrder>,
 }
 
@@ -97,7 +101,7 @@ struct MakerOrder {
     price: String,
     asset_id: String,
     side: Side,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     owner: String,
 }
 
@@ -117,26 +121,18 @@ struct Envelope {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct OrderAnswer {
-    success: bool,
-    error_msg: String,
-    #[serde(rename = "orderID")]
-    order_id: String,
-    status: String,
-    error: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CancelAnswer {
+    #[serde(deserialize_with = "or_default")]
     canceled: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     not_canceled: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct HeartbeatAnswer {
+    #[serde(deserialize_with = "or_default")]
     heartbeat_id: String,
 }
 
@@ -145,43 +141,9 @@ pub fn read<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Unreadabl
     serde_json::from_slice(body).map_err(|fault| format!("unreadable {what}: {fault}"))
 }
 
-/// Answer to `count` placed orders.
-pub fn read_places(body: &[u8], count: usize) -> Answer {
-    let legs = if count == 1 {
-        read::<OrderAnswer>(body, "answer to a place").map(|leg| vec![leg])
-    } else {
-        read::<Vec<OrderAnswer>>(body, "answer to places")
-    };
-    let legs = match legs {
-        Ok(legs) if legs.len() == count => legs,
-        Ok(legs) => return Answer::Failed(format!("{} answers to {count} places", legs.len())),
-        Err(reason) => return Answer::Failed(reason),
-    };
-    let results: Vec<PlaceResult> = legs.into_iter().map(read_leg).collect();
-    let ineligible =
-        |result: &PlaceResult| matches!(result, PlaceResult::Refused(reason) if is_ineligible(reason));
-    match results.first() {
-        Some(PlaceResult::Refused(reason)) if results.iter().all(ineligible) => {
-            Answer::Ineligible(reason.clone())
-        }
-        _ => Answer::Placed(results),
-    }
-}
-
-/// Accepted only if every field says so.
-fn read_leg(leg: OrderAnswer) -> PlaceResult {
-    let is_placed = matches!(leg.status.as_str(), "live" | "matched" | "delayed" | "unmatched");
-    let has_error = !leg.error_msg.is_empty() || !leg.error.is_empty();
-    if leg.success && is_placed && !has_error && !leg.order_id.is_empty() {
-        return PlaceResult::Accepted;
-    }
-    let reasons = [leg.error_msg, leg.error, format!("status {:?}", leg.status)];
-    PlaceResult::Refused(
-        reasons
-            .into_iter()
-            .find(|reason| !reason.is_empty())
-            .unwrap_or_default(),
-    )
+/// A list or a map without entries may come as null.
+pub fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 /// Answer to every form of cancel.
@@ -193,6 +155,14 @@ pub fn read_cancel(body: &[u8]) -> Answer {
         }),
         Err(reason) => Answer::Failed(reason),
     }
+}
+
+/// The venue has not cancelled this order, and says why.
+pub fn not_cancelled(order_id: &str, reason: String) -> Answer {
+    Answer::Cancelled(CancelReport {
+        cancelled: Vec::new(),
+        not_cancelled: vec![(order_id.to_owned(), reason)],
+    })
 }
 
 /// Answer to a look at one order.
@@ -215,10 +185,12 @@ pub fn read_heartbeat(body: &[u8], is_accepted: bool) -> Answer {
 }
 
 impl OpenOrder {
-    /// Whether it can still trade.
+    /// Whether it can still trade; of a status that nobody knows it must be believed.
     pub fn is_live(&self) -> bool {
-        let status = self.status.strip_prefix("ORDER_STATUS_").unwrap_or(&self.status);
-        matches!(status, "LIVE" | "DELAYED" | "UNMATCHED")
+        let status = self.status.to_ascii_uppercase();
+        let status = status.strip_prefix("ORDER_STATUS_").unwrap_or(&status);
+        let is_over = matches!(status, "MATCHED" | "INVALID" | "EXPIRED" | "REJECTED");
+        !(is_over || status.starts_with("CANCELED") || status.starts_with("CANCELLED"))
     }
 }
 
@@ -236,8 +208,9 @@ impl TradeRecord {
             })
         });
         let parts: Result<_, claw_core::units::UnitError> = parts.collect();
-        let status = self.status.strip_prefix("TRADE_STATUS_").unwrap_or(&self.status);
-        let matched_s = match &self.match_time {
+        let status = self.status.to_ascii_uppercase();
+        let status = status.strip_prefix("TRADE_STATUS_").unwrap_or(&status);
+        let matched = match &self.match_time {
             serde_json::Value::String(text) => text.parse().ok(),
             other => other.as_u64(),
         };
@@ -251,7 +224,13 @@ impl TradeRecord {
                 // What is not known to be on the chain is not: "MATCHED", "MATCHED_NOT_BROADCASTED".
                 _ => Evidence::Matched,
             },
-            matched_ms: matched_s.map(|seconds: u64| seconds.saturating_mul(1_000)),
+            matched_ms: matched.map(|at: u64| {
+                if at < FIRST_MS {
+                    at.saturating_mul(1_000)
+                } else {
+                    at
+                }
+            }),
             parts: parts.map_err(|fault| format!("trade {}: {fault}", self.id))?,
             id: self.id,
             market: self.market,
@@ -284,12 +263,12 @@ impl MarketRecord {
     }
 }
 
-/// First frame on the user channel (all markets). Holds secrets: never log it.
+/// First frame on the user channel: without `markets` it is about all of them. Holds secrets: never log it.
 pub fn user_subscription(key: &ApiKey) -> Zeroizing<String> {
     let [api_key, secret, passphrase] =
         [&key.api_key, &*key.secret, &*key.passphrase].map(|text| quoted(text));
     Zeroizing::new(format!(
-        r#"{{"type":"user","auth":{{"apiKey":{},"secret":{},"passphrase":{}}},"markets":[]}}"#,
+        r#"{{"type":"user","auth":{{"apiKey":{},"secret":{},"passphrase":{}}}}}"#,
         *api_key, *secret, *passphrase
     ))
 }
@@ -329,7 +308,7 @@ pub fn read_user_frame(frame: &[u8], api_key: &str) -> Result<Vec<Event>, Unread
 
 #[cfg(test)]
 mod tests {
-    use claw_core::engine::{Answer, Event, Evidence, PlaceResult};
+    use claw_core::engine::{Answer, Event, Evidence};
     use hyper::StatusCode;
     use hyper::header::HeaderMap;
     use proptest::prelude::*;
@@ -338,7 +317,7 @@ mod tests {
 
     use super::{
         ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, read, read_cancel, read_heartbeat, read_order,
-        read_places, read_tier, read_user_frame, user_subscription,
+        read_tier, read_user_frame, user_subscription,
     };
     use crate::refusal::{cause_of, error_text, ineligibility, read_region};
 
@@ -348,52 +327,6 @@ mod tests {
         {"order_id":"0x2","owner":"other","matched_amount":"1","price":"0.52","asset_id":"12","side":"SELL"}]}"#;
     const CANCELLATION: &str =
         r#"{"event_type":"order","type":"CANCELLATION","id":"0x1","status":"CANCELED"}"#;
-
-    fn leg(fields: &str) -> String {
-        format!(r#"{{"orderID":"0x1","makingAmount":"",{fields}}}"#)
-    }
-
-    #[test]
-    fn a_place_is_accepted_only_if_every_field_says_so() {
-        for status in ["live", "matched", "delayed", "unmatched"] {
-            let body = leg(&format!(r#""success":true,"errorMsg":"","status":"{status}""#));
-            assert!(
-                matches!(read_places(body.as_bytes(), 1), Answer::Placed(results) if results == [PlaceResult::Accepted])
-            );
-        }
-        let refused = [
-            (
-                r#""success":true,"errorMsg":"crosses book","status":"live""#,
-                "crosses book",
-            ),
-            (
-                r#""success":false,"errorMsg":"not enough balance","status":"""#,
-                "not enough balance",
-            ),
-            (r#""success":true,"error":"disabled","status":"live""#, "disabled"),
-            (r#""success":false,"status":"live""#, "status \"live\""),
-            (r#""success":true,"status":"rejected""#, "status \"rejected\""),
-        ];
-        for (fields, reason) in refused {
-            let Answer::Placed(results) = read_places(leg(fields).as_bytes(), 1) else {
-                panic!("{fields}");
-            };
-            assert_eq!(results, [PlaceResult::Refused(reason.to_owned())]);
-        }
-    }
-
-    #[test]
-    fn a_batch_that_is_not_answered_leg_by_leg_is_unknown() {
-        let one = format!("[{}]", leg(r#""success":true,"status":"live""#));
-        assert!(matches!(read_places(one.as_bytes(), 2), Answer::Failed(_)));
-        assert!(matches!(read_places(b"<html>", 1), Answer::Failed(_)));
-    }
-
-    #[test]
-    fn a_refused_account_is_told_from_a_refused_order() {
-        let body = leg(r#""success":false,"errorMsg":"'0xa' address in closed only mode""#);
-        assert!(matches!(read_places(body.as_bytes(), 1), Answer::Ineligible(_)));
-    }
 
     #[test]
     fn a_tier_that_nobody_knows_is_none() {
@@ -417,12 +350,36 @@ mod tests {
         for (status, is_live) in [
             ("LIVE", true),
             ("ORDER_STATUS_LIVE", true),
+            ("live", true),
+            ("DELAYED", true),
+            ("a word that nobody knows", true),
             ("ORDER_STATUS_MATCHED", false),
+            ("CANCELED_NOT_ENOUGH_BALANCE", false),
+            ("ORDER_STATUS_CANCELED_MARKET_RESOLVED", false),
+            ("INVALID", false),
         ] {
             let order: OpenOrder =
                 read(format!(r#"{{"id":"0x1","status":"{status}"}}"#).as_bytes(), "").unwrap();
             assert_eq!(order.is_live(), is_live);
         }
+    }
+
+    #[test]
+    fn what_is_empty_may_be_null() {
+        let nothing = read_cancel(br#"{"canceled":null,"not_canceled":null}"#);
+        assert!(
+            matches!(nothing, Answer::Cancelled(report) if report.cancelled.is_empty() && report.not_cancelled.is_empty())
+        );
+        let page: Page<OpenOrder> = read(br#"{"data":null,"next_cursor":null}"#, "").unwrap();
+        assert!(page.data.is_empty() && page.next_cursor.is_empty());
+        let frame =
+            br#"{"event_type":"trade","id":"t","market":"0xc","status":"MATCHED","maker_orders":null}"#;
+        let events = read_user_frame(frame, "key").unwrap();
+        assert!(matches!(events.as_slice(), [Event::TradeSeen(trade)] if trade.parts.is_empty()));
+        assert!(
+            read::<Page<OpenOrder>>(br#"{"next_cursor":"LTE="}"#, "").is_err(),
+            "absent is not empty"
+        );
     }
 
     #[test]
@@ -433,6 +390,11 @@ mod tests {
         };
         assert_eq!((trade.evidence, trade.bucket_index), (Evidence::Mined, 2));
         assert_eq!(trade.matched_ms, Some(1_790_000_000_000));
+        let in_ms = TRADE.replace(r#""1790000000""#, "1790000000123");
+        let events = read_user_frame(in_ms.as_bytes(), "key").unwrap();
+        assert!(
+            matches!(events.as_slice(), [Event::TradeSeen(trade)] if trade.matched_ms == Some(1_790_000_000_123))
+        );
         assert!(trade.parts.len() == 1 && order_id == "0x1");
         assert_eq!(
             (trade.parts[0].size_e6, trade.parts[0].price_e4),
@@ -466,10 +428,9 @@ mod tests {
     }
 
     #[test]
-    fn the_user_subscription_carries_the_key_and_no_market() {
+    fn the_user_subscription_carries_the_key_and_names_no_market() {
         let key: ApiKey = read(br#"{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"}"#, "").unwrap();
-        let expected =
-            r#"{"type":"user","auth":{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"},"markets":[]}"#;
+        let expected = r#"{"type":"user","auth":{"apiKey":"id","secret":"hu\"sh","passphrase":"quiet"}}"#;
         assert_eq!(user_subscription(&key).as_str(), expected);
     }
 
@@ -481,7 +442,7 @@ mod tests {
             let rest = whole.get(at + noise.len()..).unwrap_or_default();
             for body in [&noise[..], &whole[..at], &[&whole[..at], &noise, rest].concat()] {
                 let _ = read_user_frame(body, "key");
-                let _ = (read_places(body, 1), read_places(body, 2), read_cancel(body), read_order(body));
+                let _ = (read_cancel(body), read_order(body));
                 let _ = (read_heartbeat(body, true), error_text(body), read_region(body));
                 let status = StatusCode::from_u16(200 + u16::try_from(at).unwrap()).unwrap();
                 let _ = (cause_of(status, &HeaderMap::new(), body), ineligibility(status, body));

@@ -21,7 +21,7 @@ from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.faults import RequestFault
 from clawswarm.sandbox.identity.heartbeats import BeatRefused
 from clawswarm.sandbox.identity.keys import ApiKey
-from clawswarm.sandbox.rest.buckets import BucketKind
+from clawswarm.sandbox.rest.gate import BUCKETS
 from clawswarm.sandbox.rest.modes import ModeRefusal
 from clawswarm.sandbox.venue import Venue
 
@@ -163,7 +163,7 @@ class OrderLine:
         if wait_ns:
             self._throttle(flight, wait_ns)
             return
-        kind = _bucket_of(flight.what)
+        kind = BUCKETS.get((flight.method, flight.path))
         if kind is not None and self.key is not None:
             try:
                 self._venue.modes.check_request(kind == "cancel", now_ns)
@@ -185,7 +185,7 @@ class OrderLine:
         self._refuse(flight, 429, "Too Many Requests", machine.Throttled(wait_ns))
 
     def _refuse(self, flight: _Flight, status: int, text: str, cause: machine.Cause | None) -> None:
-        """As rust/engine/src/venue.rs reads a refusal: only a server error leaves an order's fate open."""
+        """As rust/engine/src/places.rs reads the texts that the sandbox has: a server error leaves a fate open."""
         answer: machine.Answer = machine.Failed(f"{status} {text}")
         if isinstance(flight.what, machine.Place) and (status < 500 or status == 503):
             answer = machine.Placed((machine.Refused(f"{status} {text}"),) * len(flight.what.orders))
@@ -282,12 +282,6 @@ def _path_of(what: machine.Request) -> tuple[str, str]:
     if isinstance(what, machine.Cancel):
         return "DELETE", "/order" if len(what.order_ids) == 1 else "/orders"
     return _PATHS[type(what)]
-
-
-def _bucket_of(what: machine.Request) -> BucketKind | None:
-    if isinstance(what, machine.Place):
-        return "order"
-    return "cancel" if isinstance(what, machine.Cancel | machine.CancelAll) else None
 
 
 def _cost_of(what: machine.Request) -> int:

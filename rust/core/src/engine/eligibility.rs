@@ -55,6 +55,12 @@ impl Eligibility {
 }
 
 impl<S: SignOrder> Engine<S> {
+    /// The venue refuses this region or account: a halt, whatever else it said.
+    pub(super) fn be_refused(&mut self, reason: &str, now_ns: u64) {
+        self.escalate(&format!("eligibility: {reason}"), now_ns);
+        self.doubt_region(&format!("refused: {reason}"), now_ns);
+    }
+
     /// Nothing is placed until the venue says anew that this region may trade.
     pub(super) fn doubt_region(&mut self, doubt: &str, now_ns: u64) {
         self.eligibility.doubt = Some(doubt.to_owned());

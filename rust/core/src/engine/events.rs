@@ -5,7 +5,7 @@ use super::breaker::Cause;
 use super::messages::{
     Allocation, BookState, DeadmanFired, EngineReply, Fill, HaltSwarm, Intent, Inventory, Plan, ResumeSwarm,
 };
-use super::signing::SignedOrder;
+use super::signing::{SignedOrder, VenueClock};
 use super::trades::Trade;
 use crate::limits::BucketName;
 
@@ -55,6 +55,8 @@ pub enum Event {
     OrderCancelled(String, String),
     /// The user feed shows a trade.
     TradeSeen(Trade),
+    /// The venue's clock has come apart from ours; this one holds from here on.
+    ClockCorrected(VenueClock),
     /// This process should end.
     StopAsked,
 }
@@ -118,8 +120,12 @@ pub enum PlaceResult {
     Accepted,
     /// It does not exist.
     Refused(String),
+    /// It does not exist, for the venue refuses this region or account.
+    Ineligible(String),
     /// It may exist.
     Unknown(String),
+    /// The venue took it and calls it this, which is not its hash: no cancel by id would reach it.
+    Misnamed(String),
 }
 
 /// Answer to every form of cancel.

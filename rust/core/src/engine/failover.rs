@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use super::breaker::{Cause, Mode};
-use super::events::{Action, Answer, Level, Request};
+use super::events::{Action, Answer, Level, Request, RequestId};
 use super::machine::{Engine, Feed, Phase, Purpose};
 use super::signing::SignOrder;
 use super::withdraw::ROUTE;
@@ -44,6 +44,8 @@ pub(super) struct Failover {
     is_cancelling: bool,
     is_cancelled: bool,
     has_trades: bool,
+    /// The cancel-all that was answered last: what was known before it was sent, it has reached.
+    swept_by: RequestId,
     /// Known orders when the listing was asked for.
     before: BTreeSet<String>,
     is_asking: bool,
@@ -54,6 +56,11 @@ pub(super) struct Failover {
 impl Failover {
     const fn is_answered(&self) -> bool {
         self.is_cancelled && self.has_trades
+    }
+
+    /// When each of its causes came.
+    pub(super) fn began_ns(&self) -> impl Iterator<Item = u64> {
+        self.causes.iter().map(|(_, began_ns)| *began_ns)
     }
 }
 
@@ -167,6 +174,7 @@ impl<S: SignOrder> Engine<S> {
             is_cancelling: false,
             is_cancelled: self.orders.is_empty(),
             has_trades: false,
+            swept_by: 0,
             before: BTreeSet::new(),
             is_asking: false,
             pause_ns: FIRST_PAUSE_NS,
@@ -216,6 +224,7 @@ impl<S: SignOrder> Engine<S> {
         match (step, answer) {
             (FailoverStep::Cancel, Answer::Cancelled(report)) => {
                 (failover.is_cancelled, failover.is_cancelling) = (true, false);
+                failover.swept_by = self.answering;
                 failover.cancelled += report.cancelled.len() as u64;
                 self.apply_cancel(report, Some("withdrawn"));
             }
@@ -226,12 +235,18 @@ impl<S: SignOrder> Engine<S> {
                 }
             }
             (FailoverStep::List, Answer::Orders(listed)) => {
-                let gone = std::mem::take(&mut failover.before);
-                for order_id in gone.iter().filter(|order_id| !listed.contains(order_id)) {
-                    self.order_gone(order_id, Some("not in the venue's listing".to_owned()));
+                let (before, swept_by) = (std::mem::take(&mut failover.before), failover.swept_by);
+                // One that is newer than the cancel-all may be newer than the listing, too.
+                let is_swept = |order_id: &&String| {
+                    let own = self.orders.get(order_id);
+                    own.is_some_and(|own| own.known_after < swept_by)
+                };
+                let gone = before.iter().filter(|order_id| !listed.contains(order_id));
+                for order_id in gone.filter(is_swept).cloned().collect::<Vec<_>>() {
+                    self.order_gone(&order_id, Some("not in the venue's listing".to_owned()));
                 }
                 if self.has_known() {
-                    return self.cancel_again("an order is still listed", now_ns);
+                    return self.cancel_again("an order may still be open", now_ns);
                 }
             }
             (step, other) => {

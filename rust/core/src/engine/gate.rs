@@ -51,12 +51,13 @@ pub struct Gate {
 
 impl Gate {
     /// Take a newer table and return the mandates it ends; None when it is an older one, which changes nothing.
-    pub fn install(&mut self, allocation: Allocation) -> Option<Vec<Revoked>> {
+    pub fn install(&mut self, allocation: Allocation, now_ns: u64) -> Option<Vec<Revoked>> {
         if (allocation.term, allocation.sent_ns) <= (self.term, self.sent_ns) {
             return None;
         }
         (self.term, self.sent_ns) = (allocation.term, allocation.sent_ns);
-        self.expires_ns = allocation.sent_ns.saturating_add(allocation.life_ns);
+        // A clock that is ahead makes no mandate live longer.
+        self.expires_ns = allocation.sent_ns.min(now_ns).saturating_add(allocation.life_ns);
         let mandates = allocation.mandates.into_iter();
         let table: BTreeMap<_, _> = mandates
             .map(|mandate| (mandate.market.condition_id.clone(), mandate))

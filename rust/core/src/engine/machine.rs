@@ -251,8 +251,10 @@ impl<S: SignOrder> Engine<S> {
             }
             Event::HaltAsked(_) => {}
             Event::ResumeAsked(resume) => {
-                self.resumed_ns = self.resumed_ns.max(resume.sent_ns);
-                let is_over = |halted: &mut Halted| halted.since_ns <= resume.sent_ns;
+                // A clock that is ahead must lift no halt that comes later.
+                let sent_ns = resume.sent_ns.min(now_ns);
+                self.resumed_ns = self.resumed_ns.max(sent_ns);
+                let is_over = |halted: &mut Halted| halted.since_ns <= sent_ns;
                 if self.halted.take_if(is_over).is_some() {
                     self.log(Level::Info, "engine.resumed", vec![("origin", resume.origin)]);
                     self.ask_region(now_ns);
@@ -278,6 +280,7 @@ impl<S: SignOrder> Engine<S> {
                 self.orders.forget(&order_id);
             }
             Event::TradeSeen(trade) => self.take_trade(&trade, now_ns),
+            Event::ClockCorrected(clock) => self.correct_clock(clock, now_ns),
             Event::StopAsked => self.leave(now_ns),
         }
         self.serve_queue(now_ns);
@@ -355,6 +358,20 @@ impl<S: SignOrder> Engine<S> {
         self.say_token_price(now_ns);
     }
 
+    fn correct_clock(&mut self, clock: VenueClock, now_ns: u64) {
+        let before_ms = self.venue_clock.venue_ms(now_ns);
+        self.venue_clock = clock;
+        let after_ms = clock.venue_ms(now_ns);
+        // Up to when trades were listed was read off the old one.
+        let ahead_ms = before_ms.saturating_sub(after_ms);
+        self.trades_listed_ms = self.trades_listed_ms.map(|at_ms| at_ms.saturating_sub(ahead_ms));
+        let fields = vec![
+            ("before_ms", before_ms.to_string()),
+            ("after_ms", after_ms.to_string()),
+        ];
+        self.log(Level::Warning, "engine.clock.corrected", fields);
+    }
+
     fn allocate(&mut self, allocation: Allocation, now_ns: u64) {
         for mandate in &allocation.mandates {
             let market = &mandate.market;
@@ -363,7 +380,7 @@ impl<S: SignOrder> Engine<S> {
         let merged = allocation.merged_e6.clone();
         let (state, causes, sent_ns) = (allocation.state, allocation.causes.join("; "), allocation.sent_ns);
         let rate = allocation.rate;
-        let Some(revoked) = self.gate.install(allocation) else {
+        let Some(revoked) = self.gate.install(allocation, now_ns) else {
             return;
         };
         self.inventories.set_merged(merged);
@@ -389,9 +406,7 @@ impl<S: SignOrder> Engine<S> {
         self.answering = request;
         self.count_arrival(request, now_ns);
         if let Answer::Ineligible(reason) = &answer {
-            let cause = format!("eligibility: {reason}");
-            self.escalate(&cause, now_ns);
-            self.doubt_region(&format!("refused: {reason}"), now_ns);
+            self.be_refused(reason, now_ns);
         }
         let paid_for = self.sweeps.remove(&request);
         if let Answer::Cancelled(report) = &answer {

@@ -94,14 +94,14 @@ impl<S: SignOrder> Engine<S> {
         };
         self.hold_or_refuse(&mut under_way, now_ns);
         if !cancels.is_empty() {
-            match self.pay_plan_cancel(&under_way.plan, cancels, now_ns) {
+            match self.pay_plan_cancel(&mut under_way, cancels, now_ns) {
                 Ok(request) => {
                     under_way.is_cancelling = true;
                     self.send(Purpose::PlanCancel(id), request, now_ns);
                 }
                 Err(refusal) => {
-                    self.counters.refused += 1;
-                    under_way.refused = Some(refusal.to_string());
+                    self.counters.refused += u64::from(under_way.plan.places.is_empty());
+                    under_way.refused.get_or_insert(refusal.to_string());
                 }
             }
         }
@@ -138,21 +138,26 @@ impl<S: SignOrder> Engine<S> {
         }
     }
 
-    /// Pay for a plan's cancels. One that only cancels is a brake: it may use what is kept for withdrawals.
+    /// Pay for a plan's cancels. One that only cancels is a brake: it may use what is kept for withdrawals. So may one
+    /// that finds nothing else, but then it places nothing: a quote that is to go is no less stale for want of tokens.
     fn pay_plan_cancel(
         &mut self,
-        plan: &Plan,
+        under_way: &mut PlanUnderWay,
         cancels: Vec<String>,
         now_ns: u64,
     ) -> Result<Request, limits::Refusal> {
-        let orders = u32::try_from(cancels.len()).unwrap_or(u32::MAX);
-        if plan.places.is_empty() {
-            return self.pay_withdrawal(cancels, now_ns);
+        if !under_way.plan.places.is_empty() {
+            let orders = u32::try_from(cancels.len()).unwrap_or(u32::MAX);
+            let ordinary = limits::Request::Cancel { orders };
+            match self.limits.admit(ROUTE, ordinary, now_ns) {
+                Ok(()) => return Ok(Request::Cancel(cancels)),
+                Err(refusal) => {
+                    self.counters.refused += 1;
+                    under_way.refused.get_or_insert(refusal.to_string());
+                }
+            }
         }
-        let admitted = self
-            .limits
-            .admit(ROUTE, limits::Request::Cancel { orders }, now_ns);
-        admitted.map(|()| Request::Cancel(cancels))
+        self.pay_withdrawal(cancels, now_ns)
     }
 
     pub(super) fn take_plan_cancel(&mut self, id: u64, answer: Answer, now_ns: u64) {
@@ -342,6 +347,12 @@ impl<S: SignOrder> Engine<S> {
             }
             other => vec![PlaceResult::Unknown(other.into_failure()); count],
         };
+        // One order of many is enough.
+        let is_ineligible = |result: &&PlaceResult| matches!(result, PlaceResult::Ineligible(_));
+        if let Some(PlaceResult::Ineligible(reason)) = results.iter().find(is_ineligible) {
+            under_way.refused = Some(reason.clone());
+            self.be_refused(&reason.clone(), now_ns);
+        }
         for (order_id, result) in under_way.placed.iter().zip(results) {
             self.take_place(order_id, result, now_ns);
         }
@@ -360,7 +371,14 @@ impl<S: SignOrder> Engine<S> {
                     self.reply_update(&own, OrderState::Live, None);
                 }
             }
-            PlaceResult::Refused(reason) => {
+            PlaceResult::Misnamed(venue_id) => {
+                // By id neither is reached; what withdraws everything reaches both.
+                let cause =
+                    format!("the venue calls order {order_id} {venue_id}: ids are not what was signed");
+                self.take_place(order_id, PlaceResult::Unknown(cause.clone()), now_ns);
+                self.escalate(&cause, now_ns);
+            }
+            PlaceResult::Refused(reason) | PlaceResult::Ineligible(reason) => {
                 self.counters.rejected += 1;
                 let fields = vec![("order_id", order_id.to_owned()), ("reason", reason.clone())];
                 self.log(Level::Info, "order.place.refused", fields);

@@ -1,14 +1,16 @@
 //! Comparing with the venue: missed fills are booked, strangers cancelled, what is gone forgotten.
 //!
 //! ```text
-//! list orders → list trades → strangers? list again → cancel those that are still there → forget what is gone
+//! list orders → list trades → strangers, or orders that are missing? list again → cancel both → forget what departed
 //! ```
 //!
 //! After the user feed was away the first two are asked at once and nothing is forgotten, so that quoting can go
 //! on a round trip earlier; a whole comparison follows.
 //!
 //! A stranger is an open order that this engine does not know; two listings must show it, because an order that
-//! was cancelled between them is none.
+//! was cancelled between them is none. An order that two listings leave out is not gone for that: pages shift while
+//! they are read, and a listing may be older than an acknowledgement. It is cancelled by id, and the venue's answer
+//! to that says what it is.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +20,7 @@ use super::signing::SignOrder;
 use super::trades::TradeListing;
 
 const RETRY_NS: u64 = 250_000_000;
-/// Strangers cancelled in one go; the others are found again.
+/// Orders cancelled in one go; the others are found again.
 const MOST_AT_ONCE: usize = 50;
 
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ pub(super) struct Reconciliation {
     departed: Vec<String>,
     listed: BTreeSet<String>,
     strangers: Vec<String>,
+    missing: Vec<String>,
     /// When to try again after a failure that cannot wait for the next time.
     pub(super) paused_until_ns: Option<u64>,
 }
@@ -47,7 +50,7 @@ pub(super) enum Step {
     List,
     Trades,
     ListAgain,
-    CancelStrangers,
+    CancelDisputed,
 }
 
 impl<S: SignOrder> Engine<S> {
@@ -112,7 +115,7 @@ impl<S: SignOrder> Engine<S> {
                 if !self.reconciliation.is_quick {
                     self.ask_trades(now_ns);
                 } else if self.reconciliation.has_trades {
-                    self.look_for_strangers(now_ns);
+                    self.compare(now_ns);
                 }
             }
             (Step::Trades, Answer::Trades(trades)) => {
@@ -122,11 +125,11 @@ impl<S: SignOrder> Engine<S> {
                 self.note_listed(self.reconciliation.trades, &trades, now_ns);
                 self.reconciliation.has_trades = true;
                 if self.reconciliation.has_listed {
-                    self.look_for_strangers(now_ns);
+                    self.compare(now_ns);
                 }
             }
-            (Step::ListAgain, Answer::Orders(listed)) => self.cancel_strangers(&listed, now_ns),
-            (Step::CancelStrangers, Answer::Cancelled(report)) => {
+            (Step::ListAgain, Answer::Orders(listed)) => self.cancel_disputed(&listed, now_ns),
+            (Step::CancelDisputed, Answer::Cancelled(report)) => {
                 self.apply_cancel(report, None);
                 self.settle(now_ns);
             }
@@ -134,41 +137,46 @@ impl<S: SignOrder> Engine<S> {
         }
     }
 
-    fn look_for_strangers(&mut self, now_ns: u64) {
-        let listed = self.reconciliation.listed.iter();
-        let strangers = listed.filter(|order_id| self.orders.get(order_id).is_none());
-        self.reconciliation.strangers = strangers.cloned().collect();
-        if self.reconciliation.strangers.is_empty() {
+    fn compare(&mut self, now_ns: u64) {
+        let before = std::mem::take(&mut self.reconciliation.before);
+        let listed = std::mem::take(&mut self.reconciliation.listed);
+        let is_own = |order_id: &&String| self.orders.get(order_id).is_some();
+        let strangers = listed
+            .iter()
+            .filter(|order_id| !is_own(order_id))
+            .cloned()
+            .collect();
+        let missing = before.difference(&listed).filter(is_own).cloned().collect();
+        (self.reconciliation.strangers, self.reconciliation.missing) = (strangers, missing);
+        if self.reconciliation.strangers.is_empty() && self.reconciliation.missing.is_empty() {
             self.settle(now_ns);
         } else {
             self.ask(Step::ListAgain, Request::ListOrders, now_ns);
         }
     }
 
-    fn cancel_strangers(&mut self, listed: &[String], now_ns: u64) {
+    fn cancel_disputed(&mut self, listed: &[String], now_ns: u64) {
         let mut strangers = std::mem::take(&mut self.reconciliation.strangers);
         strangers.retain(|order_id| listed.contains(order_id) && self.orders.get(order_id).is_none());
-        if strangers.is_empty() {
+        let mut disputed = std::mem::take(&mut self.reconciliation.missing);
+        disputed.retain(|order_id| !listed.contains(order_id) && self.orders.get(order_id).is_some());
+        for (event, ids) in [("orders.strangers", &strangers), ("orders.unlisted", &disputed)] {
+            if !ids.is_empty() {
+                self.log(Level::Warning, event, vec![("count", ids.len().to_string())]);
+            }
+        }
+        disputed.extend(strangers);
+        if disputed.is_empty() {
             return self.settle(now_ns);
         }
-        let count = strangers.len().to_string();
-        self.log(Level::Warning, "orders.strangers", vec![("count", count)]);
-        strangers.truncate(MOST_AT_ONCE);
-        match self.pay_withdrawal(strangers, now_ns) {
-            Ok(request) => self.ask(Step::CancelStrangers, request, now_ns),
+        disputed.truncate(MOST_AT_ONCE);
+        match self.pay_withdrawal(disputed, now_ns) {
+            Ok(request) => self.ask(Step::CancelDisputed, request, now_ns),
             Err(refusal) => self.fail_reconcile(refusal.to_string(), now_ns),
         }
     }
 
     fn settle(&mut self, now_ns: u64) {
-        let before = std::mem::take(&mut self.reconciliation.before);
-        let listed = std::mem::take(&mut self.reconciliation.listed);
-        for order_id in before.difference(&listed) {
-            self.order_gone(order_id, Some("not in the venue's listing".to_owned()));
-            if !self.reconciliation.is_quick {
-                self.orders.forget(order_id);
-            }
-        }
         for order_id in std::mem::take(&mut self.reconciliation.departed) {
             self.orders.forget(&order_id);
         }

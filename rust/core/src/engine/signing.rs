@@ -99,7 +99,8 @@ impl VenueClock {
     /// The venue's Unix time in ms.
     #[must_use]
     pub const fn venue_ms(&self, now_ns: u64) -> u64 {
-        self.venue_ms + now_ns.saturating_sub(self.at_ns) / NS_PER_MS
+        let since_ms = now_ns.saturating_sub(self.at_ns) / NS_PER_MS;
+        self.venue_ms.saturating_add(since_ms)
     }
 }
 

@@ -91,7 +91,7 @@ impl<S: SignOrder> Engine<S> {
         let is_missing = |fill: &&Fill| {
             !listed.contains(fill.trade_id.as_str())
                 && fill.matched_ms >= listing.after_ms
-                && fill.matched_ms + GHOST_MS < listing.asked_ms
+                && fill.matched_ms.saturating_add(GHOST_MS) < listing.asked_ms
         };
         let missing: Vec<Fill> = self.inventories.pending().filter(is_missing).cloned().collect();
         let before = std::mem::take(&mut self.ghosts);

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::events::{Action, Answer, CancelReport, Level, Request};
+use super::failover::Failover;
 use super::machine::{Engine, Feed, Phase, Purpose};
 use super::messages::{DeadmanFired, Version};
 use super::orders::OwnOrder;
@@ -324,6 +325,18 @@ impl<S: SignOrder> Engine<S> {
         if is_late {
             self.be_overdue(now_ns);
         }
+    }
+
+    /// Whether anything was to be withdrawn so long ago that the venue should have confirmed it.
+    pub(super) fn is_withdrawal_overdue(&self, now_ns: u64) -> bool {
+        let clearance = self.clearance.iter().flat_map(|clearance| {
+            let causes = clearance.causes.iter().map(|(_, began_ns)| *began_ns);
+            causes.chain([clearance.began_ns])
+        });
+        let withdrawals = self.withdrawals.values().map(|withdrawal| withdrawal.began_ns);
+        let failover = self.failover.iter().flat_map(Failover::began_ns);
+        let mut began = clearance.chain(withdrawals).chain(failover);
+        began.any(|began_ns| now_ns.saturating_sub(began_ns) > self.settings.withdraw_timeout_ns)
     }
 
     /// While running the attempt goes on; at the start and at the end the process gives up and says so.

@@ -1,6 +1,7 @@
 //! What the orchestrator's states do at the gate, and who gets the tokens when they are scarce.
 
-use claw_core::engine::{BudgetState, Event, HaltSwarm, Request, ResumeSwarm, SwarmState};
+use claw_core::engine::{BucketReport, BudgetState, Event, HaltSwarm, Request, ResumeSwarm, SwarmState};
+use claw_core::limits::BucketName;
 
 use crate::world::{Fate, MS, QUOTERS, World};
 
@@ -223,4 +224,28 @@ fn who_waits_when_the_swarm_halts_is_sent_back() {
     assert_eq!(world.refusals, ["halted: test"]);
     world.settle(3_000);
     assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_plan_whose_places_find_no_tokens_still_cancels() {
+    let refusals = [
+        BucketReport {
+            remaining: Some("5".to_owned()),
+            ..BucketReport::default()
+        },
+        BucketReport {
+            reset: Some("1700000060".to_owned()),
+            is_refused: true,
+            ..BucketReport::default()
+        },
+    ];
+    for report in refusals {
+        let mut world = World::quoting();
+        world.tell(Event::BucketSeen(None, BucketName::Cancels, report.clone()));
+        world.plan(0, 2, &[(true, 40, 5)]);
+        world.settle(200);
+        assert_eq!(world.live.len(), 2, "{report:?}: what was to go is gone");
+        let refusal = world.refusals.last().expect("the places wait for better times");
+        assert!(refusal.starts_with("rate: "), "{refusal}");
+    }
 }

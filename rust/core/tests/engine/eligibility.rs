@@ -1,6 +1,6 @@
 //! Whether this region may trade: nothing is placed without a clear yes, and a clear no halts.
 
-use claw_core::engine::{Answer, Event, Request, RequestId};
+use claw_core::engine::{Answer, Event, PlaceResult, Request, RequestId};
 
 use crate::world::{Fate, MS, NEAR, World};
 
@@ -161,4 +161,25 @@ fn a_broken_route_asks_and_does_not_wait() {
     world.tell(Event::Answered(question, Answer::Region(true), None));
     world.settle(3_000);
     assert!(world.live.is_empty(), "another network may be another region");
+}
+
+#[test]
+fn one_order_that_is_refused_for_the_account_halts_whatever_became_of_the_others() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR);
+    let (id, request) = world.requests.pop_front().expect("the place");
+    let Request::Place(orders) = request else {
+        panic!("{request:?}");
+    };
+    world.land(&orders[1].order_id);
+    let results = vec![
+        PlaceResult::Ineligible("'0xa' address in closed only mode".to_owned()),
+        PlaceResult::Accepted,
+    ];
+    world.tell(Event::Answered(id, Answer::Placed(results), None));
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+    world.plan(0, 0, &NEAR);
+    let refusal = world.refusals.last().unwrap();
+    assert!(refusal.starts_with("halted: eligibility: "), "{refusal}");
 }

@@ -55,7 +55,7 @@ fn plan(places: &[(Side, u16, u64)]) -> Plan {
 
 fn refusal(plan: &Plan, quoter: &str, net_shares: i64) -> Option<String> {
     let mut gate = Gate::default();
-    gate.install(allocation(1, 1_000, vec![mandate()]));
+    gate.install(allocation(1, 1_000, vec![mandate()]), 1_000);
     let exposure = Exposure {
         open: Vec::new(),
         departed: Vec::new(),
@@ -231,7 +231,7 @@ proptest! {
     fn the_newest_table_of_the_highest_term_is_in_force(stamps in prop::collection::vec((0..4_u64, 0..20_u64), 0..20)) {
         let (mut gate, mut newest) = (Gate::default(), (0, 0));
         for (epoch, (term, sent_ns)) in (0..).zip(stamps) {
-            let taken = gate.install(allocation(term, sent_ns, vec![Mandate { epoch, ..mandate() }]));
+            let taken = gate.install(allocation(term, sent_ns, vec![Mandate { epoch, ..mandate() }]), sent_ns);
             prop_assert_eq!(taken.is_some(), (term, sent_ns) > newest);
             if taken.is_some() {
                 newest = (term, sent_ns);
@@ -244,15 +244,15 @@ proptest! {
 #[test]
 fn a_mandate_ends_at_its_time_and_comes_back_with_a_newer_table() {
     let mut gate = Gate::default();
-    gate.install(allocation(1, 1_000, vec![mandate()]));
+    gate.install(allocation(1, 1_000, vec![mandate()]), 1_000);
     assert!(gate.expire(1_099).is_empty());
     assert_eq!(gate.expire(1_100)[0].cause, "the mandate ran out");
     assert!(gate.expire(1_200).is_empty());
     assert_eq!(
-        gate.install(allocation(1, 2_000, vec![mandate()])),
+        gate.install(allocation(1, 2_000, vec![mandate()]), 2_000),
         Some(Vec::new())
     );
-    let moved = gate.install(allocation(2, 10, Vec::new())).unwrap();
+    let moved = gate.install(allocation(2, 10, Vec::new()), 2_000).unwrap();
     assert_eq!(
         (moved[0].quoter.as_str(), moved[0].cause),
         ("q", "the mandate moved or was withdrawn")

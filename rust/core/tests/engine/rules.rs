@@ -1,6 +1,6 @@
 //! One example of each rule of the order path that has no file of its own.
 
-use claw_core::engine::{Answer, Event, HaltSwarm, Request};
+use claw_core::engine::{Answer, Cause, Event, HaltSwarm, PlaceResult, Request, ResumeSwarm, VenueClock};
 use claw_core::units::Side;
 
 use crate::world::{Fate, MS, NEAR, QUOTERS, Resting, SHARE, World};
@@ -262,4 +262,128 @@ fn a_cancel_of_an_order_that_the_engine_does_not_have_is_answered() {
     world.plan_of(QUOTERS[0], 0, vec!["0xgone".to_owned()], &[]);
     assert_eq!(world.quotes["0xgone"].1, claw_core::engine::OrderState::Cancelled);
     assert!(world.requests.is_empty());
+}
+
+#[test]
+fn an_order_that_the_venue_calls_by_another_name_halts_and_is_withdrawn() {
+    let mut world = World::running();
+    world.plan(0, 0, &NEAR[..1]);
+    let (id, request) = world.requests.pop_front().expect("the place");
+    let Request::Place(orders) = request else {
+        panic!("{request:?}");
+    };
+    world.live.insert("0xother".to_owned(), stranger());
+    let results = vec![PlaceResult::Misnamed("0xother".to_owned())];
+    world.tell(Event::Answered(id, Answer::Placed(results), None));
+    let own = world
+        .engine()
+        .orders()
+        .get(&orders[0].order_id)
+        .expect("it is exposure");
+    assert!(own.is_unknown);
+    world.plan(0, 0, &NEAR);
+    let refusal = world.refusals.last().unwrap();
+    assert!(refusal.starts_with("halted: the venue calls order"), "{refusal}");
+    world.settle(4_000);
+    assert!(world.live.is_empty() && world.engine().orders().is_empty());
+    let is_told = |cause: &str| cause.starts_with("halt: the venue calls order");
+    assert!(world.deadman.iter().any(|fired| is_told(&fired.cause)));
+}
+
+#[test]
+fn an_order_that_a_listing_leaves_out_is_known_until_the_venue_says_that_it_is_gone() {
+    let mut world = World::quoting();
+    world.leave_out(0);
+    for _ in 0..25_000 / 50 {
+        world.settle(50);
+        world.check();
+    }
+    world.check_equal();
+}
+
+#[test]
+fn a_withdrawal_that_the_venue_does_not_confirm_is_left_to_the_venues_own_switch() {
+    let beats = |world: &World| {
+        let sent = world.sent.iter();
+        sent.filter(|(_, _, request)| matches!(request, Request::Heartbeat(_)))
+            .count()
+    };
+    let mut world = World::quoting();
+    world.mode = Some(Cause::Disabled);
+    world.disconnect(QUOTERS[0]);
+    world.settle(11_000);
+    let before = beats(&world);
+    assert!(before > 0);
+    world.settle(16_000);
+    assert_eq!(
+        beats(&world),
+        before,
+        "no beat keeps alive what cannot be cancelled"
+    );
+    world.mode = None;
+    world.settle(7_000);
+    assert!(world.live_of(QUOTERS[0]).is_empty());
+    assert!(beats(&world) > before);
+}
+
+#[test]
+fn a_beat_that_is_lost_is_followed_by_another_before_the_venues_deadline() {
+    let mut world = World::quoting();
+    let beat = |world: &World| {
+        let mut requests = world.requests.iter();
+        requests.position(|(_, request)| matches!(request, Request::Heartbeat(_)))
+    };
+    while beat(&world).is_none() {
+        world.pass(50 * MS);
+    }
+    let lost_ns = world.now_ns;
+    world.end_request(beat(&world).expect("a beat"), Fate::ReplyLost);
+    while beat(&world).is_none() {
+        world.pass(50 * MS);
+    }
+    assert!(world.now_ns - lost_ns <= 2_000 * MS);
+}
+
+#[test]
+fn a_resume_from_the_future_lifts_no_later_halt() {
+    let mut world = World::quoting();
+    let resume = ResumeSwarm {
+        origin: "a wrong clock".to_owned(),
+        sent_ns: world.now_ns + 3_600_000 * MS,
+    };
+    world.tell(Event::ResumeAsked(resume));
+    world.settle(1_000);
+    world.halt();
+    world.settle(1_000);
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_mandate_lives_no_longer_than_from_when_it_came() {
+    let mut world = World::quoting();
+    world.behind_sender_ns = 3_600_000 * MS;
+    world.allocate();
+    for _ in 0..220 {
+        world.pass(50 * MS);
+        for _ in 0..world.requests.len() {
+            world.end_request(0, Fate::Answered);
+        }
+    }
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_clock_that_was_ahead_leaves_no_trade_unlisted() {
+    let mut world = World::quoting();
+    let right = VenueClock {
+        venue_ms: 1_700_000_000_000 - 3_600_000,
+        at_ns: world.now_ns,
+    };
+    world.tell(Event::ClockCorrected(right));
+    world.listed.clear();
+    world.settle(11_000);
+    let Some(Request::ListTrades(Some(after_s))) = world.listed.first() else {
+        panic!("{:?}", world.listed);
+    };
+    assert!(*after_s <= right.venue_ms / 1_000);
 }

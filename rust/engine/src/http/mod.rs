@@ -44,6 +44,8 @@ pub use pool::Lane;
 const MAX_BODY: usize = 16 << 20;
 /// What a request may take at the venue, beyond the way there and back: longer is slow, if probes are answered.
 const AT_THE_VENUE_NS: u64 = 200_000_000;
+/// How long a place may wait for a connection: two cold handshakes through a proxy at 40 ms (egress.md, "Latency").
+const PLACE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -220,18 +222,16 @@ impl Connections {
         let mut request = self.request(outgoing)?;
         let generation = self.generation();
         loop {
-            if lane == Lane::Places && generation != self.generation() {
-                return Err(Lost::Unsent("the route was left".to_owned()));
-            }
             let idle = self.take_idle(lane);
             let is_fresh = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
-                None => self
-                    .connect(lane)
-                    .await
-                    .map_err(|fault| Lost::Unsent(fault.to_string()))?,
+                None => self.open_for(lane).await?,
             };
+            // Looked at last: what the handshake took is time in which the route may have been left.
+            if lane == Lane::Places && generation != self.generation() {
+                return Err(Lost::Unsent("the route was left".to_owned()));
+            }
             connection.link.watch.written_ns.set(None);
             *used.borrow_mut() = Some(Rc::clone(&connection.link));
             match connection.sender.try_send_request(request).await {
@@ -243,6 +243,18 @@ impl Connections {
                 },
             }
         }
+    }
+
+    /// A connection for a request that found none; a place is given up before its price is an old one.
+    async fn open_for(&self, lane: Lane) -> Result<Connection, Lost> {
+        let opening = self.connect(lane);
+        let opened = if lane == Lane::Places {
+            let reason = || Lost::Unsent("there was no connection in time".to_owned());
+            timeout(PLACE_PATIENCE, opening).await.map_err(|_| reason())?
+        } else {
+            opening.await
+        };
+        opened.map_err(|fault| Lost::Unsent(fault.to_string()))
     }
 
     async fn read(

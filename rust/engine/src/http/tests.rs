@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::{Connections, Exchange, Lane, Lost, Outgoing, Probing};
 use crate::clock;
 use crate::declared_routes::Routes;
+use crate::netrc::Netrc;
 use crate::socket::{Host, Trust};
 
 const FLOOR: Duration = Duration::from_millis(100);
@@ -332,6 +333,82 @@ fn a_request_under_way_on_a_route_that_is_left_is_unknown_at_once() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         connections.switch(1);
         assert!(matches!(waiting.await.unwrap().0, Err(Lost::Unknown(_))));
+    });
+}
+
+/// A proxy that opens its way when it is told to; what it is asked afterwards it keeps.
+struct Gate {
+    asked: Cell<usize>,
+    is_open: Cell<bool>,
+    seen: RefCell<Vec<u8>>,
+}
+
+async fn gated_venue() -> (Rc<Connections>, Rc<Gate>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let route = format!("http://{}", listener.local_addr().unwrap());
+    let gate = Rc::new(Gate {
+        asked: Cell::new(0),
+        is_open: Cell::new(false),
+        seen: RefCell::default(),
+    });
+    let keeper = Rc::clone(&gate);
+    spawn_local(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let gate = Rc::clone(&keeper);
+            spawn_local(async move {
+                let mut seen = [0; 4_096];
+                let _ = stream.read(&mut seen).await;
+                gate.asked.set(gate.asked.get() + 1);
+                while !gate.is_open.get() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while let Ok(count @ 1..) = stream.read(&mut seen).await {
+                    gate.seen.borrow_mut().extend_from_slice(&seen[..count]);
+                    let _ = stream.write_all(OK).await;
+                }
+            });
+        }
+    });
+    let routes = Routes::declared(&[route], Some("NL"), &Netrc::default());
+    let routes = routes.unwrap_or_else(|fault| panic!("{fault}"));
+    let trust = Trust::new(None).unwrap_or_else(|fault| panic!("{fault}"));
+    let host = Host::of_url("http://venue.test", "http", &trust, &routes);
+    let host = host.unwrap_or_else(|fault| panic!("{fault}"));
+    let probing = Probing {
+        interval: Duration::from_millis(50),
+        floor: FLOOR,
+        pause: PAUSE,
+    };
+    (Rc::new(Connections::new(host, probing)), gate)
+}
+
+#[test]
+fn a_place_that_waited_for_a_connection_is_not_sent_over_a_route_that_was_left_meanwhile() {
+    run(async {
+        let (connections, gate) = gated_venue().await;
+        let asking = Rc::clone(&connections);
+        let waiting = spawn_local(async move { send(&asking, Lane::Places, FOR_EVER).await });
+        until(|| gate.asked.get() > 0).await;
+        connections.switch(1);
+        gate.is_open.set(true);
+        let answer = waiting.await.unwrap().0;
+        assert_eq!(answer.unwrap_err(), Lost::Unsent("the route was left".to_owned()));
+        assert!(gate.seen.borrow().is_empty());
+        assert!(send(&connections, Lane::Places, FOR_EVER).await.0.is_ok());
+    });
+}
+
+#[test]
+fn a_place_does_not_wait_for_long_for_a_connection_and_a_cancel_does() {
+    run(async {
+        let (connections, gate) = gated_venue().await;
+        let asking = Rc::clone(&connections);
+        let cancel = spawn_local(async move { send(&asking, Lane::Cancels, FOR_EVER).await });
+        let placed = send(&connections, Lane::Places, FOR_EVER).await.0;
+        assert!(matches!(placed, Err(Lost::Unsent(_))));
+        gate.is_open.set(true);
+        assert!(cancel.await.unwrap().0.is_ok());
     });
 }
 

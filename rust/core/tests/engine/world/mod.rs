@@ -88,6 +88,8 @@ pub struct World {
     pub now_ns: u64,
     pub speaking: Speaking,
     pub live: BTreeMap<String, Resting>,
+    /// Orders that the venue's listings leave out: another one was on the same page, or it is too new.
+    pub unlisted: BTreeSet<String>,
     pub held: BTreeMap<String, i64>,
     trades: Vec<Trade>,
     late: Vec<String>,
@@ -105,6 +107,8 @@ pub struct World {
     owners: [usize; 2],
     epochs: [u64; 2],
     allocation_sent: u64,
+    /// How far this host's clock is behind that of the orchestrator.
+    pub behind_sender_ns: u64,
     /// Pairs that the orchestrator takes out with the next table.
     pub merged_e6: BTreeMap<String, u64>,
     /// Of every mandate.
@@ -241,6 +245,7 @@ impl World {
                 quoters: [true; 2],
             },
             live: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
             held: BTreeMap::new(),
             trades: Vec::new(),
             late: Vec::new(),
@@ -256,6 +261,7 @@ impl World {
             owners: [0, 1],
             epochs: [1, 1],
             allocation_sent: 0,
+            behind_sender_ns: 0,
             merged_e6: BTreeMap::new(),
             is_reduce_only: false,
             state: SwarmState::Normal,
@@ -322,6 +328,10 @@ impl World {
         match &event {
             Event::Answered(_, Answer::Region(is_blocked), _) => self.is_cleared = !is_blocked,
             Event::Answered(_, Answer::Ineligible(_), _) => self.is_cleared = false,
+            Event::Answered(_, Answer::Placed(results), _) => {
+                let is_refused = |result: &PlaceResult| matches!(result, PlaceResult::Ineligible(_));
+                self.is_cleared &= !results.iter().any(is_refused);
+            }
             Event::RouteFault(generation, Cause::CdnPage) if *generation == self.generation => {
                 self.is_cleared = false;
             }

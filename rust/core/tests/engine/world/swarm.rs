@@ -31,7 +31,7 @@ impl World {
         });
         let allocation = Allocation {
             term: 1,
-            sent_ns: self.now_ns + self.allocation_sent,
+            sent_ns: self.now_ns + self.behind_sender_ns + self.allocation_sent,
             life_ns: 10_000 * MS,
             mandates: mandates.collect(),
             merged_e6: self.merged_e6.clone(),

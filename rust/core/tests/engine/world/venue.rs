@@ -100,7 +100,13 @@ impl World {
                     not_cancelled: Vec::new(),
                 })
             }
-            Request::ListOrders => Answer::Orders(self.live.keys().cloned().collect()),
+            Request::ListOrders => {
+                let listed = self
+                    .live
+                    .keys()
+                    .filter(|order_id| !self.unlisted.contains(*order_id));
+                Answer::Orders(listed.cloned().collect())
+            }
             Request::LookUp(order_id) => {
                 self.land_late(Some(order_id));
                 Answer::IsLive(self.live.contains_key(order_id))
@@ -117,7 +123,7 @@ impl World {
         }
     }
 
-    pub(super) fn land(&mut self, order_id: &str) -> PlaceResult {
+    pub fn land(&mut self, order_id: &str) -> PlaceResult {
         let order = self.signer.0.borrow()[order_id].clone();
         let digit = order.token_id.chars().last().expect("a token");
         let resting = Resting {
@@ -191,6 +197,11 @@ impl World {
         if self.is_feed_up {
             self.feed.push_back(Event::TradeSeen(trade));
         }
+    }
+
+    /// One of our orders is in no listing from now on.
+    pub fn leave_out(&mut self, index: usize) {
+        self.unlisted.extend(self.live.keys().nth(index).cloned());
     }
 
     /// The venue cancels one of our orders by itself.
