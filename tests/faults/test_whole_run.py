@@ -63,6 +63,14 @@ def test_a_signal_ends_it_in_order(
     assert not run.pids()
 
 
+def test_a_run_that_placed_nothing_says_why_it_may(start_swarm: Callable[..., SwarmRun]) -> None:
+    run = start_swarm("--for", "3", capital_usd=5, max_loss_usd=5, max_drawdown_usd=5)
+    code, report = run.finish(None)
+    assert (code, report["orders"]["placed"]) == (0, 0)
+    (idle,) = (warning for warning in report["warnings"] if warning.startswith("no order was placed"))
+    assert "USD" in idle or "no market was open" in idle
+
+
 def test_a_closed_terminal_ends_it_with_a_report(tmp_path: Path) -> None:
     config, written = write_config(tmp_path), tmp_path / "report.json"
     command = [sys.executable, "-m", "clawswarm", "up", "--config", str(config), "--report", str(written)]

@@ -127,7 +127,19 @@ def _warnings(supervisor: Supervisor) -> list[str]:
         warnings.append(
             f"prices, makers and takers are synthetic (seed {sandbox.seed}), not recorded, in {', '.join(made_up)}"
         )
+    warnings += _idleness(supervisor)
     return warnings if supervisor.failure is None else [*warnings, supervisor.failure]
+
+
+def _idleness(supervisor: Supervisor) -> list[str]:
+    """A run that placed nothing says what a strategist would look at first."""
+    observer = supervisor.observer
+    if observer.total("engine", "placed") != 0:
+        return []
+    if not (markets := len(observer.markets_seen)):
+        return ["no order was placed: no market was open long enough to be quoted"]
+    share_usd = supervisor.configuration.orchestrator.capital_usd / markets
+    return [f"no order was placed; capital_usd gives each of {markets} markets {share_usd:,.2f} USD"]
 
 
 def _whole(value: float | None) -> int | None:
