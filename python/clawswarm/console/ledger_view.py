@@ -6,7 +6,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from clawswarm.ledger.period import Period
+from clawswarm.console.outputs import shortened
+from clawswarm.ledger.period import MarketPeriod, Period
 from clawswarm.ledger.verify import Verification
 from clawswarm.model.units import MICRO
 from clawswarm.runtime.roster import ORCHESTRATOR
@@ -79,8 +80,6 @@ def show_period(found: Period, run_dir: Path) -> None:
     for heading in (
         "market",
         "fills",
-        "failed",
-        "pending",
         "bought",
         "sold",
         "net",
@@ -90,9 +89,9 @@ def show_period(found: Period, run_dir: Path) -> None:
     ):
         table.add_column(heading, justify="left" if heading == "market" else "right")
     for row in found.markets:
-        counts = (row.fills, row.failed, row.pending)
+        name = shortened(slugs.get(row.market, _short(row.market)), 22)
         amounts = (row.bought_e6, row.sold_e6, row.net_e6, row.cash_e6, row.fees_e6, row.spread_e6)
-        table.add_row(slugs.get(row.market, _short(row.market)), *map(str, counts), *map(_usd, amounts))
+        table.add_row(name, _fills(row), *(_usd(amount, decimals=4) for amount in amounts))
     console.print(table)
     console.print(
         "bought, sold and net in shares of the YES frame; cash, fees and spread in USD", style="dim"
@@ -101,8 +100,13 @@ def show_period(found: Period, run_dir: Path) -> None:
         console.print(f"{flow.kind}: {flow.count}, cash {_usd(flow.cash_e6)}")
 
 
-def _usd(amount_e6: int | None) -> str:
-    return "–" if amount_e6 is None else f"{amount_e6 / MICRO:,.6f}".rstrip("0").rstrip(".")
+def _fills(row: MarketPeriod) -> str:
+    unsettled = ((row.failed, "failed"), (row.pending, "pending"))
+    return ", ".join([str(row.fills), *(f"{count} {word}" for count, word in unsettled if count)])
+
+
+def _usd(amount_e6: int | None, decimals: int = 6) -> str:
+    return "–" if amount_e6 is None else f"{amount_e6 / MICRO:,.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def _short(asset: str) -> str:

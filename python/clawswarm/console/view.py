@@ -1,13 +1,16 @@
 """The live terminal view and the printed report: pictures of state, no state of their own."""
 
 import itertools
+from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from clawswarm.console.outputs import shortened
 from clawswarm.kernel.clock import NS_PER_S
+from clawswarm.model.instruments import Market
 from clawswarm.model.messages import BudgetState, Mandate
 from clawswarm.model.units import MICRO
 from clawswarm.runtime.control import SwarmStatus
@@ -16,7 +19,7 @@ from clawswarm.runtime.roster import ENGINE
 from clawswarm.runtime.supervisor import Supervisor
 
 STATE_STYLES = {"running": "green", "halted": "bold red", "starting": "yellow", "stopping": "yellow"}
-WIDE = 115
+WIDE, LABEL_WIDTH = 120, 16
 GOOD_STATES = {"quoting", "live", "allocating", "watching"}
 
 
@@ -91,7 +94,10 @@ def _agents_in_short(supervisor: Supervisor) -> Table:
 
 def _markets(supervisor: Supervisor) -> Table:
     table = Table(
-        title="markets (YES frame; USD, position in shares)", title_justify="left", box=None, padding=(0, 1)
+        title="markets (YES frame; USD, position in shares, UTC)",
+        title_justify="left",
+        box=None,
+        padding=(0, 1),
     )
     for heading in ("market", "quoter", "bid", "ask", "position", "reference"):
         table.add_column(heading, justify="left" if heading in ("market", "quoter") else "right")
@@ -111,13 +117,22 @@ def _market_row(supervisor: Supervisor, mandate: Mandate) -> tuple[RenderableTyp
     ask = f"{book.ask_e4 / 10_000:.3f}" if book is not None and book.ask_e4 is not None else "–"
     net = 0.0 if held is None else held.net_e6 / MICRO
     return (
-        market.slug.partition("-updown")[0] + market.slug.partition("-updown")[2].rpartition("-")[0],
+        _label(market),
         mandate.quoter,
         Text(bid, style="" if is_good else "dim"),
         Text(ask, style="" if is_good else "dim"),
         Text(f"{net:+.1f}", style="green" if net > 0 else "red" if net < 0 else "dim"),
         "–" if reference is None else f"{reference.value_e6 / MICRO:,.1f}",
     )
+
+
+def _label(market: Market) -> str:
+    """A window by its series and the time of its close; several of one series are open at once."""
+    coin, updown, rest = market.slug.partition("-updown")
+    if not updown or market.closes_ms is None:
+        return shortened(market.slug, LABEL_WIDTH)
+    closes = datetime.fromtimestamp(market.closes_ms / 1_000, UTC)
+    return f"{coin}{rest.rpartition('-')[0]} {closes:%H:%M}"
 
 
 def _footer(supervisor: Supervisor) -> Text:
