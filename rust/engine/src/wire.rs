@@ -166,10 +166,12 @@ pub fn not_cancelled(order_id: &str, reason: String) -> Answer {
     })
 }
 
-/// Answer to a look at one order.
+/// Answer to a look at one order; of one that is over there may be null.
+///
+/// Source: Polymarket/py-clob-client, issue 217.
 pub fn read_order(body: &[u8]) -> Answer {
-    match read::<OpenOrder>(body, "order") {
-        Ok(order) => Answer::IsLive(order.is_live()),
+    match read::<Option<OpenOrder>>(body, "order") {
+        Ok(order) => Answer::IsLive(order.is_some_and(|order| order.is_live())),
         Err(reason) => Answer::Failed(reason),
     }
 }
@@ -385,6 +387,14 @@ mod tests {
             let order: OpenOrder =
                 read(format!(r#"{{"id":"0x1","status":"{status}"}}"#).as_bytes(), "").unwrap();
             assert_eq!(order.is_live(), is_live);
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_over_is_null_and_what_is_no_order_says_nothing() {
+        assert!(matches!(read_order(b"null"), Answer::IsLive(false)));
+        for body in ["", "{}", "[]", "<html>"] {
+            assert!(matches!(read_order(body.as_bytes()), Answer::Failed(_)), "{body}");
         }
     }
 
