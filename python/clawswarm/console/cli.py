@@ -1,41 +1,25 @@
-"""The command `claw`. A failure is one sentence on stderr and a non-zero exit code, never a traceback."""
+"""The command `claw`. A failure is one sentence on stderr and a non-zero exit code, never a traceback.
+
+What a command needs is imported when it runs: the others start without it.
+"""
 
 import asyncio
-import logging
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import structlog
 import typer
-import uvloop
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from clawswarm.console.lab import lab
 from clawswarm.console.ledger import ledger
 from clawswarm.console.ledger import report as report_period
 from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from clawswarm.console.sandbox import sandbox
-from clawswarm.console.view import budget_table, live_view, process_lines, progress_line, report_table
 from clawswarm.egress.proxies import forget_proxies
-from clawswarm.kernel.clock import NS_PER_S, Clock, SystemClock, ns
 from clawswarm.model.errors import ClawFault
-from clawswarm.runtime.configuration import load_configuration
-from clawswarm.runtime.control import SwarmStatus, ask
-from clawswarm.runtime.passphrase import ask_passphrase
-from clawswarm.runtime.report import write_report
-from clawswarm.runtime.state_dir import StateDir
-from clawswarm.runtime.summary import build_report
-from clawswarm.runtime.supervisor import Supervisor, SwarmState
 
-SCREENS_PER_S = 4
-LINE_INTERVAL_S = 5.0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
@@ -61,81 +45,15 @@ def up(
     report: Annotated[Path | None, typer.Option(help="Write the report here as JSON.")] = None,
 ) -> None:
     """Start the swarm and run it until Ctrl-C, --for, or the end of the recordings."""
+    from clawswarm.console.swarm_run import run_swarm
+    from clawswarm.runtime.configuration import load_configuration
+
     configuration = load_configuration(config)
     if mode is not None and mode != configuration.mode:
         raise typer.BadParameter(f"{config} is for mode {configuration.mode}, not {mode}")
-    passphrase = ask_passphrase(configuration.engine)
-    state = StateDir(Path(configuration.state_dir))
-    try:
-        supervisor = Supervisor(configuration, config, state, SystemClock(), passphrase)
-        uvloop.run(_run(supervisor, for_s))
-        if not supervisor.has_started:
-            _say(supervisor.failure or "stopped before any agent was started")
-            raise typer.Exit(EXIT_FAILED)
-        written = build_report(supervisor, (SystemClock().now_ns() - supervisor.started_ns) / NS_PER_S)
-    finally:
-        state.release()
-    if report is not None:
-        write_report(written, report)
-    console = Console()
-    console.print(report_table(written))
-    if report is not None:
-        console.print(f"report written to {report}; journals and logs are in {supervisor.run_dir}")
-    if supervisor.failure is not None:
-        _say(supervisor.failure)
+    if (failure := run_swarm(configuration, config, for_s, report)) is not None:
+        _say(failure)
         raise typer.Exit(EXIT_FAILED)
-
-
-async def _run(supervisor: Supervisor, for_s: float | None) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, supervisor.request_stop)
-    console, clock = Console(), SystemClock()
-    if not console.is_terminal:
-        await supervisor.run(for_s, _Lines(supervisor, clock))
-        return
-    with Live(console=console, auto_refresh=False) as live:
-
-        def draw() -> None:
-            live.update(live_view(supervisor, clock.now_ns(), console.width), refresh=True)
-
-        await supervisor.run(for_s, _Paced(1 / SCREENS_PER_S, clock, draw))
-        draw()
-
-
-class _Paced:
-    """Call `action` at most once an interval."""
-
-    def __init__(self, interval_s: float, clock: Clock, action: Callable[[], None]) -> None:
-        self._interval_ns, self._clock, self._action, self._next_ns = ns(interval_s), clock, action, 0
-
-    def __call__(self) -> None:
-        now = self._clock.now_ns()
-        if now >= self._next_ns:
-            self._next_ns = now + self._interval_ns
-            self._action()
-
-
-class _Lines:
-    """Progress for outputs that are no terminal: the agents once they are up, then a line now and then."""
-
-    def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
-        self._supervisor, self._clock = supervisor, clock
-        self._paced = _Paced(LINE_INTERVAL_S, clock, self._print)
-        self._has_listed = False
-
-    def __call__(self) -> None:
-        try:
-            if not self._has_listed and self._supervisor.state is SwarmState.RUNNING:
-                self._has_listed = True
-                print(process_lines(self._supervisor), flush=True)
-            self._paced()
-        except BrokenPipeError:
-            # Nobody reads any more (`claw up | head`): end in order, as after Ctrl-C.
-            self._supervisor.request_stop()
-
-    def _print(self) -> None:
-        print(progress_line(self._supervisor, self._clock.now_ns()), flush=True)
 
 
 @app.command()
@@ -144,7 +62,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show the state of the running swarm and of each agent."""
-    _show(_ask(config, "status"), as_json)
+    _show(config, "status", as_json)
 
 
 @app.command()
@@ -153,7 +71,7 @@ def halt(
     as_json: JsonOption = False,
 ) -> None:
     """Cancel every order and place none; returns when the venue has confirmed."""
-    _show(_ask(config, "halt"), as_json)
+    _show(config, "halt", as_json)
 
 
 @app.command()
@@ -162,31 +80,21 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Lift a halt."""
-    _show(_ask(config, "resume"), as_json)
+    _show(config, "resume", as_json)
 
 
-def _ask(config: Path, command: str) -> SwarmStatus:
+def _show(config: Path, command: str, as_json: bool) -> None:
+    from clawswarm.runtime.configuration import load_configuration
+    from clawswarm.runtime.control import ask
+
     configuration = load_configuration(config)
-    return asyncio.run(ask(Path(configuration.state_dir), command))
-
-
-def _show(swarm: SwarmStatus, as_json: bool) -> None:
+    swarm = asyncio.run(ask(Path(configuration.state_dir), command))
     if as_json:
         print(msgspec.json.encode(swarm).decode())
         return
-    title = f"swarm: {swarm.state}"
-    if swarm.trading is not None:
-        title += f"\ntrading: {swarm.trading}" + (f" ({'; '.join(swarm.causes)})" if swarm.causes else "")
-    table = Table(title=title, title_justify="left", box=None)
-    for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
-        table.add_column(heading)
-    for agent in (*swarm.agents, *swarm.services):
-        pid = "–" if agent.pid is None else str(agent.pid)
-        age = "–" if agent.age_s is None else f"{agent.age_s:g}"
-        table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
-    Console().print(table)
-    if swarm.budget is not None:
-        Console().print(budget_table(swarm.budget))
+    from clawswarm.console.view import show_status
+
+    show_status(swarm)
 
 
 def _say(sentence: str) -> None:
@@ -195,7 +103,6 @@ def _say(sentence: str) -> None:
 
 def main() -> None:
     """Entry point of the command `claw`."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if ignored := forget_proxies(os.environ):
         _say(
             f"{', '.join(ignored)} of the environment is ignored: requests leave over this machine's own address"

@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from clawswarm.console.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from clawswarm.model.errors import UserFault
-from clawswarm.model.units import MICRO
 
 if TYPE_CHECKING:
     from clawswarm.ledger.journals import LedgerFiles
-    from clawswarm.ledger.period import Period
     from clawswarm.ledger.store import LedgerStore
-    from clawswarm.ledger.verify import Verification
 
 LOOKS = 3
 EXIT_DIFFERS = 1
@@ -50,7 +45,9 @@ def verify(config: ConfigOption = DEFAULT_CONFIG, run: RunOption = None, as_json
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        _show_checks(found)
+        from clawswarm.console.ledger_view import show_checks
+
+        show_checks(found)
     if not found.is_ok:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -82,7 +79,9 @@ def report(
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        _show_period(found)
+        from clawswarm.console.ledger_view import show_period
+
+        show_period(found)
     if written is not None:
         typer.echo(f"{written} fills written to {export}", err=True)
 
@@ -125,66 +124,3 @@ def _moment_ms(option: str, text: str | None) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1_000)
-
-
-def _show_checks(found: "Verification") -> None:
-    title = "the ledger is what its journals say" if found.is_ok else "the ledger is NOT right"
-    table = Table(
-        title=f"{title}: {found.fills} fills, {found.records} other records", title_justify="left", box=None
-    )
-    for heading in ("asset", "ledger", "journals", "pending", "venue", ""):
-        table.add_column(heading, justify="left" if heading in ("asset", "") else "right")
-    for check in found.assets:
-        pending = check.ledger.high_e6 - check.ledger.low_e6
-        word = "" if check.is_derived else "journals differ"
-        if not check.is_inside:
-            word = "the venue differs"
-        table.add_row(
-            _short(check.asset),
-            _usd(check.ledger.expected_e6),
-            _usd(check.journals.expected_e6),
-            _usd(pending),
-            _usd(check.venue_e6),
-            word,
-        )
-    console = Console()
-    console.print(table)
-    if not found.is_asked:
-        console.print("the venue was not asked: this run's swarm is not running, or its key is not at hand")
-    if not found.is_cash_known:
-        console.print("cash is counted from 0: nobody could read the balance when the ledger began")
-
-
-def _show_period(found: "Period") -> None:
-    table = Table(title="traded", title_justify="left", box=None)
-    for heading in (
-        "market",
-        "fills",
-        "failed",
-        "pending",
-        "bought",
-        "sold",
-        "net",
-        "cash",
-        "fees",
-        "spread",
-    ):
-        table.add_column(heading, justify="left" if heading == "market" else "right")
-    for row in found.markets:
-        counts = (row.fills, row.failed, row.pending)
-        amounts = (row.bought_e6, row.sold_e6, row.net_e6, row.cash_e6, row.fees_e6, row.spread_e6)
-        table.add_row(_short(row.market), *map(str, counts), *map(_usd, amounts))
-    console = Console()
-    console.print(table)
-    for flow in found.flows:
-        console.print(f"{flow.kind}: {flow.count}, cash {_usd(flow.cash_e6)}", highlight=False)
-
-
-def _usd(amount_e6: int | None) -> str:
-    return "–" if amount_e6 is None else f"{amount_e6 / MICRO:,.6f}".rstrip("0").rstrip(".")
-
-
-def _short(asset: str) -> str:
-    """A condition id is 66 characters: its beginning tells it apart."""
-    market, colon, outcome = asset.partition(":")
-    return f"{market[:10]}…{colon}{outcome}" if len(market) > 12 else asset

@@ -2,7 +2,7 @@
 
 import itertools
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.text import Text
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.messages import BudgetState, Mandate
 from clawswarm.model.units import MICRO
+from clawswarm.runtime.control import SwarmStatus
 from clawswarm.runtime.report import Governor, Percentiles, Report, Trading
 from clawswarm.runtime.roster import ENGINE
 from clawswarm.runtime.supervisor import Supervisor
@@ -136,7 +137,24 @@ def _footer(supervisor: Supervisor) -> Text:
     )
 
 
-def budget_table(budget: BudgetState) -> Table:
+def show_status(swarm: SwarmStatus) -> None:
+    """Print what `claw status` knows."""
+    title = f"swarm: {swarm.state}"
+    if swarm.trading is not None:
+        title += f"\ntrading: {swarm.trading}" + (f" ({'; '.join(swarm.causes)})" if swarm.causes else "")
+    table = Table(title=title, title_justify="left", box=None)
+    for heading in ("name", "kind", "pid", "state", "age (s)", "restarts"):
+        table.add_column(heading)
+    for agent in (*swarm.agents, *swarm.services):
+        pid = "–" if agent.pid is None else str(agent.pid)
+        age = "–" if agent.age_s is None else f"{agent.age_s:g}"
+        table.add_row(agent.name, agent.kind, pid, agent.state, age, str(agent.restarts))
+    Console().print(table)
+    if swarm.budget is not None:
+        Console().print(_budget_table(swarm.budget))
+
+
+def _budget_table(budget: BudgetState) -> Table:
     """The engine's use of the venue's limits: windows, buckets, debt, reserve, price of a token."""
     now, most, limit = budget.places
     debt = max(0, -budget.cancel_tokens)

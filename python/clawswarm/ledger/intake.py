@@ -169,11 +169,11 @@ class Intake:
                 )
             if not holds(before, report.evidence):
                 continue
-            is_counted = not is_before(report, opened_ms)
+            is_counted, effects = not is_before(report, opened_ms), fill_effects(report)
             if is_counted:
-                self._changes.move(fill_effects(report), before, report.evidence)
+                self._changes.move(effects, before, report.evidence)
             if before is None:
-                fresh.append(_row(report, numbers[report.market], is_counted))
+                fresh.append(_row(report, numbers[report.market], effects[CASH], is_counted))
         if fresh:
             self._connection.exec_driver_sql(_INSERT, fresh)
         if told:
@@ -210,7 +210,7 @@ def known_evidence(connection: Connection, keys: Sequence[FillKey]) -> dict[Fill
     return found
 
 
-def _row(report: FillReport, market: int, is_counted: bool) -> tuple[object, ...]:
+def _row(report: FillReport, market: int, cash_e6: int, is_counted: bool) -> tuple[object, ...]:
     """In the order of the table's columns."""
     return (
         report.trade_id,
@@ -225,7 +225,7 @@ def _row(report: FillReport, market: int, is_counted: bool) -> tuple[object, ...
         report.price_e4,
         report.size_e6,
         report.fee_e6,
-        report.cash_e6,
+        cash_e6,
         report.fair_e4,
         int(is_counted),
     )

@@ -11,17 +11,20 @@ from sqlalchemy import (
     Column,
     Engine,
     Float,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     create_engine,
     event,
+    literal,
     text,
 )
 from sqlalchemy.exc import DBAPIError
 
 from clawswarm.model.errors import UserFault
+from clawswarm.model.messages import Evidence
 
 SCHEMA_VERSION = 1
 BUSY_S = 10.0
@@ -44,7 +47,7 @@ fills = Table(
     Column("order_id", String, primary_key=True),
     Column("bucket_index", Integer, primary_key=True),
     Column("evidence", Integer, nullable=False),
-    Column("matched_ms", Integer, nullable=False, index=True),
+    Column("matched_ms", Integer, nullable=False),
     Column("market", Integer, nullable=False),
     Column("owner", String, nullable=False),
     Column("is_yes", Integer, nullable=False),
@@ -57,6 +60,24 @@ fills = Table(
     Column("is_counted", Integer, nullable=False),
 )
 """One row a fill: `evidence` is the rank, `side` +1 or -1 in the YES frame, `is_counted` 0 before the opening."""
+
+Index(
+    "fills_by_kind",
+    fills.c.market,
+    fills.c.evidence,
+    fills.c.side,
+    fills.c.matched_ms,
+    fills.c.price_e4,
+    fills.c.size_e6,
+    fills.c.cash_e6,
+    fills.c.fee_e6,
+    fills.c.fair_e4,
+)
+"""All that a period is summed from: a sixth of the table, and in the order of the sums."""
+
+IS_PENDING = fills.c.evidence < literal(Evidence.CONFIRMED.rank, literal_execute=True)
+Index("fills_pending", fills.c.matched_ms, sqlite_where=IS_PENDING)
+"""The few fills whose settlement has no end yet; SQLite wants the same words in the question."""
 
 batches = Table(
     "batches",

@@ -90,10 +90,7 @@ class LedgerStore:
         """When the oldest fill was matched whose settlement has no end yet."""
         table = schema.fills
         rows = self.read(
-            select(table.c.matched_ms)
-            .where(table.c.evidence < Evidence.CONFIRMED.rank)
-            .order_by(table.c.matched_ms)
-            .limit(1)
+            select(table.c.matched_ms).where(schema.IS_PENDING).order_by(table.c.matched_ms).limit(1)
         )
         return rows[0][0] if rows else None
 

@@ -114,14 +114,17 @@ class SandboxServer:
         return int(runner.addresses[0][1])
 
 
+SELDOM = (100_000, 50, 50)
+"""Thresholds of the garbage collection where everything stays: orders and trades above all."""
+
+
 def collect_seldom() -> None:
     """Of a process that is a started venue: let it look through all that it stores almost never.
 
-    Everything stays there, orders and trades above all; a look takes 75 ms after half a minute of trading, and in
-    that time no customer is served.
+    A look takes 75 ms after half a minute of trading, and in that time no customer is served.
     """
     gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(*SELDOM)
 
 
 def venue_application(venue: Venue, serving: Serving, now_ns: Callable[[], int]) -> web.Application:

@@ -3,14 +3,19 @@
 import csv
 import sqlite3
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
+from sqlalchemy import Engine, event
 
 from clawswarm.kernel.journal import Journal
 from clawswarm.ledger.journals import FILLS, OWN, LedgerFiles, checked, take_in
-from clawswarm.ledger.period import COLUMNS, export, read_period
+from clawswarm.ledger.period import COLUMNS, MarketPeriod, export, read_period
 from clawswarm.ledger.store import Cursor, LedgerStore
 from clawswarm.ledger.verify import verify
 from clawswarm.model.errors import UserFault
@@ -18,9 +23,23 @@ from clawswarm.model.fills import FillReport
 from clawswarm.model.instruments import Side
 from clawswarm.model.messages import Evidence, Outcome
 from clawswarm.model.positions import AccountBalances
-from unit.ledger.histories import OPENED, OPENED_MS, SHARE, report
+from clawswarm.model.units import PRICE_ONE_E4
+from unit.ledger.histories import MARKETS, OPENED, OPENED_MS, SHARE, report
 
 encode = msgspec.msgpack.Encoder().encode
+MOMENTS = st.integers(OPENED_MS, OPENED_MS + 5)
+# Whole cents: what a spread comes to is whole then, whatever the sizes.
+FACTS = {
+    "market": st.sampled_from(MARKETS),
+    "evidence": st.sampled_from(Evidence),
+    "matched_ms": MOMENTS,
+    "outcome": st.sampled_from(Outcome),
+    "side": st.sampled_from(Side),
+    "price_e4": st.integers(1, 99).map(lambda cents: 100 * cents),
+    "size_e6": st.integers(1, 10_000).map(lambda cents: 10_000 * cents),
+    "fee_e6": st.integers(0, 1_000),
+    "fair_e4": st.none() | st.integers(1, 99).map(lambda cents: 100.0 * cents),
+}
 
 
 @pytest.fixture
@@ -65,6 +84,64 @@ def test_a_period_adds_up_market_by_market(store: LedgerStore) -> None:
     assert first.spread_e6 == 100_000 + 80_000
     assert second.spread_e6 is None, "a fair value that is not known is none"
     assert sum(market.fills for market in read_period(store, None, None).markets) == 4
+
+
+def added_up(market: str, fills: list[FillReport]) -> MarketPeriod:
+    """A market's fills, the plain way."""
+    real = [told for told in fills if told.evidence is not Evidence.FAILED]
+    bought_e6 = sum(told.size_e6 for told in real if told.side is Side.BUY)
+    sold_e6 = sum(told.size_e6 for told in real if told.side is Side.SELL)
+    edges = [
+        told.side.sign * told.size_e6 * (round(told.fair_e4) - told.price_e4) // PRICE_ONE_E4
+        for told in real
+        if told.fair_e4 is not None
+    ]
+    return MarketPeriod(
+        market=market,
+        fills=len(real),
+        failed=len(fills) - len(real),
+        pending=sum(told.evidence.rank < Evidence.CONFIRMED.rank for told in real),
+        bought_e6=bought_e6,
+        sold_e6=sold_e6,
+        net_e6=bought_e6 - sold_e6,
+        cash_e6=sum(told.cash_e6 for told in real),
+        fees_e6=sum(told.fee_e6 for told in real),
+        spread_e6=sum(edges) if len(edges) == len(real) else None,
+    )
+
+
+@given(st.lists(st.builds(report, st.integers(1, 99), **FACTS), max_size=30), MOMENTS)
+def test_a_period_is_what_its_fills_come_to(reports: list[FillReport], until_ms: int) -> None:
+    held = {told.key: told for told in reports}.values()
+    by_market: dict[str, list[FillReport]] = {}
+    for told in held:
+        if told.matched_ms < until_ms:
+            by_market.setdefault(told.market, []).append(told)
+    with TemporaryDirectory() as folder:
+        store = LedgerStore(Path(folder) / "ledger.db")
+        store.take("all", list(held), Cursor())
+        found = read_period(store, None, until_ms)
+        store.close()
+    assert found.markets == tuple(added_up(market, fills) for market, fills in sorted(by_market.items()))
+
+
+def test_a_period_is_read_from_its_index_alone(tmp_path: Path) -> None:
+    store = LedgerStore(tmp_path / "ledger.db")
+    plans = []
+
+    def explain(connection: Any, _cursor: object, statement: str, told: Any, *_rest: object) -> None:
+        plan = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", told)
+        plans.extend(step[3] for step in plan if "fills" in step[3])
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        read_period(store, None, OPENED_MS)
+        store.oldest_pending_ms()
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    sums, oldest = plans
+    assert "COVERING INDEX fills_by_kind" in sums
+    assert "INDEX fills_pending" in oldest
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

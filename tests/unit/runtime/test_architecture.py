@@ -36,6 +36,11 @@ def test_the_pure_parts_of_an_agent_load_no_event_loop(module: str) -> None:
     assert not {"asyncio", "aiohttp", "zenoh"} & modules_loaded_by(module)
 
 
+def test_a_command_starts_without_what_only_others_need() -> None:
+    heavy = {"clawswarm.runtime.supervisor", "clawswarm.sandbox", "rich", "sqlalchemy", "structlog", "zenoh"}
+    assert not heavy & modules_loaded_by("clawswarm.console.cli")
+
+
 @pytest.mark.parametrize("agent", AGENTS)
 def test_no_agent_loads_code_that_could_sign(agent: str) -> None:
     loaded = modules_loaded_by(f"clawswarm.agents.{agent}.agent")

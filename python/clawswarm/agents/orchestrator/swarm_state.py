@@ -24,7 +24,7 @@ _STRICTNESS = {state: number for number, state in enumerate(SwarmState)}
 
 
 class LossLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be lost, in USD; cautious from `cautious_share` of it on."""
+    """What may be lost, in USD; cautious from `cautious_share` (at most 1) of it on."""
 
     max_loss_usd: float
     max_drawdown_usd: float
@@ -171,13 +171,12 @@ class SwarmJudge:
                 SwarmState.REDUCE_ONLY,
             ),
         ):
-            if lost_e6 < limit_usd * MICRO * min(1.0, self._limits.cautious_share):
+            used_share = lost_e6 / (limit_usd * MICRO)
+            if used_share < self._limits.cautious_share:
                 continue
-            text = f"{name} of {lost_e6 / MICRO:.2f} USD, {limit_usd:g} is the limit"
-            if lost_e6 >= limit_usd * MICRO and not self._is_latched(name):
-                self._latch(text, state)
-            if lost_e6 >= limit_usd * MICRO * self._limits.cautious_share:
-                texts[name] = text
+            texts[name] = f"{name} of {lost_e6 / MICRO:.2f} USD, {limit_usd:g} is the limit"
+            if used_share >= 1 and not self._is_latched(name):
+                self._latch(texts[name], state)
         return texts
 
     def _is_latched(self, name: str) -> bool:

@@ -21,7 +21,7 @@ from clawswarm.sandbox.exchange.refusals import VenueRefusal
 from clawswarm.sandbox.faults import RequestFault
 from clawswarm.sandbox.identity.heartbeats import BeatRefused
 from clawswarm.sandbox.identity.keys import ApiKey
-from clawswarm.sandbox.rest.buckets import BucketKind
+from clawswarm.sandbox.rest.gate import BUCKETS
 from clawswarm.sandbox.rest.modes import ModeRefusal
 from clawswarm.sandbox.venue import Venue
 
@@ -163,7 +163,7 @@ class OrderLine:
         if wait_ns:
             self._throttle(flight, wait_ns)
             return
-        kind = _bucket_of(flight.what)
+        kind = BUCKETS.get((flight.method, flight.path))
         if kind is not None and self.key is not None:
             try:
                 self._venue.modes.check_request(kind == "cancel", now_ns)
@@ -282,12 +282,6 @@ def _path_of(what: machine.Request) -> tuple[str, str]:
     if isinstance(what, machine.Cancel):
         return "DELETE", "/order" if len(what.order_ids) == 1 else "/orders"
     return _PATHS[type(what)]
-
-
-def _bucket_of(what: machine.Request) -> BucketKind | None:
-    if isinstance(what, machine.Place):
-        return "order"
-    return "cancel" if isinstance(what, machine.Cancel | machine.CancelAll) else None
 
 
 def _cost_of(what: machine.Request) -> int:

@@ -8,13 +8,11 @@ import asyncio
 import gc
 import hashlib
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import aiohttp
@@ -41,6 +39,7 @@ from clawswarm.lab.simulation.guard import PORT as GUARD_PORT
 from clawswarm.lab.simulation.guard import GuardProcess
 from clawswarm.lab.simulation.invariants import Authority, Monitor
 from clawswarm.lab.simulation.loop import NS_PER_S, VirtualLoop
+from clawswarm.lab.simulation.memory import folder_in_memory
 from clawswarm.lab.simulation.network import NOBODY, Network, Partitions
 from clawswarm.lab.simulation.order_line import OrderLine
 from clawswarm.lab.simulation.outcome import Outcome
@@ -57,7 +56,7 @@ from clawswarm.runtime.roster import ENGINE, GUARD, ORCHESTRATOR, QUOTERS, RISK_
 from clawswarm.sandbox.exchange.markets import ListedMarket
 from clawswarm.sandbox.identity.wallets import wallets_of
 from clawswarm.sandbox.pump import Stage
-from clawswarm.sandbox.server import venue_application
+from clawswarm.sandbox.server import SELDOM, venue_application
 from clawswarm.sandbox.settings import SandboxSettings
 from clawswarm.sandbox.streams.serving import Serving
 from clawswarm.sandbox.venue import Venue
@@ -75,8 +74,6 @@ STOP_S = 20.0
 KEPT_S = 1e9
 """aiohttp counts by the host's clock how long a connection is idle: on a slow host it would be made anew."""
 _VENUE, _PORT = "venue", "engine.port"
-# Where memory serves as a disk, no record of a ledger that ends with its simulation waits for one.
-_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Simulated(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,16 +111,15 @@ def simulate(
     `tell` hears a line after each virtual hour, with the hash so far: two runs can be compared before they end.
     """
     before, thresholds = structlog.get_config(), gc.get_threshold()
-    # A day's orders and trades stay: looking through all of them often would take most of the time.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(*SELDOM)
     # A day of faults would write millions of lines; what aiohttp says of broken connections is what was planned.
     server_log = logging.getLogger("aiohttp.server")
     was_disabled, server_log.disabled = server_log.disabled, True
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     try:
-        with TemporaryDirectory(dir=_MEMORY) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            swarm = Swarm(asked, configuration, parts or Parts(), Path(folder))
+        with folder_in_memory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            swarm = Swarm(asked, configuration, parts or Parts(), folder)
             runner.run(swarm.run(tell))
     finally:
         structlog.configure(**before)

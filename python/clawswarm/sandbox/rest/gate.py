@@ -32,13 +32,14 @@ _SWEEPING = (
     "/cancel-wallet-orders",
     "/v1/gateway/cancel-wallet-orders",
 )
-_BUCKETS: dict[tuple[str, str], BucketKind] = {
+BUCKETS: dict[tuple[str, str], BucketKind] = {
     ("POST", "/order"): "order",
     ("POST", "/orders"): "order",
     ("DELETE", "/order"): "cancel",
     ("DELETE", "/orders"): "cancel",
     **{("DELETE", path): "cancel" for path in _SWEEPING},
 }
+"""Which of its signer's token buckets a request is taken from; others cost nothing."""
 _CDN_PAGE = """<!DOCTYPE html>
 <html lang="en-US"><head><title>Attention Required! | Cloudflare</title></head>
 <body><h1>Sorry, you have been blocked</h1><p>You are unable to access polymarket.com</p></body></html>
@@ -112,7 +113,7 @@ class Gate:
         if (wait_ns := await self._wait_for_window(request)) > 0:
             self._log(request, is_refused=True)
             return _too_many_requests(wait_ns)
-        kind = _BUCKETS.get((request.method, request.path))
+        kind = BUCKETS.get((request.method, request.path))
         if kind is None:
             return await answered(request, handler)
         try:
