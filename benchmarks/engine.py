@@ -63,15 +63,15 @@ def order_bytes_floor(n: int) -> Row:
 
 
 def cancel_bytes(n: int) -> Row:
-    """`engine.cancel_bytes`: the body of `DELETE /orders` for one order, and all headers that sign its request.
+    """`engine.cancel_bytes`: the body of `DELETE /order`, and all headers that sign its request.
 
     Ours is the core's own code, timed call by call in a process without Python, as the engine is one.
     """
     official = Signer("0x" + PRIVATE_KEY.hex(), CHAIN_ID)
 
     def cancel() -> dict[str, str]:
-        text = msgspec.json.encode([ORDER_ID]).decode()
-        request = RequestArgs(method="DELETE", request_path="/orders", serialized_body=text)
+        text = msgspec.json.encode({"orderID": ORDER_ID}).decode()
+        request = RequestArgs(method="DELETE", request_path="/order", serialized_body=text)
         return dict(create_level_2_headers(official, CREDENTIALS, request, NOW_S))
 
     def run() -> Observation:

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::io::{self, BufRead as _, Write as _};
 use std::time::Instant;
 
-use claw_core::order::body::cancel_orders_body;
+use claw_core::order::body::cancel_order_body;
 use claw_core::order::headers::RequestSigner;
 use claw_core::order::hmac::Credentials;
 use http::Method;
@@ -22,14 +22,14 @@ fn main() -> io::Result<()> {
     .map_err(io::Error::other)?;
     let signer = RequestSigner::new("0x6370eF2f4Db3611D657b90667De398a2Cc2a370C", credentials)
         .map_err(io::Error::other)?;
-    let order_ids = [format!("0x{}", "ab".repeat(32))];
+    let order_id = format!("0x{}", "ab".repeat(32));
     let mut answers = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         line?;
         let began = Instant::now();
-        let body = cancel_orders_body(black_box(&order_ids)).map_err(io::Error::other)?;
+        let body = cancel_order_body(black_box(&order_id)).map_err(io::Error::other)?;
         let headers = signer
-            .headers(black_box(1_700_000_000), &Method::DELETE, "/orders", &body)
+            .headers(black_box(1_700_000_000), &Method::DELETE, "/order", &body)
             .map_err(io::Error::other)?;
         black_box((&body, &headers));
         writeln!(answers, "{}", began.elapsed().as_nanos())?;

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from sqlalchemy import Engine, event
@@ -110,6 +110,7 @@ def added_up(market: str, fills: list[FillReport]) -> MarketPeriod:
     )
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.builds(report, st.integers(1, 99), **FACTS), max_size=30), MOMENTS)
 def test_a_period_is_what_its_fills_come_to(reports: list[FillReport], until_ms: int) -> None:
     held = {told.key: told for told in reports}.values()
