@@ -157,3 +157,26 @@ fn an_order_of_which_less_than_can_trade_is_left_is_filled() {
     assert_eq!(world.quotes[&order_id].1, OrderState::Filled);
     assert!(world.engine().orders().get(&order_id).is_none());
 }
+
+#[test]
+fn no_size_that_the_venue_makes_up_overflows() {
+    let mut world = World::quoting();
+    for (index, token) in ["yes0", "no0", "yes0", "no0"].into_iter().enumerate() {
+        let mut trade = trade_of(&world, Evidence::Matched);
+        trade.id = format!("huge{index}");
+        trade.market = "0xa".to_owned();
+        trade.matched_ms = Some(u64::MAX);
+        trade.parts[0].token_id = token.to_owned();
+        trade.parts[0].side = if index % 2 == 0 { Side::Buy } else { Side::Sell };
+        trade.parts[0].size_e6 = u64::MAX;
+        world.tell(Event::TradeSeen(trade));
+        world.plan(0, 0, &crate::world::NEAR);
+        world.settle(1_000);
+    }
+    assert_eq!(
+        world.refusals.len(),
+        4,
+        "nothing is placed on such a holding: {:?}",
+        world.refusals
+    );
+}
