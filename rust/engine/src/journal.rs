@@ -1,10 +1,16 @@
 //! Append-only journal, byte for byte as `kernel/journal.py`: length u32 | crc32 u32 | bytes, numbered from 1.
 //!
-//! A torn or corrupt tail ends at the last good record and is cut off when the journal is opened.
+//! A torn or corrupt tail ends at the last good record and is cut off when the journal is opened. A lock that ends with
+//! the process keeps a second writer out.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::log;
 
 const HEAD_BYTES: usize = 8;
 const MAX_RECORD: usize = 1 << 20;
@@ -28,6 +34,12 @@ impl Journal {
             .append(true)
             .read(true)
             .open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            let path = path.display();
+            return Err(io::Error::other(format!(
+                "another process writes {path}; end that first"
+            )));
+        }
         let mut journal = Self {
             file,
             offsets: Vec::new(),
@@ -38,7 +50,12 @@ impl Journal {
             journal.offsets.push(journal.end);
             journal.end += (HEAD_BYTES + record.len()) as u64;
         }
-        journal.file.set_len(journal.end)?;
+        let cut = journal.file.metadata()?.len().saturating_sub(journal.end);
+        if cut > 0 {
+            let path = path.display().to_string();
+            log::warning("journal.cut", &[("path", &path), ("bytes", &cut.to_string())]);
+            journal.file.set_len(journal.end)?;
+        }
         Ok(journal)
     }
 
@@ -132,6 +149,22 @@ mod tests {
         let read = journal.read(2, 9).unwrap();
         assert_eq!(read, [(2, b"two".to_vec()), (3, b"three".to_vec())]);
         assert_eq!(journal.read(4, 9).unwrap(), []);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_journal_has_one_writer() {
+        let folder = std::env::temp_dir().join(format!("claw-journal-two-{}", std::process::id()));
+        let path = folder.join("a.journal");
+        let mut first = Journal::open(&path).unwrap();
+        first.append(b"one").unwrap();
+        assert!(
+            Journal::open(&path).is_err(),
+            "it would cut off what the first is writing"
+        );
+        first.append(b"two").unwrap();
+        drop(first);
+        assert_eq!(Journal::open(&path).unwrap().last_seq(), 2);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

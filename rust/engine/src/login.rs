@@ -7,9 +7,10 @@ use hyper::{Method, StatusCode};
 
 use crate::clock;
 use crate::http::{Connections, Incoming};
+use crate::log;
 use crate::refusal;
 use crate::venue::{cursor_query, open_request};
-use crate::wire::{self, ApiKey, LAST_CURSOR, MarketRecord, Page, ZERO_CURSOR};
+use crate::wire::{self, ApiKey, LAST_CURSOR, ZERO_CURSOR};
 
 const MAX_PAGES: usize = 10_000;
 
@@ -46,11 +47,12 @@ async fn list_markets(connections: &Connections) -> Result<Vec<Market>, String> 
     for _ in 0..MAX_PAGES {
         let target = format!("/markets{}", cursor_query(&cursor));
         let answer = open_request(connections, Method::GET, target, HeaderMap::new()).await?;
-        let page: Page<MarketRecord> = wire::read(&accepted(answer, "GET /markets")?, "GET /markets")?;
-        for record in page.data {
-            markets.extend(record.into_market()?);
+        let (found, unreadable, next_cursor) = wire::read_markets(&accepted(answer, "GET /markets")?)?;
+        if unreadable > 0 {
+            log::warning("engine.markets.unreadable", &[("count", &unreadable.to_string())]);
         }
-        cursor = page.next_cursor;
+        markets.extend(found);
+        cursor = next_cursor;
         if cursor == LAST_CURSOR || cursor.is_empty() {
             return Ok(markets);
         }

@@ -64,9 +64,9 @@ pub fn is_own_word(body: &[u8]) -> bool {
 
 /// The venue's own word that it has no such order; a page that says 404 is none.
 pub fn is_order_denied(status: StatusCode, body: &[u8]) -> bool {
-    status == StatusCode::NOT_FOUND
-        && is_own_word(body)
-        && error_text(body).to_lowercase().contains("order not found")
+    let text = error_text(body).to_lowercase();
+    let is_about_it = ["order", "not found"].iter().all(|words| text.contains(words));
+    status == StatusCode::NOT_FOUND && is_own_word(body) && is_about_it
 }
 
 /// Whether a heartbeat is refused for its id, and not for whose it is.
@@ -231,7 +231,10 @@ mod tests {
     #[test]
     fn a_page_denies_no_order_and_a_banned_account_is_no_wrong_id() {
         let not_found = StatusCode::NOT_FOUND;
-        assert!(is_order_denied(not_found, br#"{"error":"Order not found"}"#));
+        for text in ["Order not found", "order 0x1 was not found"] {
+            let body = format!(r#"{{"error":"{text}"}}"#);
+            assert!(is_order_denied(not_found, body.as_bytes()), "{text}");
+        }
         for body in [
             "<html>404 Not Found</html>",
             "",

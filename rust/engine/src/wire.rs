@@ -56,7 +56,7 @@ pub fn read_tier(body: &[u8]) -> Result<Tier, Unreadable> {
 
 /// One entry of GET /markets.
 #[derive(Debug, Deserialize)]
-pub struct MarketRecord {
+struct MarketRecord {
     condition_id: String,
     market_slug: String,
     tokens: Vec<Token>,
@@ -100,7 +100,8 @@ struct MakerOrder {
     matched_amount: String,
     price: String,
     asset_id: String,
-    side: Side,
+    #[serde(default, deserialize_with = "or_default")]
+    side: String,
     #[serde(default, deserialize_with = "or_default")]
     owner: String,
 }
@@ -165,10 +166,12 @@ pub fn not_cancelled(order_id: &str, reason: String) -> Answer {
     })
 }
 
-/// Answer to a look at one order.
+/// Answer to a look at one order; of one that is over there may be null.
+///
+/// Source: Polymarket/py-clob-client, issue 217.
 pub fn read_order(body: &[u8]) -> Answer {
-    match read::<OpenOrder>(body, "order") {
-        Ok(order) => Answer::IsLive(order.is_live()),
+    match read::<Option<OpenOrder>>(body, "order") {
+        Ok(order) => Answer::IsLive(order.is_some_and(|order| order.is_live())),
         Err(reason) => Answer::Failed(reason),
     }
 }
@@ -198,16 +201,7 @@ impl TradeRecord {
     /// Keep our parts, in integers.
     pub fn into_trade(self, api_key: &str) -> Result<Trade, Unreadable> {
         let ours = self.maker_orders.into_iter().filter(|part| part.owner == api_key);
-        let parts = ours.map(|part| {
-            Ok(MakerPart {
-                price_e4: parse_price_e4(&part.price)?,
-                size_e6: parse_size_e6(&part.matched_amount)?,
-                order_id: part.order_id,
-                token_id: part.asset_id,
-                side: part.side,
-            })
-        });
-        let parts: Result<_, claw_core::units::UnitError> = parts.collect();
+        let parts: Result<_, Unreadable> = ours.map(MakerOrder::into_part).collect();
         let status = self.status.to_ascii_uppercase();
         let status = status.strip_prefix("TRADE_STATUS_").unwrap_or(&status);
         let matched = match &self.match_time {
@@ -231,16 +225,48 @@ impl TradeRecord {
                     at
                 }
             }),
-            parts: parts.map_err(|fault| format!("trade {}: {fault}", self.id))?,
+            parts: parts.map_err(|reason| format!("trade {}: {reason}", self.id))?,
             id: self.id,
             market: self.market,
         })
     }
 }
 
+impl MakerOrder {
+    fn into_part(self) -> Result<MakerPart, Unreadable> {
+        Ok(MakerPart {
+            price_e4: parse_price_e4(&self.price).map_err(|fault| fault.to_string())?,
+            size_e6: parse_size_e6(&self.matched_amount).map_err(|fault| fault.to_string())?,
+            side: match self.side.as_str() {
+                "BUY" => Side::Buy,
+                "SELL" => Side::Sell,
+                other => return Err(format!("side {other:?}")),
+            },
+            order_id: self.order_id,
+            token_id: self.asset_id,
+        })
+    }
+}
+
+/// One page of GET /markets: the binary ones, how many cannot be read, and where the next page begins.
+///
+/// What cannot be read is nobody's concern until somebody trades in it, and then it is an unknown market.
+pub fn read_markets(body: &[u8]) -> Result<(Vec<Market>, usize, String), Unreadable> {
+    let page: Page<serde_json::Value> = read(body, "GET /markets")?;
+    let (mut markets, mut unreadable) = (Vec::new(), 0);
+    for record in page.data {
+        let record = serde_json::from_value::<MarketRecord>(record).map_err(|fault| fault.to_string());
+        match record.and_then(MarketRecord::into_market) {
+            Ok(market) => markets.extend(market),
+            Err(_) => unreadable += 1,
+        }
+    }
+    Ok((markets, unreadable, page.next_cursor))
+}
+
 impl MarketRecord {
     /// The market, None when it is no binary one with known outcomes.
-    pub fn into_market(self) -> Result<Option<Market>, Unreadable> {
+    fn into_market(self) -> Result<Option<Market>, Unreadable> {
         let is_yes = |token: &Token| matches!(token.outcome.as_str(), "Yes" | "Up");
         let (yes, no): (Vec<Token>, Vec<Token>) = self.tokens.into_iter().partition(is_yes);
         let ([yes], [no]) = (yes.as_slice(), no.as_slice()) else {
@@ -316,8 +342,8 @@ mod tests {
     use claw_core::limits::Tier;
 
     use super::{
-        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, read, read_cancel, read_heartbeat, read_order,
-        read_tier, read_user_frame, user_subscription,
+        ApiKey, MarketRecord, OpenOrder, Page, TradeRecord, read, read_cancel, read_heartbeat, read_markets,
+        read_order, read_tier, read_user_frame, user_subscription,
     };
     use crate::refusal::{cause_of, error_text, ineligibility, read_region};
 
@@ -361,6 +387,14 @@ mod tests {
             let order: OpenOrder =
                 read(format!(r#"{{"id":"0x1","status":"{status}"}}"#).as_bytes(), "").unwrap();
             assert_eq!(order.is_live(), is_live);
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_over_is_null_and_what_is_no_order_says_nothing() {
+        assert!(matches!(read_order(b"null"), Answer::IsLive(false)));
+        for body in ["", "{}", "[]", "<html>"] {
+            assert!(matches!(read_order(body.as_bytes()), Answer::Failed(_)), "{body}");
         }
     }
 
@@ -424,6 +458,25 @@ mod tests {
                 .unwrap()
                 .into_market(),
             Ok(None)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_others_stands_in_nobodys_way() {
+        let good = r#"{"condition_id":"0xc","market_slug":"a","minimum_order_size":5,"minimum_tick_size":0.01,
+            "tokens":[{"token_id":"11","outcome":"Yes"},{"token_id":"12","outcome":"No"}]}"#;
+        let odd = good.replace("0.01", "0");
+        let body = format!(r#"{{"data":[{odd},{good},{{"slug":7}}],"next_cursor":"LTE="}}"#);
+        let (markets, unreadable, cursor) = read_markets(body.as_bytes()).unwrap();
+        assert_eq!((markets.len(), unreadable, cursor.as_str()), (1, 2, "LTE="));
+        assert!(read_markets(b"<html>").is_err());
+        let others = TRADE.replace("SELL", "");
+        let events = read_user_frame(others.as_bytes(), "key").unwrap();
+        assert!(matches!(events.as_slice(), [Event::TradeSeen(trade)] if trade.parts.len() == 1));
+        let ours = TRADE.replace("BUY", "");
+        assert!(
+            read_user_frame(ours.as_bytes(), "key").is_err(),
+            "our own part is never guessed"
         );
     }
 

@@ -205,7 +205,7 @@ fn capital_refusal(places: &[Place], mandate: &Mandate, exposure: &Exposure<'_>)
     let adding = places
         .iter()
         .map(|place| (place.side, place.price_e4, place.size_e6));
-    let net = exposure.held.yes_e6 - exposure.held.no_e6;
+    let net = exposure.held.net_e6();
     let leaving = if net > 0 { Side::Sell } else { Side::Buy };
     let (mut held_e6, mut all, mut at_work) = (net.unsigned_abs(), 0, u128::from(exposure.paid_e6));
     for (side, price_e4, size_e6) in resting.chain(adding) {

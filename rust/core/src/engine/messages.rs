@@ -343,7 +343,7 @@ impl Inventory {
     /// Shares of YES net of NO: the directional position.
     #[must_use]
     pub const fn net_e6(&self) -> i64 {
-        self.yes_e6 - self.no_e6
+        self.yes_e6.saturating_sub(self.no_e6)
     }
 }
 

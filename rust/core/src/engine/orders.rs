@@ -202,8 +202,8 @@ impl Inventories {
             if bought.token_side() == Side::Buy {
                 let size_e6 = i64::try_from(bought.size_e6).unwrap_or(i64::MAX);
                 match bought.outcome {
-                    Outcome::Yes => settled.yes_e6 -= size_e6,
-                    Outcome::No => settled.no_e6 -= size_e6,
+                    Outcome::Yes => settled.yes_e6 = settled.yes_e6.saturating_sub(size_e6),
+                    Outcome::No => settled.no_e6 = settled.no_e6.saturating_sub(size_e6),
                 }
             }
         }
@@ -245,7 +245,7 @@ impl Inventories {
         } else {
             (no_e6, no_paid)
         };
-        share_of(paid, (yes_e6 - no_e6).unsigned_abs(), held_e6)
+        share_of(paid, yes_e6.saturating_sub(no_e6).unsigned_abs(), held_e6)
     }
 
     /// Take over a fill that an earlier life of this process had recorded, the oldest first.
@@ -253,8 +253,8 @@ impl Inventories {
         let (yes_e6, no_e6) = self.held.get(&fill.market).copied().unwrap_or_default();
         let mirror = mirror_price_e4(fill.price_e4);
         for (is_yes, change, price_e4) in [
-            (true, fill.yes_e6 - yes_e6, fill.price_e4),
-            (false, fill.no_e6 - no_e6, mirror),
+            (true, fill.yes_e6.saturating_sub(yes_e6), fill.price_e4),
+            (false, fill.no_e6.saturating_sub(no_e6), mirror),
         ] {
             self.change(&fill.market, is_yes, change, price_e4);
         }

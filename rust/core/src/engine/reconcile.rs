@@ -12,7 +12,7 @@
 //! they are read, and a listing may be older than an acknowledgement. It is cancelled by id, and the venue's answer
 //! to that says what it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{Answer, Level, Request};
 use super::machine::{Engine, Phase, Purpose};
@@ -20,6 +20,12 @@ use super::signing::SignOrder;
 use super::trades::TradeListing;
 
 const RETRY_NS: u64 = 250_000_000;
+/// After an order was denied: so long the venue may still take it (5 to 40 s are told: Polymarket/py-clob-client, issues
+/// 261 and 273), and so often it is looked for.
+const WATCH_NS: u64 = 60_000_000_000;
+const LOOK_NS: u64 = 2_000_000_000;
+/// For so long it counts as exposure all the same.
+const DOUBT_NS: u64 = 10_000_000_000;
 /// Orders cancelled in one go; the others are found again.
 const MOST_AT_ONCE: usize = 50;
 
@@ -42,6 +48,9 @@ pub(super) struct Reconciliation {
     missing: Vec<String>,
     /// When to try again after a failure that cannot wait for the next time.
     pub(super) paused_until_ns: Option<u64>,
+    watch_until_ns: u64,
+    /// Orders that the venue has denied, and when.
+    denied: BTreeMap<String, u64>,
 }
 
 /// Which step of a reconciliation a request is.
@@ -62,14 +71,22 @@ impl<S: SignOrder> Engine<S> {
         }
         let known = self.orders.all().filter(|order| !order.is_unknown);
         let before = known.map(|order| order.order_id.clone()).collect();
-        let departed = self
-            .orders
-            .departed()
-            .map(|order| order.order_id.clone())
-            .collect();
+        let mut denied = std::mem::take(&mut self.reconciliation.denied);
+        denied.retain(|_, denied_ns| now_ns < *denied_ns + DOUBT_NS);
+        let departed = self.orders.departed().map(|order| &order.order_id);
+        let departed = departed.filter(|order_id| !denied.contains_key(*order_id));
+        let departed = departed.cloned().collect();
         let (id, is_quick) = (self.fresh_id(), self.is_catching_up());
+        let watch_until_ns = self.reconciliation.watch_until_ns;
+        let period_ns = if now_ns < watch_until_ns {
+            self.settings.reconcile_ns.min(LOOK_NS)
+        } else {
+            self.settings.reconcile_ns
+        };
         self.reconciliation = Reconciliation {
-            next_ns: now_ns + self.settings.reconcile_ns,
+            watch_until_ns,
+            denied,
+            next_ns: now_ns + period_ns,
             id,
             is_under_way: true,
             is_quick,
@@ -81,6 +98,14 @@ impl<S: SignOrder> Engine<S> {
         if is_quick {
             self.ask_trades(now_ns);
         }
+    }
+
+    /// The venue denies an order; a slow one may take it yet, as no cancel has reached it.
+    pub(super) fn note_denied(&mut self, order_id: &str, now_ns: u64) {
+        let known = &mut self.reconciliation;
+        known.denied.insert(order_id.to_owned(), now_ns);
+        known.watch_until_ns = now_ns + WATCH_NS;
+        known.next_ns = known.next_ns.min(now_ns + LOOK_NS);
     }
 
     fn ask_trades(&mut self, now_ns: u64) {

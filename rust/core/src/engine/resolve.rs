@@ -1,4 +1,6 @@
 //! Places of unknown outcome: cancelled by hash and looked up until the venue has denied them twice.
+//!
+//! A venue that is slow may take one even then: reconcile.rs looks for it.
 
 use super::events::{Answer, Level, Request};
 use super::machine::{Engine, Purpose};
@@ -96,6 +98,7 @@ impl<S: SignOrder> Engine<S> {
                 self.breaker.clear_slowness();
             }
             self.order_gone(order_id, Some("resolved as not open".to_owned()));
+            self.note_denied(order_id, now_ns);
         } else {
             self.pause_resolution(order_id, failure, now_ns);
         }

@@ -10,6 +10,7 @@ use super::machine::Engine;
 use super::messages::{Evidence, Fill, FillKey, OrderState, Outcome, Version};
 use super::orders::yes_frame;
 use super::signing::SignOrder;
+use crate::order::amounts::SIZE_STEP_E6;
 use crate::units::Side;
 
 /// How far before the last listing the next one begins: trades may appear in it late.
@@ -196,7 +197,8 @@ impl<S: SignOrder> Engine<S> {
         };
         own.remaining_e6 = own.remaining_e6.saturating_sub(size_e6);
         let own = own.clone();
-        if own.remaining_e6 > 0 {
+        // The venue cuts what it matches to hundredths: what is below one rests no more, and nothing says so.
+        if own.remaining_e6 >= SIZE_STEP_E6 {
             self.reply_update(&own, OrderState::Live, None);
         } else {
             self.orders.remove(order_id);

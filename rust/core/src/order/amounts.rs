@@ -25,7 +25,7 @@ use crate::units::{PRICE_ONE_E4, Side};
 pub const TICKS_E4: [u16; 6] = [1_000, 100, 50, 25, 10, 1];
 
 /// Sizes are hundredths of a share.
-const SIZE_STEP_E6: u64 = 10_000;
+pub const SIZE_STEP_E6: u64 = 10_000;
 
 /// What the maker gives and what it wants for it, in 1e-6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -387,3 +387,20 @@ fn a_clock_that_was_ahead_leaves_no_trade_unlisted() {
     };
     assert!(*after_s <= right.venue_ms / 1_000);
 }
+
+#[test]
+fn an_order_that_lands_after_it_was_denied_is_found_within_seconds() {
+    for late_ms in [500, 4_000, 21_000] {
+        let mut world = World::running();
+        world.plan(0, 0, &NEAR[..1]);
+        world.end_request(0, Fate::RequestLost);
+        let order_id = world.quotes.keys().next().cloned().unwrap();
+        while world.engine().orders().get(&order_id).is_some() {
+            world.settle(50);
+        }
+        world.settle(late_ms);
+        world.land(&order_id);
+        world.settle(2_500);
+        assert!(world.live.is_empty(), "{late_ms} ms");
+    }
+}

@@ -1,6 +1,6 @@
 //! Trades from match to chain: what is booked, taken back, and for sale.
 
-use claw_core::engine::{Event, Evidence, Fill, Inventories, MakerPart, Request, Trade};
+use claw_core::engine::{Event, Evidence, Fill, Inventories, MakerPart, OrderState, Request, Trade};
 use claw_core::units::Side;
 
 use crate::gate::{held, own_fill};
@@ -136,4 +136,47 @@ fn what_is_held_is_said_once_on_each_connection_to_each_holder_and_within_ten_ta
         world.allocate();
     }
     assert_eq!(world.inventories.len(), 6);
+}
+
+#[test]
+fn an_order_of_which_less_than_can_trade_is_left_is_filled() {
+    let mut world = World::quoting();
+    let order_id = world.live.keys().next().cloned().expect("an order");
+    let whole_e6 = world.live[&order_id].remaining_e6;
+    let mut trade = trade_of(&world, Evidence::Matched);
+    trade.parts[0].size_e6 = whole_e6 - 10_000;
+    world.tell(Event::TradeSeen(trade.clone()));
+    assert_eq!(
+        world.quotes[&order_id].1,
+        OrderState::Live,
+        "a hundredth of a share can trade"
+    );
+    trade.id = "t2".to_owned();
+    trade.parts[0].size_e6 = 7_714;
+    world.tell(Event::TradeSeen(trade));
+    assert_eq!(world.quotes[&order_id].1, OrderState::Filled);
+    assert!(world.engine().orders().get(&order_id).is_none());
+}
+
+#[test]
+fn no_size_that_the_venue_makes_up_overflows() {
+    let mut world = World::quoting();
+    for (index, token) in ["yes0", "no0", "yes0", "no0"].into_iter().enumerate() {
+        let mut trade = trade_of(&world, Evidence::Matched);
+        trade.id = format!("huge{index}");
+        trade.market = "0xa".to_owned();
+        trade.matched_ms = Some(u64::MAX);
+        trade.parts[0].token_id = token.to_owned();
+        trade.parts[0].side = if index % 2 == 0 { Side::Buy } else { Side::Sell };
+        trade.parts[0].size_e6 = u64::MAX;
+        world.tell(Event::TradeSeen(trade));
+        world.plan(0, 0, &crate::world::NEAR);
+        world.settle(1_000);
+    }
+    assert_eq!(
+        world.refusals.len(),
+        4,
+        "nothing is placed on such a holding: {:?}",
+        world.refusals
+    );
 }
