@@ -136,7 +136,7 @@ def test_the_address_of_a_dead_process_is_no_swarm(tmp_path: Path) -> None:
         find_control(tmp_path)
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 2**64])
+@pytest.mark.parametrize("pid", [os.getpid(), 0, -1, 2**64], ids=["alive", "none", "negative", "huge"])
 def test_what_a_killed_swarm_left_is_no_swarm(tmp_path: Path, pid: int) -> None:
     """Its process id may be another's by now: nobody may be told to end that one."""
     left = {"pid": pid, "socket": str(tmp_path / "gone.sock")}
