@@ -122,6 +122,8 @@ class Early:
         if name == "clawswarm.console.cli":
             os.kill(os.getpid(), signal.SIGINT)
 
+# A background job of a shell is started with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Early())
 from clawswarm.__main__ import main
 main()
