@@ -438,7 +438,7 @@ wire_text!(
 );
 wire_text!(WireBest(Option<u16>), "a best price as text", parse_best_e4);
 wire_text!(WireMillis(u64), "milliseconds as text", parse_millis);
-wire_text!(WireSide(Side), "\"BUY\" or \"SELL\"", parse_side);
+wire_text!(WireSide(Side), "\"BUY\" or \"SELL\"", Side::parse);
 
 fn parse_optional_tick_e4(text: &str) -> Result<Option<u16>, units::UnitError> {
     if text.is_empty() {
@@ -475,12 +475,4 @@ fn hash_text(text: &str) -> Option<HashText> {
 fn parse_millis(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("timestamp {text:?} is not whole milliseconds"))
-}
-
-fn parse_side(text: &str) -> Result<Side, String> {
-    match text {
-        "BUY" => Ok(Side::Buy),
-        "SELL" => Ok(Side::Sell),
-        _ => Err(format!("side {text:?} is neither BUY nor SELL")),
-    }
 }

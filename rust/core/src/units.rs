@@ -38,6 +38,9 @@ pub enum UnitError {
         /// The text as received.
         text: String,
     },
+    /// No side of an order.
+    #[error("side {0:?} is neither BUY nor SELL")]
+    NotSide(String),
 }
 
 /// Side of an order or of an aggressor.
@@ -51,6 +54,18 @@ pub enum Side {
 }
 
 impl Side {
+    /// Read the venue's word for it.
+    ///
+    /// # Errors
+    /// When it is another word.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        match text {
+            "BUY" => Ok(Self::Buy),
+            "SELL" => Ok(Self::Sell),
+            _ => Err(UnitError::NotSide(text.to_owned())),
+        }
+    }
+
     /// The other side.
     #[must_use]
     pub const fn opposite(self) -> Self {

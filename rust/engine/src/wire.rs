@@ -5,7 +5,7 @@
 
 use claw_core::engine::{Answer, CancelReport, Event, Evidence, MakerPart, Market, Trade};
 use claw_core::limits::Tier;
-use claw_core::units::{Side, parse_price_e4, parse_size_e6, parse_tick_e4};
+use claw_core::units::{Side, UnitError, parse_price_e4, parse_size_e6, parse_tick_e4};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -201,7 +201,7 @@ impl TradeRecord {
     /// Keep our parts, in integers.
     pub fn into_trade(self, api_key: &str) -> Result<Trade, Unreadable> {
         let ours = self.maker_orders.into_iter().filter(|part| part.owner == api_key);
-        let parts: Result<_, Unreadable> = ours.map(MakerOrder::into_part).collect();
+        let parts: Result<_, UnitError> = ours.map(MakerOrder::into_part).collect();
         let status = self.status.to_ascii_uppercase();
         let status = status.strip_prefix("TRADE_STATUS_").unwrap_or(&status);
         let matched = match &self.match_time {
@@ -233,15 +233,11 @@ impl TradeRecord {
 }
 
 impl MakerOrder {
-    fn into_part(self) -> Result<MakerPart, Unreadable> {
+    fn into_part(self) -> Result<MakerPart, UnitError> {
         Ok(MakerPart {
-            price_e4: parse_price_e4(&self.price).map_err(|fault| fault.to_string())?,
-            size_e6: parse_size_e6(&self.matched_amount).map_err(|fault| fault.to_string())?,
-            side: match self.side.as_str() {
-                "BUY" => Side::Buy,
-                "SELL" => Side::Sell,
-                other => return Err(format!("side {other:?}")),
-            },
+            price_e4: parse_price_e4(&self.price)?,
+            size_e6: parse_size_e6(&self.matched_amount)?,
+            side: Side::parse(&self.side)?,
             order_id: self.order_id,
             token_id: self.asset_id,
         })

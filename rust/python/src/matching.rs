@@ -11,6 +11,7 @@ use claw_core::units::{Side, is_tick_e4};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::order::value_error;
 use crate::quoting::to_e4;
 
 /// A recording as the venue meets it.
@@ -33,7 +34,7 @@ impl Flow {
 
     /// Append someone who trades at once, up to a limit.
     fn taker(&mut self, at_ns: u64, side: &str, size_e6: u64, limit_e4: u16) -> PyResult<()> {
-        let side = to_side(side)?;
+        let side = Side::parse(side).map_err(value_error)?;
         let what = What::Taker {
             side,
             size_e6,
@@ -165,7 +166,7 @@ impl Replay {
 
     /// Send an order; the number it will have.
     fn place(&mut self, side: &str, price_e4: u16, size_e6: u64, is_post_only: bool) -> PyResult<u32> {
-        let side = to_side(side)?;
+        let side = Side::parse(side).map_err(value_error)?;
         Ok(self.inner.place(Placement {
             side,
             price_e4,
@@ -301,7 +302,7 @@ impl MatchingMarket {
 
     /// Someone trades at once, up to a limit.
     fn take(&mut self, side: &str, size_e6: u64, limit_e4: u16, now_ns: u64) -> PyResult<Vec<EventTuple>> {
-        let side = to_side(side)?;
+        let side = Side::parse(side).map_err(value_error)?;
         self.inner.take(side, size_e6, limit_e4, now_ns, &mut self.events);
         Ok(self.told())
     }
@@ -316,7 +317,7 @@ impl MatchingMarket {
         now_ns: u64,
     ) -> PyResult<Vec<EventTuple>> {
         let placement = Placement {
-            side: to_side(side)?,
+            side: Side::parse(side).map_err(value_error)?,
             price_e4,
             size_e6,
             is_post_only,
@@ -418,16 +419,6 @@ fn to_change((side, price_e4, size_e6): (u8, u16, u64)) -> PyResult<Change> {
         price_e4,
         size_e6,
     })
-}
-
-fn to_side(side: &str) -> PyResult<Side> {
-    match side {
-        "BUY" => Ok(Side::Buy),
-        "SELL" => Ok(Side::Sell),
-        _ => Err(PyValueError::new_err(format!(
-            "side {side:?} is neither BUY nor SELL"
-        ))),
-    }
 }
 
 fn checked_tick(tick_e4: i64) -> PyResult<u16> {

@@ -79,7 +79,7 @@ impl OrderSigner {
         let token = TokenId::parse(token_id).map_err(value_error)?;
         let terms = OrderTerms {
             token: &token,
-            side: to_side(side)?,
+            side: Side::parse(side).map_err(value_error)?,
             maker_amount_e6: maker_amount,
             taker_amount_e6: taker_amount,
             salt,
@@ -175,7 +175,13 @@ impl RequestSigner {
 #[pyfunction]
 pub fn amounts(price_e4: i64, size_e6: u64, side: &str, tick_e4: i64) -> PyResult<(u64, u64)> {
     let (price_e4, tick_e4) = (to_e4("price_e4", price_e4)?, to_e4("tick_e4", tick_e4)?);
-    let amounts = limit_amounts(price_e4, size_e6, to_side(side)?, tick_e4).map_err(value_error)?;
+    let amounts = limit_amounts(
+        price_e4,
+        size_e6,
+        Side::parse(side).map_err(value_error)?,
+        tick_e4,
+    )
+    .map_err(value_error)?;
     Ok((amounts.maker_e6, amounts.taker_e6))
 }
 
@@ -193,13 +199,6 @@ fn to_call(
         neg_risk,
         amount_e6,
     })
-}
-
-fn to_side(text: &str) -> PyResult<Side> {
-    [Side::Buy, Side::Sell]
-        .into_iter()
-        .find(|side| side.as_str() == text)
-        .ok_or_else(|| PyValueError::new_err(format!("side {text:?} is neither BUY nor SELL")))
 }
 
 /// A domain error as Python's.
