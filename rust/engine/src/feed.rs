@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::pauses::Pauses;
 use crate::settings::{FeedSettings, ns};
 use crate::socket::{Host, Stream};
 use crate::wire;
@@ -22,29 +23,6 @@ use crate::wire;
 const MAX_FRAME: usize = 1 << 24;
 /// A connection that lived for less was none: the venue may close each as soon as it is there.
 const LEAST_LIFE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// How long to wait before connecting anew: what was there is asked for at once, then with pauses that double.
-struct Pauses {
-    first: Duration,
-    next: Duration,
-}
-
-impl Pauses {
-    const fn new(first: Duration) -> Self {
-        Self { first, next: first }
-    }
-
-    fn after(&mut self, lived: Duration) -> Duration {
-        if lived >= LEAST_LIFE {
-            self.next = self.first;
-            return Duration::ZERO;
-        }
-        let pause = self.next;
-        self.next = (2 * pause).min(LONGEST_PAUSE);
-        pause
-    }
-}
 
 /// What the user channel needs.
 pub struct UserFeed {
@@ -72,7 +50,12 @@ impl UserFeed {
                 return;
             }
             let lived_ns = began_ns.map_or(0, |began_ns| clock::now_ns().saturating_sub(began_ns));
-            tokio::time::sleep(pauses.after(Duration::from_nanos(lived_ns))).await;
+            // What was there is asked for at once.
+            if Duration::from_nanos(lived_ns) >= LEAST_LIFE {
+                pauses.reset();
+            } else {
+                tokio::time::sleep(pauses.grow()).await;
+            }
         }
     }
 
@@ -168,28 +151,5 @@ impl UserFeed {
                 Err(reason) => return reason,
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{LONGEST_PAUSE, Pauses};
-
-    #[test]
-    fn a_venue_that_closes_every_connection_is_asked_less_and_less() {
-        let first = Duration::from_millis(100);
-        let mut pauses = Pauses::new(first);
-        assert_eq!(pauses.after(Duration::from_secs(60)), Duration::ZERO);
-        let waited: Vec<Duration> = (0..20).map(|_| pauses.after(Duration::from_millis(5))).collect();
-        assert_eq!(waited[..3], [first, 2 * first, 4 * first]);
-        assert_eq!(waited[19], LONGEST_PAUSE);
-        assert_eq!(pauses.after(Duration::from_secs(60)), Duration::ZERO);
-        assert_eq!(
-            pauses.after(Duration::ZERO),
-            first,
-            "after a good one it begins anew"
-        );
     }
 }

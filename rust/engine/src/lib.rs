@@ -20,6 +20,7 @@ pub mod log;
 mod login;
 mod netrc;
 pub mod notify;
+mod pauses;
 mod places;
 mod port;
 mod refusal;

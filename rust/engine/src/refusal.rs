@@ -64,9 +64,11 @@ pub fn is_own_word(body: &[u8]) -> bool {
 
 /// The venue's own word that it has no such order; a page that says 404 is none.
 pub fn is_order_denied(status: StatusCode, body: &[u8]) -> bool {
+    if status != StatusCode::NOT_FOUND || !is_own_word(body) {
+        return false;
+    }
     let text = error_text(body).to_lowercase();
-    let is_about_it = ["order", "not found"].iter().all(|words| text.contains(words));
-    status == StatusCode::NOT_FOUND && is_own_word(body) && is_about_it
+    ["order", "not found"].iter().all(|words| text.contains(words))
 }
 
 /// Whether a heartbeat is refused for its id, and not for whose it is.

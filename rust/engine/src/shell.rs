@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::login::{Login, log_in};
 use crate::netrc::Netrc;
 use crate::notify::{Notifier, lifeline_cut};
+use crate::pauses::Pauses;
 use crate::port::Port;
 use crate::settings::{Settings, ns};
 use crate::socket::{Host, Trust};
@@ -35,7 +36,6 @@ use crate::wire;
 use crate::{clock, log, switches};
 
 const TICK_NS: u64 = 100_000_000;
-const LONGEST_LOGIN_PAUSE_NS: u64 = 2_000_000_000;
 const BEAT_NS: u64 = 500_000_000;
 const WARM_NS: u64 = 1_000_000_000;
 /// Six times within the silence after which the guard kills.
@@ -143,7 +143,8 @@ async fn recover(
     signer: &OrderSigner,
     stop: &mut StopWatch<'_>,
 ) -> Result<Login, Fault> {
-    let mut pause_ns = TICK_NS;
+    // A venue that refuses must not be asked in a hot loop: its limits on logins are low.
+    let mut pauses = Pauses::new(Duration::from_nanos(TICK_NS));
     loop {
         let reason = match log_in(connections, signer).await {
             Ok(login) => return Ok(login),
@@ -153,17 +154,15 @@ async fn recover(
         if connections.is_dead_alone(START_PATIENCE).await {
             say_left(routes.move_on(), routes);
         }
-        let until_ns = clock::now_ns() + pause_ns;
-        // A venue that refuses must not be asked in a hot loop: its limits on logins are low.
-        pause_ns = (2 * pause_ns).min(LONGEST_LOGIN_PAUSE_NS);
-        while clock::now_ns() < until_ns {
-            let pause = tokio::time::sleep(Duration::from_nanos(TICK_NS));
+        let (failed_ns, pause) = (clock::now_ns(), pauses.grow());
+        while Duration::from_nanos(clock::now_ns().saturating_sub(failed_ns)) < pause {
+            let tick = tokio::time::sleep(Duration::from_nanos(TICK_NS));
             tokio::select! {
                 _ = stop.events.recv() => {
                     stop.notifier.stopping();
                     return Err(Fault::User(format!("the venue does not answer: {reason}")));
                 }
-                () = pause => stop.notifier.alive(),
+                () = tick => stop.notifier.alive(),
             }
         }
     }
