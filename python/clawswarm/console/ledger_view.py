@@ -6,7 +6,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from clawswarm.console.outputs import shortened
+from clawswarm.agents.orchestrator.record import Record
+from clawswarm.console.names import shortened
 from clawswarm.ledger.period import MarketPeriod, Period
 from clawswarm.ledger.verify import Verification
 from clawswarm.model.units import MICRO
@@ -45,25 +46,10 @@ def show_checks(found: Verification) -> None:
         console.print("cash is counted from 0: nobody could read the balance when the ledger began")
 
 
-class _Market(msgspec.Struct):
-    condition_id: str
-    slug: str
-
-
-class _Mandate(msgspec.Struct):
-    market: _Market
-
-
-class _Record(msgspec.Struct):
-    """As much of the orchestrator's record as names its markets."""
-
-    mandates: tuple[_Mandate, ...] = ()
-
-
 def _slugs(run_dir: Path) -> dict[str, str]:
     """Names of the markets that the orchestrator held last; earlier ones are known by their ids."""
     try:
-        record = msgspec.json.decode((run_dir / ORCHESTRATOR / "record.json").read_bytes(), type=_Record)
+        record = msgspec.json.decode((run_dir / ORCHESTRATOR / "record.json").read_bytes(), type=Record)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
     return {mandate.market.condition_id: mandate.market.slug for mandate in record.mandates}

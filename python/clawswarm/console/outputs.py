@@ -1,4 +1,4 @@
-"""Where results go, asked for before the work that makes them; the signals that end a command in order; names."""
+"""Where results go, asked for before the work that makes them; and the signals that end a command in order."""
 
 import asyncio
 import signal
@@ -19,12 +19,6 @@ def require_writable(path: Path, option: str, makes_folder: bool = False) -> Non
             path.unlink()
     except OSError as fault:
         raise UserFault(f"cannot write {path} ({fault.strerror}); give another {option}") from fault
-
-
-def shortened(name: str, width: int) -> str:
-    """A long name with both its ends: markets of a series differ in the last one."""
-    tail = width // 2
-    return name if len(name) <= width else f"{name[: width - tail - 1]}…{name[-tail:]}"
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

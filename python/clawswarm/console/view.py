@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clawswarm.console.outputs import shortened
+from clawswarm.console.names import shortened
 from clawswarm.kernel.clock import NS_PER_S
 from clawswarm.model.instruments import Market
 from clawswarm.model.messages import BudgetState, Mandate

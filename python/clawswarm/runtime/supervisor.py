@@ -148,7 +148,7 @@ class Supervisor:
                     f"{child.name} did not start within {timeout_s:g} s; its log is {child.log_path}"
                 )
             on_tick()
-            await self._pause(TICK_S)
+            await first_of(child.ready.wait(), self._stop.wait(), timeout_s=TICK_S)
         return child.ready.is_set()
 
     # --- watching -------------------------------------------------------------------------------

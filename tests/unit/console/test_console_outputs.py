@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clawswarm.console.outputs import require_writable, shortened
+from clawswarm.console.names import shortened
+from clawswarm.console.outputs import require_writable
 from clawswarm.model.errors import UserFault
 
 
